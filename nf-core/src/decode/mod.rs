@@ -1,0 +1,5 @@
+//! Frame to packet.
+
+mod packet;
+
+pub use packet::{Packet, Protocol, TcpFacts, TcpFlags, Transport};

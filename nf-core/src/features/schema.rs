@@ -1,0 +1,238 @@
+//! What the columns of a table of rows mean, and the fingerprint that ties a model to them.
+
+use crate::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, fmt};
+
+/// One column: its name, its unit, what it means, and how the stored number follows from the quantity in that unit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Column {
+    /// Name, unique in its schema, in lower case with underscores.
+    pub name: Cow<'static, str>,
+    /// Unit of the quantity: `"bytes"`, `"s"`, `"sessions"`, `"share"`; empty for a plain number.
+    pub unit: Cow<'static, str>,
+    /// One sentence: what the quantity is, and the value where it is missing.
+    pub meaning: Cow<'static, str>,
+    /// How the stored number follows from the quantity.
+    pub transform: Transform,
+}
+
+impl Column {
+    /// A column of a user's own table, stored as it is.
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        unit: impl Into<Cow<'static, str>>,
+        meaning: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { name: name.into(), unit: unit.into(), meaning: meaning.into(), transform: Transform::Identity }
+    }
+
+    /// The same column with another transform.
+    #[must_use]
+    pub fn transform(mut self, transform: Transform) -> Self {
+        self.transform = transform;
+        self
+    }
+}
+
+/// How a stored number follows from a quantity. The constants are fixed: a transform never depends on a capture.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Transform {
+    /// Stored as it is.
+    Identity,
+    /// `quantity / scale`.
+    Divide {
+        /// What the quantity is divided by.
+        scale: f32,
+    },
+    /// `ln(1 + quantity) / scale`.
+    Log {
+        /// What the logarithm is divided by.
+        scale: f32,
+    },
+    /// `(log10(quantity + 1 us) + 6) / 7` for a quantity in seconds: 0 for none, 1 for 10 s.
+    Gap,
+}
+
+impl Transform {
+    /// The stored number of a quantity.
+    pub fn apply(self, quantity: f64) -> f32 {
+        match self {
+            Self::Identity => quantity as f32,
+            Self::Divide { scale } => (quantity / f64::from(scale)) as f32,
+            Self::Log { scale } => (quantity.max(0.0).ln_1p() / f64::from(scale)) as f32,
+            Self::Gap => (((quantity.max(0.0) + 1e-6).log10() + 6.0) / 7.0) as f32,
+        }
+    }
+
+    /// The quantity of a stored number, the inverse of [`apply`](Self::apply).
+    pub fn invert(self, stored: f32) -> f64 {
+        let stored = f64::from(stored);
+        match self {
+            Self::Identity => stored,
+            Self::Divide { scale } => stored * f64::from(scale),
+            Self::Log { scale } => (stored * f64::from(scale)).exp_m1(),
+            Self::Gap => 10f64.powf(stored * 7.0 - 6.0) - 1e-6,
+        }
+    }
+}
+
+/// The columns of a table, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Schema {
+    name: Cow<'static, str>,
+    columns: Vec<Column>,
+}
+
+impl Schema {
+    /// A schema of the given columns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where there is no column or two have one name.
+    pub fn new(name: impl Into<Cow<'static, str>>, columns: Vec<Column>) -> Result<Self> {
+        let name = name.into();
+        if columns.is_empty() {
+            return Err(Error::config(&format!("columns of schema {name}"), 0, "at least 1"));
+        }
+        for (i, column) in columns.iter().enumerate() {
+            if columns[..i].iter().any(|earlier| earlier.name == column.name) {
+                let message = format!("schema {name} names column {} twice, names must be unique", column.name);
+                return Err(Error::new(ErrorKind::Config, message));
+            }
+        }
+        Ok(Self { name, columns })
+    }
+
+    /// The schema's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The columns, in order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// How many columns there are.
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// A number that changes whenever a column's name, unit or transform, or the order of columns, does:
+    /// 64-bit FNV-1a over these as text. Wording of a meaning takes no part.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut eat = |text: &str| {
+            for byte in text.bytes().chain([0]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            }
+        };
+        for column in &self.columns {
+            eat(&column.name);
+            eat(&column.unit);
+            eat(&format!("{:?}", column.transform));
+        }
+        Fingerprint(hash)
+    }
+
+    /// Checks that rows of schema `rows` fit a model of this schema.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`] with both fingerprints and the first differing column.
+    pub fn check(&self, rows: &Self) -> Result<()> {
+        if self.columns.len() == rows.columns.len() && self.fingerprint() == rows.fingerprint() {
+            return Ok(());
+        }
+        let describe = |column: Option<&Column>| match column {
+            Some(c) => format!("{} [{}]", c.name, c.unit),
+            None => "nothing".to_owned(),
+        };
+        let width = self.width().max(rows.width());
+        let differs = |i: &usize| match (self.columns.get(*i), rows.columns.get(*i)) {
+            (Some(a), Some(b)) => (&a.name, &a.unit, a.transform) != (&b.name, &b.unit, b.transform),
+            _ => true,
+        };
+        let place = (0..width).find(differs).unwrap_or(0);
+        let message = format!(
+            "the model wants schema {} ({}, {} columns), the rows have {} ({}, {} columns); first difference at column {place}: {} against {}",
+            self.name,
+            self.fingerprint(),
+            self.width(),
+            rows.name,
+            rows.fingerprint(),
+            rows.width(),
+            describe(self.columns.get(place)),
+            describe(rows.columns.get(place)),
+        );
+        Err(Error::new(ErrorKind::Schema, message))
+    }
+}
+
+/// A schema's fingerprint; shows as 16 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub u64);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(names: &[&'static str]) -> Schema {
+        Schema::new("test", names.iter().map(|&n| Column::new(n, "s", "")).collect()).expect("valid")
+    }
+
+    #[test]
+    fn transforms_invert() {
+        for transform in
+            [Transform::Identity, Transform::Divide { scale: 8.0 }, Transform::Log { scale: 7.5 }, Transform::Gap]
+        {
+            for quantity in [0.0, 0.001, 1.0, 700.0] {
+                let back = transform.invert(transform.apply(quantity));
+                assert!((back - quantity).abs() <= 1e-6 + 1e-4 * quantity, "{transform:?} {quantity} {back}");
+            }
+        }
+    }
+
+    #[test]
+    fn fingerprint_sees_names_order_and_transform_but_not_wording() {
+        let a = schema(&["x", "y"]);
+        assert_eq!(a.fingerprint(), schema(&["x", "y"]).fingerprint());
+        assert_ne!(a.fingerprint(), schema(&["y", "x"]).fingerprint());
+        let mut worded = a.clone();
+        worded.columns[0].meaning = "other words".into();
+        assert_eq!(a.fingerprint(), worded.fingerprint());
+        worded.columns[0].transform = Transform::Gap;
+        assert_ne!(a.fingerprint(), worded.fingerprint());
+    }
+
+    #[test]
+    fn refusal_names_both_fingerprints_and_the_first_difference() {
+        let (model, rows) = (schema(&["x", "y"]), schema(&["x", "z", "w"]));
+        let error = model.check(&rows).expect_err("must refuse");
+        assert_eq!(error.kind(), ErrorKind::Schema);
+        let text = error.to_string();
+        assert!(text.contains(&model.fingerprint().to_string()) && text.contains(&rows.fingerprint().to_string()));
+        assert!(text.ends_with("first difference at column 1: y [s] against z [s]"), "{text}");
+        assert!(model.check(&schema(&["x", "y"])).is_ok());
+    }
+
+    #[test]
+    fn refuses_no_columns_and_double_names() {
+        assert_eq!(
+            Schema::new("s", vec![]).expect_err("empty").to_string(),
+            "columns of schema s is 0, it must be at least 1"
+        );
+        let twice = vec![Column::new("x", "", ""), Column::new("x", "", "")];
+        assert_eq!(
+            Schema::new("s", twice).expect_err("twice").to_string(),
+            "schema s names column x twice, names must be unique"
+        );
+    }
+}

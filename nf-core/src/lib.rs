@@ -1,0 +1,15 @@
+//! Learns what is normal on a network from its own benign traffic, and says which sessions, and which packets in them,
+//! do not fit.
+
+#![warn(missing_docs)]
+
+mod error;
+mod time;
+
+pub mod capture;
+pub mod decode;
+pub mod features;
+pub mod model;
+
+pub use error::{Error, ErrorKind, Result};
+pub use time::Timestamp;

@@ -1,0 +1,59 @@
+//! Numbers to a score: the trait that models implement, and the models of this crate.
+
+mod random;
+
+use crate::{
+    Result,
+    features::{Rows, Schema},
+};
+use std::{fmt, ops::ControlFlow};
+
+/// A fitted model: gives each row a score, higher = stranger.
+///
+/// This is the one trait of the crate that users implement, to put a model of their own into a [`Detector`](crate::Detector).
+/// The score of a row must not depend on the other rows it is scored with.
+pub trait Model: fmt::Debug + Send + Sync {
+    /// A short name of the algorithm, stored in the model file, by which it is found again on loading.
+    fn kind(&self) -> &'static str;
+
+    /// What the columns must be.
+    fn schema(&self) -> &Schema;
+
+    /// One score a row, finite, higher = stranger.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) where the rows do not fit [`schema`](Self::schema).
+    fn score(&self, rows: &Rows) -> Result<Vec<f32>>;
+
+    /// What the model would have expected in place of each value, in the shape of `rows.data()`, where the model can say
+    /// (a reconstruction, a nearest benign value); `None` where it cannot.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score).
+    fn expected(&self, rows: &Rows) -> Result<Option<Vec<f32>>> {
+        let _ = rows;
+        Ok(None)
+    }
+
+    /// The fitted state as bytes (little-endian), for the model file.
+    fn to_bytes(&self) -> Vec<u8>;
+}
+
+/// How far a fit has come. The closure that receives it may stop the fit with [`ControlFlow::Break`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// What is being fitted: the head's name, or the algorithm's where a model is fitted alone.
+    pub head: String,
+    /// Share of this head's work that is done, 0 to 1.
+    pub done: f32,
+    /// Epoch, from 1; 0 for models without epochs.
+    pub epoch: u32,
+    /// Mean training loss of the epoch so far; `None` for models without a loss.
+    pub loss: Option<f32>,
+    /// Held-out loss after the last whole epoch.
+    pub held_out_loss: Option<f32>,
+}
+
+/// The closure that watches a fit.
+pub type Watch<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;

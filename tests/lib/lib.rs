@@ -1,0 +1,1 @@
+//! The test kit: packets built as they read on the wire, and fixtures.
