@@ -6,6 +6,8 @@ mod packets;
 mod rows;
 mod schema;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use rows::Rows;
 pub use schema::{Column, Fingerprint, Schema, Transform};
