@@ -55,8 +55,8 @@ fn packets_are_rows_of_eight_behavioural_columns() {
 }
 
 /// What was found where it is within a thousandth of what is expected, else what is expected.
-fn near(found: &[f64]) -> impl FnMut(f64) -> f64 {
-    let mut found = found.to_vec().into_iter();
+fn near(found: &[f64]) -> impl FnMut(f64) -> f64 + use<'_> {
+    let mut found = found.iter().copied();
     move |expected| match found.next() {
         Some(found) if (found - expected).abs() <= 1e-3 * expected.abs().max(0.01) => found,
         _ => expected,
