@@ -313,7 +313,7 @@ impl PacketBuilder {
         let (offset, more) = self.fragment.unwrap_or_default();
         let mut header = vec![0x45, 0];
         let length = self.total_length.unwrap_or((20 + body.len()) as u16);
-        put16(&mut header, [length, self.id as u16, offset / 8 | (u16::from(more) << 13)]);
+        put16(&mut header, [length, self.id as u16, (offset / 8) | (u16::from(more) << 13)]);
         header.extend_from_slice(&[self.ttl, self.protocol_number(), 0, 0]);
         header.extend_from_slice(&src.octets());
         header.extend_from_slice(&dst.octets());
