@@ -117,7 +117,7 @@ impl SessionTable {
         config.check()?;
         Ok(Self {
             idle: config.idle_timeouts(),
-            decoder: Decoder::new(),
+            decoder: Decoder::new().with_tunnels(config.tunnels),
             entropy: Entropy::new(config.entropy_bytes),
             clock: Timestamp::from_nanos(i64::MIN),
             index: HashMap::new(),
@@ -227,7 +227,10 @@ impl SessionTable {
     }
 
     fn take(&mut self, packet: &Packet<'_>) {
-        let key = FlowKey::of(packet, self.config.key);
+        let mut key = FlowKey::of(packet, self.config.key);
+        if self.config.vlan_in_key {
+            key.vlans = packet.vlans;
+        }
         let dns = dns_of(packet, &key);
         let canonical = key.canonical();
         let slot = match self.index.get(&canonical) {
@@ -488,7 +491,7 @@ fn record(packet: &Packet<'_>, direction: Direction, order: Order, entropy: f32)
         Transport::Tcp(tcp) => (tcp.flags.0, 0, tcp.window),
         Transport::Icmp { kind, code, .. } => (kind, code, 0),
         Transport::Arp { operation } => (u8::try_from(operation).unwrap_or(u8::MAX), 0, 0),
-        Transport::Udp { .. } | Transport::Other { .. } => (0, 0, 0),
+        Transport::Udp { .. } | Transport::Ports { .. } | Transport::Other { .. } => (0, 0, 0),
     };
     PacketRecord {
         time: packet.time,
@@ -501,7 +504,7 @@ fn record(packet: &Packet<'_>, direction: Direction, order: Order, entropy: f32)
         protocol: packet.protocol(),
         ports: match packet.transport {
             Transport::Tcp(tcp) => [tcp.src_port, tcp.dst_port],
-            Transport::Udp { src_port, dst_port } => [src_port, dst_port],
+            Transport::Udp { src_port, dst_port } | Transport::Ports { src_port, dst_port, .. } => [src_port, dst_port],
             _ => [0; 2],
         },
         direction,
