@@ -141,6 +141,7 @@ fn behind_ether_type(ether_type: u16, data: &[u8]) -> Result<(Header, &[u8]), Sk
         0x88e7 => (Header::Ethernet, rest(data, 4)?), // provider backbone bridge, IEEE 802.1ah: its service tag
         0x8903 => (Header::Ethernet, rest(data, 2)?), // Cisco FabricPath
         0x8926 => (Header::EtherType(be16(data, 4)?), rest(data, 6)?), // VN-Tag, IEEE 802.1BR
+        0x88be => (Header::Ethernet, rest(data, 8)?), // ERSPAN II without GRE
         0x8909 => (Header::EtherType(be16(data, 6)?), rest(data, 8)?), // Cisco MetaData
         0x894f => nsh(data)?,
         length if length < SMALLEST_ETHER_TYPE => (Header::Llc, data),

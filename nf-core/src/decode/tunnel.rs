@@ -24,7 +24,7 @@ pub(super) fn inner<'a>(packet: &Packet<'a>) -> Inner<'a> {
             (2152, _) | (_, 2152) => gtp(data),
             (3544, _) | (_, 3544) => teredo(data),
             (5072, _) | (_, 5072) => ayiya(data),
-            _ => None,
+            _ => teredo_peers(data),
         },
         _ => None,
     }
@@ -107,7 +107,20 @@ fn teredo(mut data: &[u8]) -> Inner<'_> {
     if let [0, 0, ..] = *data {
         data = data.get(8..)?;
     }
-    (*data.first()? >> 4 == 6).then_some((Header::Ip, data))
+    teredo_packet(data)
+}
+
+/// Between its peers Teredo uses any port: an IPv6 packet that fills the payload, with an address of Teredo's own.
+fn teredo_peers(data: &[u8]) -> Inner<'_> {
+    const PREFIX: [u8; 4] = [0x20, 1, 0, 0];
+    let fills = *data.first()? >> 4 == 6 && usize::from(be16(data, 4)?) + 40 == data.len();
+    (fills && (data.get(8..12)? == PREFIX || data.get(24..28)? == PREFIX)).then_some(())?;
+    teredo_packet(data)
+}
+
+/// A packet without a next header is a bubble: it keeps the tunnel itself open (RFC 4380 section 2.8).
+fn teredo_packet(data: &[u8]) -> Inner<'_> {
+    (*data.first()? >> 4 == 6 && *data.get(6)? != 59).then_some((Header::Ip, data))
 }
 
 /// IPv6 of tunnel brokers (draft-massar-v6ops-ayiya): an identity and a signature whose lengths the header tells.
