@@ -9,7 +9,7 @@
 use super::{
     context::{Activity, Context},
     counters::{ActivityCounters, Counters, DomainCounters, HostPairCounters, ServiceCounters},
-    list::SlotList,
+    list::{SlotList, map_bytes},
     session::Outcome,
     window::{Distinct, SPAN},
 };
@@ -68,7 +68,10 @@ pub(super) struct HostTable {
     index: HashMap<Key, usize>,
     entries: Slab<Entry>,
     order: SlotList,
-    bytes: usize,
+    /// Slots that were ever in use.
+    slots: usize,
+    /// Bytes of the counters, without their slots.
+    counters_bytes: usize,
     limit: usize,
     evicted: u64,
 }
@@ -156,12 +159,21 @@ pub(crate) fn name_entropy(name: &str) -> f64 {
 
 impl HostTable {
     pub(super) fn new(limit: usize) -> Self {
-        Self { index: HashMap::new(), entries: Slab::new(), order: SlotList::default(), bytes: 0, limit, evicted: 0 }
+        Self {
+            index: HashMap::new(),
+            entries: Slab::new(),
+            order: SlotList::default(),
+            slots: 0,
+            counters_bytes: 0,
+            limit,
+            evicted: 0,
+        }
     }
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        let slot = size_of::<Entry>() + size_of::<usize>() + SlotList::LINK_BYTES;
+        self.counters_bytes + self.slots * slot + map_bytes(&self.index)
     }
 
     /// Counters dropped for want of room.
@@ -371,28 +383,28 @@ impl HostTable {
             None => {
                 let slot = self.entries.insert(Entry { key: key.clone(), counters: new(), touched: now, bytes: 0 });
                 self.index.insert(key, slot);
+                self.slots = self.slots.max(slot + 1);
                 slot
             }
         };
         let entry = &mut self.entries[slot];
         update(&mut entry.counters);
         entry.touched = now;
-        // The key stands in the entry and in the index, beside a slot number and a byte of control, at a load of 7/8.
-        let bytes = entry.counters.heap() + size_of::<Entry>() + 2 * (size_of::<Key>() + 16);
-        self.bytes = self.bytes + bytes - entry.bytes;
+        let bytes = entry.counters.heap();
+        self.counters_bytes = self.counters_bytes + bytes - entry.bytes;
         entry.bytes = bytes;
         self.order.push_back(slot);
         while let Some(oldest) = self.order.front()
             && oldest != slot
         {
-            let full = self.bytes > self.limit;
+            let full = self.bytes() > self.limit;
             if !full && now.since(self.entries[oldest].touched) < FORGET {
                 break;
             }
             self.evicted += u64::from(full);
             self.order.remove(oldest);
             let entry = self.entries.remove(oldest);
-            self.bytes -= entry.bytes;
+            self.counters_bytes -= entry.bytes;
             self.index.remove(&entry.key);
         }
     }
