@@ -223,6 +223,9 @@ impl HostTable {
         let port = hash((party.protocol, party.port));
         let hosts = [party.destination, party.destination, party.source];
         for (key, host) in party.activities().into_iter().zip(hosts) {
+            if !matches!(key, Key::Destination(..)) && !self.has(&key) {
+                continue;
+            }
             self.activity(key, now, |counters| {
                 if let Some((old, at)) = old
                     && let Some(counters) = &mut counters.outcomes[old]
@@ -238,17 +241,21 @@ impl HostTable {
         self.activity(party.port_key(), now, |counters| {
             counters.outcomes[new].get_or_insert_default().hosts.add(s, hash(party.source));
         });
-        self.service(party, now, |counters| match (old, outcome) {
-            (Some((0, at)), Outcome::Answered) => counters.failed.take_back(at),
-            (_, Outcome::Failed) => counters.failed.add(s, 1),
-            _ => {}
-        });
-        self.host_pair(party, now, |counters| {
-            if let Some((old, at)) = old {
-                counters.outcomes[old].take_back(at);
-            }
-            counters.outcomes[new].add(s, 1);
-        });
+        if self.has(&party.service_key()) {
+            self.service(party, now, |counters| match (old, outcome) {
+                (Some((0, at)), Outcome::Answered) => counters.failed.take_back(at),
+                (_, Outcome::Failed) => counters.failed.add(s, 1),
+                _ => {}
+            });
+        }
+        if self.has(&party.host_pair_key()) {
+            self.host_pair(party, now, |counters| {
+                if let Some((old, at)) = old {
+                    counters.outcomes[old].take_back(at);
+                }
+                counters.outcomes[new].add(s, 1);
+            });
+        }
     }
 
     /// More payload of a session that began at `start`: bytes since the last call.
@@ -257,17 +264,31 @@ impl HostTable {
             return;
         }
         let s = second(now);
-        self.service(party, now, |counters| counters.traffic(s, start, up, down));
-        self.host_pair(party, now, |counters| {
-            counters.up.add(s, up);
-            counters.down.add(s, down);
-        });
+        if self.has(&party.service_key()) {
+            self.service(party, now, |counters| counters.traffic(s, start, up, down));
+        }
+        if self.has(&party.host_pair_key()) {
+            self.host_pair(party, now, |counters| {
+                counters.up.add(s, up);
+                counters.down.add(s, down);
+            });
+        }
     }
 
     /// A session's end.
     pub(super) fn end(&mut self, party: &Party, now: Timestamp) {
-        self.service(party, now, |counters| counters.open = counters.open.saturating_sub(1));
-        self.host_pair(party, now, |counters| counters.open = counters.open.saturating_sub(1));
+        if self.has(&party.service_key()) {
+            self.service(party, now, |counters| counters.open = counters.open.saturating_sub(1));
+        }
+        if self.has(&party.host_pair_key()) {
+            self.host_pair(party, now, |counters| counters.open = counters.open.saturating_sub(1));
+        }
+    }
+
+    /// Whether there are counters that a session's start made. Where those of others make room, they are not made anew
+    /// for what the session does later: in a flood that would be most of the work.
+    fn has(&self, key: &Key) -> bool {
+        self.evicted == 0 || self.index.contains_key(key)
     }
 
     /// What the counters say about a session of the given outcome.
