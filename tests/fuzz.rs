@@ -9,6 +9,7 @@ use std::{
 };
 
 #[path = "../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "a crate of its own under cargo fuzz")]
 mod targets;
 
 const A: [u8; 4] = [10, 0, 0, 1];

@@ -59,7 +59,8 @@ pub fn frames(bytes: &[u8]) {
         rest = behind;
         // From far back to far ahead.
         let step = i64::from(step as i8);
-        time = time.saturating_add(step * step.abs() * 1_000_000 * if step.abs() > 120 { 1 << 40 } else { 1 });
+        let scale = if step.abs() > 120 { 1 << 50 } else { 1_000_000 };
+        time = time.saturating_add((step * step.abs()).saturating_mul(scale));
         let frame = Frame {
             time: Timestamp::from_nanos(time),
             link_type,

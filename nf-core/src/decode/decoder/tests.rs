@@ -129,8 +129,56 @@ fn later_fragments_join_their_first() {
     }
 }
 
+#[test]
+fn tunnels_are_entered_as_deep_as_asked() {
+    let level =
+        |inner: Vec<u8>, host: u8| ip().ipv4([10, 1, 0, host], [10, 1, 1, host]).protocol(4).payload(&inner).build();
+    let innermost = ip().ipv4(A, B).udp(1, 53).payload(b"query").build();
+    let bytes = [&eth().ipv4(A, B).build()[..14], &(1..=6).fold(innermost, level)].concat();
+    for tunnels in 0..=6u8 {
+        let packet = Decoder::new().with_tunnels(tunnels).decode(&frame(&bytes)).expect("decodes");
+        assert_eq!((packet.wire_len, packet.macs.is_some()), (bytes.len() as u32, true));
+        if tunnels == 6 {
+            assert_eq!((packet.src, packet.payload), (IpAddr::from(A), &b"query"[..]));
+        } else {
+            assert_eq!(packet.src, IpAddr::from([10, 1, 0, 6 - tunnels]));
+            assert_eq!(packet.transport, Transport::Other { protocol: 4 });
+        }
+    }
+}
+
+#[test]
+fn fragments_of_a_tunnel_belong_to_the_session_inside() {
+    let inner = ip().ipv4([10, 9, 0, 1], [10, 9, 0, 2]).udp(1000, 2000).payload(&[7; 100]).build();
+    let (head, tail) = inner.split_at(48);
+    let outer = |offset, more| v4().protocol(4).id(9).fragment(offset, more);
+    let first = outer(0, true).payload(head).build();
+    let later = outer(48, false).payload(tail).build();
+    let mut decoder = Decoder::new();
+    let ports = Transport::Udp { src_port: 1000, dst_port: 2000 };
+    let packet = decoder.decode(&frame(&first)).expect("decodes");
+    assert_eq!((packet.transport, packet.payload_len), (ports, 20));
+    let packet = decoder.decode(&frame(&later)).expect("decodes");
+    assert_eq!((packet.src, packet.transport, packet.payload_len), (IpAddr::from([10, 9, 0, 1]), ports, 80));
+}
+
+#[test]
+fn what_is_no_packet_inside_belongs_to_the_tunnel() {
+    let bytes = v4().udp(5000, 4789).payload(b"not a network").build();
+    let packet = decode(&bytes).expect("decodes");
+    assert_eq!(packet.transport, Transport::Udp { src_port: 5000, dst_port: 4789 });
+    let bytes = v4().protocol(132).payload(&[0, 80, 0, 81, 1, 2, 3, 4]).build();
+    let ports = Transport::Ports { protocol: 132, src_port: 80, dst_port: 81 };
+    let packet = decode(&bytes).expect("decodes");
+    assert_eq!((packet.transport, packet.protocol(), packet.payload), (ports, Protocol::Other(132), &[1, 2, 3, 4][..]));
+}
+
 fn link_type() -> impl Strategy<Value = LinkType> {
-    prop::sample::select(vec![0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 147]).prop_map(LinkType)
+    prop::sample::select(vec![
+        0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 107, 108, 113, 117, 127, 147, 192, 228, 229, 239, 276, 281, 282, 284,
+        285,
+    ])
+    .prop_map(LinkType)
 }
 
 /// Bytes that get further than random ones: a valid packet with damage, under a link header.
