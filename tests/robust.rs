@@ -79,8 +79,9 @@ fn flood(name: &str, sessions: u32, packets: u32, context: bool) -> f64 {
 fn floods(scale: u32) {
     let normal = flood("normal", 2_000, 250 * scale, true);
     let small = flood("one packet each, all within memory", 20_000, 1, true);
-    let one_packet = flood("one packet each", 1_000_000 * scale, 1, true);
-    let open = flood("100000 open", 100_000, 6 * scale + 4, true);
+    let one_packet =
+        flood("one packet each", if cfg!(debug_assertions) { 250_000 } else { 1_000_000 } * scale, 1, true);
+    let open = flood("100000 open", 100_000, if cfg!(debug_assertions) { 2 } else { 6 * scale + 4 }, true);
     println!("share of normal: {:.2} and {:.2}", one_packet / normal, open / normal);
     println!("share of the same sessions without pressure: {:.2}", one_packet / small);
     // Whether the flood is slower than what it is made of; a wide margin, as other work shares the caches.
