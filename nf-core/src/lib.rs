@@ -2,10 +2,12 @@
 //! do not fit.
 
 #![warn(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
 mod time;
 
+pub mod calibration;
 pub mod capture;
 pub mod decode;
 pub mod features;

@@ -2,6 +2,9 @@
 
 mod random;
 
+#[cfg(test)]
+pub(crate) use random::Random;
+
 use crate::{
     Result,
     features::{Rows, Schema},
