@@ -1,12 +1,15 @@
 //! Numbers to a score: the trait that models implement, and the models of this crate.
 
+mod bytes;
+mod forest;
 mod random;
 
+pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(test)]
 pub(crate) use random::Random;
 
 use crate::{
-    Result,
+    Error, ErrorKind, Result,
     features::{Rows, Schema},
 };
 use std::{fmt, ops::ControlFlow};
@@ -60,3 +63,21 @@ pub struct Progress {
 
 /// The closure that watches a fit.
 pub type Watch<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
+
+/// Checks that rows are flat, for models that read no sequences.
+fn one_step(kind: &str, rows: &Rows) -> Result<()> {
+    if rows.steps() == 1 {
+        return Ok(());
+    }
+    let message = format!("model {kind} wants rows of 1 step each, these have {} steps", rows.steps());
+    Err(Error::new(ErrorKind::Schema, message))
+}
+
+#[cfg(test)]
+mod testing {
+    /// The share of pairs in which the strange one scores higher, ties counted half.
+    pub(super) fn auroc(strange: &[f32], usual: &[f32]) -> f64 {
+        let wins = |s: &f32| usual.iter().map(|u| f64::from(u8::from(s > u)) + 0.5 * f64::from(u8::from(s == u))).sum();
+        strange.iter().map(|s| -> f64 { wins(s) }).sum::<f64>() / (strange.len() * usual.len()) as f64
+    }
+}
