@@ -5,6 +5,8 @@ mod pareto;
 mod tail;
 
 use crate::{Error, ErrorKind, Result};
+pub(crate) use budget::{check as check_budget, check_rate};
+pub(crate) use tail::Tail as StoredTail;
 use tail::Tail;
 
 /// The benign scores that a model gave to sessions it was not fitted on, and what follows from them.
@@ -72,6 +74,22 @@ impl Calibration {
     /// also where the tail is not sound. For ranking, and for combining several scores.
     pub fn surprise(&self, score: f32) -> f64 {
         self.tail.surprise(&self.scores, score)
+    }
+
+    /// The fitted tail, for the model file.
+    pub(crate) fn stored_tail(&self) -> StoredTail {
+        self.tail
+    }
+
+    /// The calibration that was stored: scores in ascending order and their tail, which is not fitted anew so that
+    /// another machine's logarithms change nothing.
+    pub(crate) fn restore(scores: Vec<f32>, tail: StoredTail) -> Result<Self> {
+        let ascending = scores.is_sorted() && scores.iter().all(|score| score.is_finite());
+        if scores.is_empty() || !ascending || !tail.is_sane() {
+            let message = "a calibration is not of finite scores in ascending order with a finite tail";
+            return Err(Error::new(ErrorKind::ModelFile, message));
+        }
+        Ok(Self { scores, tail })
     }
 
     /// How many benign scores are at least `score`.

@@ -19,7 +19,7 @@ const DEPTH: f64 = 0.1;
 /// order is kept, and a head whose tail is short does not drown the others where nobody knows how fast tails fall.
 /// Without a sound fit the lines go on to the highest benign score, and the logarithm follows at once.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(super) struct Tail {
+pub(crate) struct Tail {
     /// The fitted distribution of the excesses, where it passes its test.
     fit: Option<Fit>,
     /// Where the logarithm begins.
@@ -66,6 +66,20 @@ impl Tail {
     /// Whether a fitted distribution passed its test.
     pub(super) fn is_sound(&self) -> bool {
         self.fit.is_some()
+    }
+
+    /// Whether all numbers are such as a fit gives.
+    pub(super) fn is_sane(&self) -> bool {
+        let finite = |numbers: &[f64]| numbers.iter().all(|number| number.is_finite());
+        finite(&[self.far, self.far_surprise, self.far_slope])
+            && self.far_surprise >= 0.0
+            && self.far_slope > 0.0
+            && self.fit.is_none_or(|fit| {
+                finite(&[fit.join, fit.surprise, fit.pareto.shape, fit.pareto.scale])
+                    && fit.join <= self.far
+                    && fit.surprise >= 0.0
+                    && fit.pareto.scale > 0.0
+            })
     }
 
     /// Where the straight lines end.
