@@ -2,11 +2,15 @@
 
 mod bytes;
 mod forest;
+#[cfg(feature = "neural")]
+mod neural;
 mod random;
 
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(test)]
 pub(crate) use random::Random;
+#[cfg(feature = "neural")]
+pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
 
 use crate::{
     Error, ErrorKind, Result,
@@ -63,6 +67,23 @@ pub struct Progress {
 
 /// The closure that watches a fit.
 pub type Watch<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
+
+/// The model of this crate that the given kind names, from the bytes it wrote; `None` where it is none of ours.
+pub(crate) fn load(kind: &str, schema: Schema, bytes: &[u8]) -> Result<Option<Box<dyn Model>>> {
+    Ok(Some(match kind {
+        IsolationForest::KIND => Box::new(IsolationForest::from_bytes(schema, bytes)?),
+        #[cfg(feature = "neural")]
+        Autoencoder::KIND => Box::new(Autoencoder::from_bytes(schema, bytes)?),
+        #[cfg(feature = "neural")]
+        Transformer::KIND => Box::new(Transformer::from_bytes(schema, bytes)?),
+        #[cfg(not(feature = "neural"))]
+        "autoencoder" | "transformer" => {
+            let message = format!("model {kind} needs nf-core built with its cargo feature neural");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        _ => return Ok(None),
+    }))
+}
 
 /// Checks that rows are flat, for models that read no sequences.
 fn one_step(kind: &str, rows: &Rows) -> Result<()> {
