@@ -7,10 +7,10 @@ mod neural;
 mod random;
 
 pub use forest::{IsolationForest, IsolationForestParams};
-#[cfg(test)]
-pub(crate) use random::Random;
 #[cfg(feature = "neural")]
 pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
+#[cfg(test)]
+pub(crate) use random::Random;
 
 use crate::{
     Error, ErrorKind, Result,
