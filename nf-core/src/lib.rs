@@ -7,13 +7,20 @@
 mod error;
 mod time;
 
+pub mod calibration;
 pub mod capture;
 pub mod decode;
+pub mod detector;
 pub mod features;
 pub mod model;
+pub mod monitor;
 pub mod session;
 
+pub use capture::Capture;
+pub use detector::{Detector, Explanation, Reason, Verdict};
 pub use error::{Error, ErrorKind, Result};
 pub use features::FeatureSpec;
-pub use session::SessionConfig;
+pub use model::{Model, Progress};
+pub use monitor::{Event, Monitor};
+pub use session::{Session, SessionConfig};
 pub use time::Timestamp;
