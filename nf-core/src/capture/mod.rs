@@ -16,13 +16,13 @@ use std::{fs::File, io::Read, ops::Range, path::Path};
 /// A capture being read: classic pcap or pcapng, plain or compressed with gzip or zstd.
 ///
 /// Frames come in file order, each borrowing the capture's buffer until the next one is asked for. Memory is bounded by
-/// the largest frame or block (at most 16 MiB), for pcapng by 65,536 interfaces of 32 bytes, and for zstd by its window
+/// the largest frame or block (at most 16 MiB), for pcapng by 65,536 interfaces of 24 bytes, and for zstd by its window
 /// (at most 128 MiB). What comes out does not depend on how the reader splits its reads.
 ///
 /// * pcap: both byte orders, microseconds and nanoseconds. Flags beside the link type are left out.
-/// * pcapng: any number of sections, up to 65,536 interfaces each with its own link type and clock; enhanced, simple and
-///   obsolete packet blocks, any other block is skipped. A simple packet block has no time: it gets that of the packet
-///   before it in its section, or 0.
+/// * pcapng: any number of sections, up to 65,536 interfaces each, with a link type and clock of their own; enhanced,
+///   simple and obsolete packet blocks, any other block is skipped. A simple packet block has no time: it gets that of
+///   the packet before it in its section, or 0.
 /// * A frame of more than [`Frame::MAX_CAPTURED_LEN`] bytes is refused: such a length is damage.
 ///
 /// ```

@@ -21,7 +21,7 @@ const BLOCK_TAIL: usize = 4;
 /// Blocks that must be held in memory are refused above this size, as libpcap does. Others are skipped at any size.
 const MAX_HELD_BLOCK: u32 = 16 * 1024 * 1024;
 
-/// Interfaces a section may describe; each costs 32 bytes.
+/// Interfaces a section may describe; each costs 24 bytes.
 const MAX_INTERFACES: usize = 65_536;
 
 /// Reads the packet blocks of a pcapng file.
