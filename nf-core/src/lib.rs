@@ -2,6 +2,7 @@
 //! do not fit.
 
 #![warn(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
 mod time;
