@@ -1,5 +1,15 @@
 //! Frame to packet.
 
+mod decoder;
+mod dns;
+mod fragments;
+mod ip;
+mod link;
 mod packet;
+mod skip;
+mod transport;
 
+pub use decoder::Decoder;
+pub use dns::{DnsFacts, parent_domain};
 pub use packet::{Packet, Protocol, TcpFacts, TcpFlags, Transport};
+pub use skip::{Skip, SkipCounts};

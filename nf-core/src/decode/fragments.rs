@@ -1,0 +1,123 @@
+//! What the first fragments of packets said, for the later ones, which have no transport header of their own.
+
+use super::{TcpFacts, TcpFlags, Transport};
+use crate::Timestamp;
+use std::{
+    collections::{HashMap, VecDeque},
+    net::IpAddr,
+    time::Duration,
+};
+
+/// Fragmented packets remembered at once; each costs about 200 bytes.
+const CAPACITY: usize = 1024;
+
+/// How long a first fragment is remembered, in packet time: what Linux gives a packet to complete (`ipfrag_time`).
+const LIFETIME: Duration = Duration::from_secs(30);
+
+/// What the fragments of one packet have in common (RFC 791 section 3.2; RFC 8200 section 4.5, where the protocol takes
+/// no part and is 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct FragmentKey {
+    pub(super) src: IpAddr,
+    pub(super) dst: IpAddr,
+    pub(super) id: u32,
+    pub(super) protocol: u8,
+}
+
+/// A bounded memory of first fragments: the oldest is dropped for the newest.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fragments {
+    packets: HashMap<FragmentKey, First>,
+    /// Keys with the serial number of their first fragment, oldest first; at most [`CAPACITY`].
+    order: VecDeque<(FragmentKey, u64)>,
+    serial: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct First {
+    time: Timestamp,
+    serial: u64,
+    transport: Transport,
+}
+
+impl Fragments {
+    /// Keeps what a first fragment said.
+    pub(super) fn remember(&mut self, key: FragmentKey, time: Timestamp, transport: Transport) {
+        if self.order.len() == CAPACITY
+            && let Some((oldest, serial)) = self.order.pop_front()
+            && self.packets.get(&oldest).is_some_and(|first| first.serial == serial)
+        {
+            self.packets.remove(&oldest);
+        }
+        self.serial += 1;
+        self.packets.insert(key, First { time, serial: self.serial, transport: later(transport) });
+        self.order.push_back((key, self.serial));
+    }
+
+    /// What the first fragment of the same packet said.
+    pub(super) fn recall(&self, key: &FragmentKey, time: Timestamp) -> Option<Transport> {
+        self.packets.get(key).filter(|first| time.since(first.time) <= LIFETIME).map(|first| first.transport)
+    }
+}
+
+/// The transport of a later fragment: the same ports, but none of TCP's flags and numbers, which were said once.
+fn later(transport: Transport) -> Transport {
+    match transport {
+        Transport::Tcp(TcpFacts { src_port, dst_port, .. }) => {
+            Transport::Tcp(TcpFacts { src_port, dst_port, seq: 0, ack: 0, flags: TcpFlags::default(), window: 0 })
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn key(id: u32) -> FragmentKey {
+        FragmentKey { src: Ipv4Addr::LOCALHOST.into(), dst: Ipv4Addr::LOCALHOST.into(), id, protocol: 17 }
+    }
+
+    fn udp(src_port: u16) -> Transport {
+        Transport::Udp { src_port, dst_port: 53 }
+    }
+
+    const START: Timestamp = Timestamp::from_nanos(0);
+
+    #[test]
+    fn remembers_for_thirty_seconds() {
+        let mut fragments = Fragments::default();
+        fragments.remember(key(1), START, udp(1));
+        assert_eq!(fragments.recall(&key(1), START + LIFETIME), Some(udp(1)));
+        assert_eq!(fragments.recall(&key(1), START + LIFETIME + Duration::from_nanos(1)), None);
+        assert_eq!(fragments.recall(&key(2), START), None);
+        assert_eq!(fragments.recall(&FragmentKey { protocol: 6, ..key(1) }, START), None);
+    }
+
+    #[test]
+    fn a_flood_drops_the_oldest_and_a_reused_id_is_the_newest() {
+        let mut fragments = Fragments::default();
+        fragments.remember(key(0), START, udp(0));
+        for id in 1..CAPACITY as u32 {
+            fragments.remember(key(id), START, udp(1));
+        }
+        fragments.remember(key(0), START, udp(7));
+        fragments.remember(key(9999), START, udp(1));
+        assert_eq!(fragments.recall(&key(0), START), Some(udp(7)));
+        assert_eq!(fragments.recall(&key(1), START), None);
+        for id in 0..5000 {
+            fragments.remember(key(id), START, udp(1));
+        }
+        assert_eq!((fragments.packets.len(), fragments.order.len()), (CAPACITY, CAPACITY));
+    }
+
+    #[test]
+    fn later_tcp_fragments_keep_ports_only() {
+        let facts = TcpFacts { src_port: 1, dst_port: 2, seq: 3, ack: 4, flags: TcpFlags::SYN, window: 5 };
+        let mut fragments = Fragments::default();
+        fragments.remember(key(1), START, Transport::Tcp(facts));
+        let expected = TcpFacts { seq: 0, ack: 0, flags: TcpFlags::default(), window: 0, ..facts };
+        assert_eq!(fragments.recall(&key(1), START), Some(Transport::Tcp(expected)));
+    }
+}
