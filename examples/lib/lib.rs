@@ -1,5 +1,9 @@
 //! What the example programs share: where the captures are, phases that are timed and show how far they are.
 
+mod columns;
+
+pub use columns::columns;
+
 use indicatif::{ProgressBar, ProgressStyle};
 use nf_core::{
     Result, SessionConfig, Sessions,
