@@ -11,6 +11,9 @@ pub mod capture;
 pub mod decode;
 pub mod features;
 pub mod model;
+pub mod session;
 
 pub use error::{Error, ErrorKind, Result};
+pub use features::FeatureSpec;
+pub use session::SessionConfig;
 pub use time::Timestamp;

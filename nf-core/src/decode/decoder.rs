@@ -1,7 +1,7 @@
 //! Frame to packet: link, network, transport.
 
 use super::{
-    Packet, Skip, Transport,
+    Fragment, Packet, Skip, Transport,
     fragments::{FragmentKey, Fragments},
     ip::Ip,
     link::{Link, Network},
@@ -78,7 +78,11 @@ impl Decoder {
             payload_len: ip.payload_len.saturating_sub(header_len),
             payload: ip.payload.get(header_len as usize..).unwrap_or_default(),
             truncated: (ip.payload.len() as u32) < ip.payload_len,
-            fragment: ip.fragment.is_some(),
+            fragment: match ip.fragment {
+                None => Fragment::Whole,
+                Some(fragment) if fragment.first => Fragment::First,
+                Some(_) => Fragment::Later,
+            },
         })
     }
 
@@ -123,7 +127,7 @@ fn arp<'a>(frame: &Frame<'a>, link: &Link<'a>, data: &'a [u8]) -> Result<Packet<
         payload_len: 0,
         payload: &[],
         truncated: false,
-        fragment: false,
+        fragment: Fragment::Whole,
     })
 }
 

@@ -11,5 +11,5 @@ mod transport;
 
 pub use decoder::Decoder;
 pub use dns::{DnsFacts, parent_domain};
-pub use packet::{Packet, Protocol, TcpFacts, TcpFlags, Transport};
+pub use packet::{Fragment, Packet, Protocol, TcpFacts, TcpFlags, Transport};
 pub use skip::{Skip, SkipCounts};

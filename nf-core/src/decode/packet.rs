@@ -33,8 +33,19 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
     /// The capture kept fewer bytes of the network packet than were sent.
     pub truncated: bool,
-    /// The packet is a fragment, first ones included.
-    pub fragment: bool,
+    /// Whether the packet is a fragment.
+    pub fragment: Fragment,
+}
+
+/// Whether a packet is a piece of a larger IP packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fragment {
+    /// A whole packet.
+    Whole,
+    /// The first fragment, with the transport header.
+    First,
+    /// A later fragment; its transport facts are those of the first one where that was seen.
+    Later,
 }
 
 /// What a network packet carries: the facts of its transport header.
@@ -171,6 +182,11 @@ impl fmt::Display for Protocol {
 }
 
 impl Packet<'_> {
+    /// Whether this is a fragment behind the first of its packet: it has no transport header of its own.
+    pub fn later_fragment(&self) -> bool {
+        self.fragment == Fragment::Later
+    }
+
     /// The protocol of the session this packet belongs to.
     pub fn protocol(&self) -> Protocol {
         match self.transport {

@@ -1,7 +1,12 @@
 //! Session to numbers: schemas, and the specs that fill them.
 
+mod context;
+mod flow;
+mod packets;
 mod rows;
 mod schema;
+mod spec;
 
 pub use rows::Rows;
 pub use schema::{Column, Fingerprint, Schema, Transform};
+pub use spec::FeatureSpec;

@@ -35,7 +35,7 @@ fn tcp_over_ethernet_with_every_field() {
     assert_eq!(packet.vlans, [7, 0]);
     assert_eq!((packet.wire_len, packet.captured_len, packet.network_len), (63, 63, 45));
     assert_eq!((packet.payload_len, packet.payload), (5, &b"hello"[..]));
-    assert!(!packet.truncated && !packet.fragment);
+    assert!(!packet.truncated && packet.fragment == Fragment::Whole);
 }
 
 #[test]
@@ -120,9 +120,9 @@ fn later_fragments_join_their_first() {
         assert_eq!((unseen.transport, unseen.protocol()), (Transport::Other { protocol: 17 }, Protocol::Udp));
         let ports = Transport::Udp { src_port: 1000, dst_port: 2000 };
         let packet = decoder.decode(&frame(&first)).expect("decodes");
-        assert!(packet.fragment && packet.transport == ports && packet.payload_len == 16);
+        assert!(packet.fragment == Fragment::First && packet.transport == ports && packet.payload_len == 16);
         let packet = decoder.decode(&frame(&later)).expect("decodes");
-        assert!(packet.fragment && packet.transport == ports);
+        assert!(packet.later_fragment() && packet.transport == ports);
         assert_eq!((packet.payload_len, packet.payload), (10, &[2; 10][..]));
         let packet = decoder.decode(&frame(&foreign)).expect("decodes");
         assert_eq!(packet.transport, Transport::Other { protocol: 17 });

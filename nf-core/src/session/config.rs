@@ -1,0 +1,158 @@
+//! How packets are cut into sessions, and how much memory that may take.
+
+use super::KeyKind;
+use crate::{Error, Result, decode::Protocol};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// How packets are cut into sessions.
+///
+/// ```
+/// use nf_core::SessionConfig;
+/// use std::time::Duration;
+/// let config = SessionConfig::default().max_packets(256).idle_tcp(None).active(Some(Duration::from_secs(300)));
+/// assert_eq!(config.max_packets, 256);
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SessionConfig {
+    /// What makes a session.
+    pub key: KeyKind,
+    /// Silence that ends a TCP session; `None` for never. 120 s.
+    pub idle_tcp: Option<Duration>,
+    /// Silence that ends a UDP session or one of another IP protocol; `None` for never. 60 s.
+    pub idle_udp: Option<Duration>,
+    /// Silence that ends an ICMP session; `None` for never. 20 s.
+    pub idle_icmp: Option<Duration>,
+    /// Silence that ends an ARP session; `None` for never. 3 s.
+    pub idle_arp: Option<Duration>,
+    /// Age at which a session is cut, to be continued by the next; `None` for never. 1800 s.
+    pub active: Option<Duration>,
+    /// How many packets a session keeps one by one, from its first; running statistics cover all. 1 to 65536, 64.
+    pub max_packets: u32,
+    /// How many captured payload bytes of a packet its entropy is taken over. 1 to 65535, 256.
+    pub entropy_bytes: u32,
+    /// Whether the context of each session is kept: what its source, its pair and its destination did lately. On.
+    pub context: bool,
+    /// Bytes that open sessions, ended ones that wait to be popped and the context may hold together, at least 1 MiB.
+    /// 512 MiB. Beyond it the session silent for longest is ended early ([`Evicted`](super::EndReason::Evicted)).
+    pub memory_limit: usize,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            key: KeyKind::FiveTuple,
+            idle_tcp: Some(Duration::from_secs(120)),
+            idle_udp: Some(Duration::from_secs(60)),
+            idle_icmp: Some(Duration::from_secs(20)),
+            idle_arp: Some(Duration::from_secs(3)),
+            active: Some(Duration::from_secs(1800)),
+            max_packets: 64,
+            entropy_bytes: 256,
+            context: true,
+            memory_limit: 512 << 20,
+        }
+    }
+}
+
+macro_rules! setters {
+    ($($name:ident: $type:ty),* $(,)?) => {
+        impl SessionConfig {
+            $(
+                #[doc = concat!("Sets [`", stringify!($name), "`](Self#structfield.", stringify!($name), ").")]
+                #[must_use]
+                pub fn $name(mut self, $name: $type) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters!(
+    key: KeyKind,
+    idle_tcp: Option<Duration>,
+    idle_udp: Option<Duration>,
+    idle_icmp: Option<Duration>,
+    idle_arp: Option<Duration>,
+    active: Option<Duration>,
+    max_packets: u32,
+    entropy_bytes: u32,
+    context: bool,
+    memory_limit: usize,
+);
+
+/// Sessions share one idle timeout within a class; there are this many classes.
+pub(crate) const IDLE_CLASSES: usize = 4;
+
+impl SessionConfig {
+    /// Which idle timeout a protocol has, `0..IDLE_CLASSES`.
+    pub(crate) fn idle_class(protocol: Protocol) -> usize {
+        match protocol {
+            Protocol::Tcp => 0,
+            Protocol::Udp | Protocol::Other(_) => 1,
+            Protocol::Icmp | Protocol::Icmpv6 => 2,
+            Protocol::Arp => 3,
+        }
+    }
+
+    /// The idle timeout of each class.
+    pub(crate) fn idle_timeouts(&self) -> [Option<Duration>; IDLE_CLASSES] {
+        [self.idle_tcp, self.idle_udp, self.idle_icmp, self.idle_arp]
+    }
+
+    /// Whether every value is within its range.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) that names the first value out of its range.
+    pub fn check(&self) -> Result<()> {
+        let timeouts = [
+            ("idle_tcp", self.idle_tcp),
+            ("idle_udp", self.idle_udp),
+            ("idle_icmp", self.idle_icmp),
+            ("idle_arp", self.idle_arp),
+            ("active", self.active),
+        ];
+        for (name, timeout) in timeouts {
+            if timeout == Some(Duration::ZERO) {
+                return Err(Error::config(name, "0 s", "above 0 s, or None for never"));
+            }
+        }
+        if !(1..=65536).contains(&self.max_packets) {
+            return Err(Error::config("max_packets", self.max_packets, "1 to 65536"));
+        }
+        if !(1..=65535).contains(&self.entropy_bytes) {
+            return Err(Error::config("entropy_bytes", self.entropy_bytes, "1 to 65535"));
+        }
+        if self.memory_limit < 1 << 20 {
+            return Err(Error::config("memory_limit", self.memory_limit, "at least 1048576 bytes"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_values_out_of_range_by_name() {
+        let message = |config: SessionConfig| config.check().expect_err("must refuse").to_string();
+        assert_eq!(
+            message(SessionConfig::default().idle_udp(Some(Duration::ZERO))),
+            "idle_udp is 0 s, it must be above 0 s, or None for never"
+        );
+        assert_eq!(message(SessionConfig::default().max_packets(0)), "max_packets is 0, it must be 1 to 65536");
+        assert_eq!(
+            message(SessionConfig::default().entropy_bytes(70_000)),
+            "entropy_bytes is 70000, it must be 1 to 65535"
+        );
+        assert_eq!(
+            message(SessionConfig::default().memory_limit(9)),
+            "memory_limit is 9, it must be at least 1048576 bytes"
+        );
+        SessionConfig::default().idle_tcp(None).active(None).check().expect("None switches a timeout off");
+    }
+}

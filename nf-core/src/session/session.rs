@@ -1,0 +1,242 @@
+//! A session: one bidirectional flow from its first packet to its end.
+
+use super::{Context, FlowKey, stats::SessionStats};
+use crate::{
+    Timestamp,
+    decode::{DnsFacts, Protocol},
+};
+use std::{fmt, time::Duration};
+
+/// One bidirectional flow: its key, its first packets one by one, statistics over all of them, and what its hosts did
+/// around it.
+#[derive(Debug, Clone)]
+pub struct Session {
+    pub(crate) key: FlowKey,
+    pub(crate) start: Timestamp,
+    pub(crate) end: Timestamp,
+    pub(crate) end_reason: EndReason,
+    pub(crate) outcome: Outcome,
+    pub(crate) macs: Option<[[u8; 6]; 2]>,
+    pub(crate) packets: Vec<PacketRecord>,
+    pub(crate) stats: SessionStats,
+    pub(crate) dns: Option<Box<DnsFacts>>,
+    pub(crate) context: Option<Box<Context>>,
+}
+
+impl Session {
+    /// Protocol and endpoints.
+    pub fn key(&self) -> &FlowKey {
+        &self.key
+    }
+
+    /// Time of the first packet.
+    pub fn start(&self) -> Timestamp {
+        self.start
+    }
+
+    /// Time of the last packet (the latest, where packets came out of order).
+    pub fn end(&self) -> Timestamp {
+        self.end
+    }
+
+    /// From the first packet to the last.
+    pub fn duration(&self) -> Duration {
+        self.end.since(self.start)
+    }
+
+    /// Why the session ended.
+    pub fn end_reason(&self) -> EndReason {
+        self.end_reason
+    }
+
+    /// Whether anybody answered.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Hardware addresses of `orig` and `resp` in the first packet, where its link has them.
+    pub fn macs(&self) -> Option<[[u8; 6]; 2]> {
+        self.macs
+    }
+
+    /// The first packets, up to [`max_packets`](super::SessionConfig::max_packets).
+    pub fn packets(&self) -> &[PacketRecord] {
+        &self.packets
+    }
+
+    /// Statistics over all packets.
+    pub fn stats(&self) -> &SessionStats {
+        &self.stats
+    }
+
+    /// The session's first DNS message, with the answer's code and count where an answer followed.
+    pub fn dns(&self) -> Option<&DnsFacts> {
+        self.dns.as_deref()
+    }
+
+    /// What the session's hosts did around it, where the session table keeps context.
+    pub fn context(&self) -> Option<&Context> {
+        self.context.as_deref()
+    }
+
+    /// The outcome that the packets so far leave no doubt about.
+    pub(crate) fn known_outcome(&self) -> Option<Outcome> {
+        let (orig, resp) = (&self.stats.orig, &self.stats.resp);
+        let dns_code = self.dns.as_ref().and_then(|dns| dns.answer_code);
+        match (self.key.protocol, dns_code) {
+            (_, Some(0)) => Some(Outcome::Answered),
+            (_, Some(_)) => Some(Outcome::Failed),
+            (Protocol::Tcp, _) => (orig.payload_bytes > 0 && resp.payload_bytes > 0).then_some(Outcome::Answered),
+            _ => (resp.packets > 0).then_some(Outcome::Answered),
+        }
+    }
+
+    /// Takes in a DNS message: the first is kept, an answer adds its code and count.
+    pub(crate) fn note_dns(&mut self, message: DnsFacts) {
+        match &mut self.dns {
+            Some(first) if first.answer_code.is_none() && message.is_response => {
+                first.answer_code = message.answer_code;
+                first.answers = message.answers;
+            }
+            Some(_) => {}
+            none => *none = Some(Box::new(message)),
+        }
+    }
+
+    /// The session without anything of its packets: what continues it after a cut.
+    pub(crate) fn rest(&self) -> Self {
+        Self {
+            key: self.key,
+            start: self.end,
+            end: self.end,
+            end_reason: EndReason::Flushed,
+            outcome: Outcome::Pending,
+            macs: self.macs,
+            packets: Vec::new(),
+            stats: SessionStats::default(),
+            dns: None,
+            context: None,
+        }
+    }
+}
+
+impl fmt::Display for Session {
+    /// `1500000000.000000000 tcp 10.0.0.1:1025 > 10.0.0.2:80, 12 packets, 3400 bytes, 0.250 s, fin, answered`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {}, {} packets, {} bytes, {:.3} s, {}, {}",
+            self.start,
+            self.key,
+            self.stats.packets(),
+            self.stats.wire_bytes(),
+            self.duration().as_secs_f64(),
+            self.end_reason,
+            self.outcome,
+        )
+    }
+}
+
+/// One packet of a session, as quantities that columns are made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PacketRecord {
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Bytes of payload behind the transport header, on the wire.
+    pub payload_len: u32,
+    /// Bytes of the network packet (from the IP header on), on the wire.
+    pub network_len: u32,
+    /// Shannon entropy of the first captured payload bytes, 0 to 8 bits a byte; 0 without captured payload.
+    pub entropy: f32,
+    /// Source and destination port; 0 without ports.
+    pub ports: [u16; 2],
+    /// Protocol: the session's, unless sessions are cut by host pair.
+    pub protocol: Protocol,
+    /// TCP window as in the header, without scaling; 0 for other protocols.
+    pub window: u16,
+    /// TCP flags, ICMP type or ARP operation; 0 for other protocols.
+    pub control: u8,
+    /// ICMP code; 0 for other protocols.
+    pub code: u8,
+    /// Who sent it.
+    pub direction: Direction,
+    /// Where it stands in the stream.
+    pub order: Order,
+}
+
+/// Which way a packet went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the end that started the session.
+    Orig,
+    /// From the other end.
+    Resp,
+}
+
+/// Where a packet stands in its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Order {
+    /// The next in its direction, or of a protocol without sequence numbers.
+    Fresh,
+    /// A TCP segment all of whose sequence space was seen before.
+    Retransmission,
+    /// A TCP segment that fills a hole left by an earlier one.
+    OutOfOrder,
+    /// A TCP segment that leaves a hole before it: something was lost, reordered or not captured.
+    Gap,
+    /// A fragment of an IP packet behind the first one.
+    Fragment,
+}
+
+/// Why a session ended. The numbers of IPFIX's flowEndReason (RFC 5102 section 5.11.3) stand beside each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// Both sides sent FIN (3, end of flow detected).
+    Fin,
+    /// A side sent RST (3, end of flow detected).
+    Rst,
+    /// Silence for longer than the idle timeout (1).
+    Idle,
+    /// Cut at the active timeout; the next session continues it (2).
+    Active,
+    /// Ended early because memory was at its limit (5, lack of resources).
+    Evicted,
+    /// The capture ended or the table was flushed (4, forced end).
+    Flushed,
+}
+
+/// Whether anybody answered, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Not yet known.
+    Pending,
+    /// TCP: no completed handshake, or no data in one of the directions; DNS: an error; otherwise: no packet back.
+    Failed,
+    /// TCP: data both ways; otherwise: a packet back.
+    Answered,
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fin => "fin",
+            Self::Rst => "rst",
+            Self::Idle => "idle",
+            Self::Active => "active",
+            Self::Evicted => "evicted",
+            Self::Flushed => "flushed",
+        })
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "pending",
+            Self::Failed => "failed",
+            Self::Answered => "answered",
+        })
+    }
+}

@@ -1,0 +1,201 @@
+//! Running statistics over all packets of a session.
+
+use super::session::{Direction, Order, PacketRecord};
+use crate::decode::TcpFlags;
+use std::time::Duration;
+
+/// Count, mean, variance, smallest and largest of a quantity, updated one value at a time (Welford, Technometrics 1962).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moments {
+    count: u64,
+    mean: f64,
+    squares: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self { count: 0, mean: 0.0, squares: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY }
+    }
+}
+
+impl Moments {
+    pub(crate) fn push(&mut self, value: f64) {
+        self.count += 1;
+        let delta = value - self.mean;
+        self.mean += delta / self.count as f64;
+        self.squares += delta * (value - self.mean);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+    }
+
+    /// How many values there were.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Mean; 0 without values.
+    pub fn mean(&self) -> f64 {
+        self.mean
+    }
+
+    /// Standard deviation of the values themselves (divided by n); 0 without values.
+    pub fn deviation(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { (self.squares / self.count as f64).max(0.0).sqrt() }
+    }
+
+    /// Smallest value; 0 without values.
+    pub fn min(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.min }
+    }
+
+    /// Largest value; 0 without values.
+    pub fn max(&self) -> f64 {
+        if self.count == 0 { 0.0 } else { self.max }
+    }
+}
+
+/// What one direction of a session carried.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct DirectionStats {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of whole frames on the wire.
+    pub wire_bytes: u64,
+    /// Bytes of payload on the wire.
+    pub payload_bytes: u64,
+    /// Payload lengths of the packets that carried any, in bytes.
+    pub payload: Moments,
+    /// Time between packets of this direction, in seconds.
+    pub gaps: Moments,
+    /// Entropy of the packets with captured payload, in bits a byte.
+    pub entropy: Moments,
+    /// How many packets had each TCP flag, from FIN (bit 0) to CWR (bit 7).
+    pub flags: [u32; 8],
+    /// TCP window of the first packet, unscaled; `None` without TCP packets.
+    pub first_window: Option<u16>,
+    /// TCP packets that closed the window, resets left out.
+    pub zero_windows: u32,
+    /// Retransmitted TCP segments.
+    pub retransmissions: u32,
+    /// TCP segments out of order, and those that left a hole.
+    pub disorder: u32,
+    last: Option<crate::Timestamp>,
+}
+
+/// Statistics over all packets of a session, kept up to date with each.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SessionStats {
+    /// What the end that started the session sent.
+    pub orig: DirectionStats,
+    /// What the other end sent.
+    pub resp: DirectionStats,
+    /// Time between packets of either direction, in seconds.
+    pub gaps: Moments,
+    /// How often the direction changed between packets that carried payload.
+    pub turns: u32,
+    /// Fragments behind the first of their packet.
+    pub fragments: u32,
+    /// Packets of which the capture kept only a part.
+    pub truncated: u32,
+    /// From the first SYN to the first packet with SYN and ACK.
+    pub handshake: Option<Duration>,
+    /// From the first payload of `orig` to the first payload of `resp` after it.
+    pub response: Option<Duration>,
+    syn: Option<crate::Timestamp>,
+    request: Option<crate::Timestamp>,
+    last: Option<crate::Timestamp>,
+    speaker: Option<Direction>,
+}
+
+impl SessionStats {
+    /// Packets of both directions.
+    pub fn packets(&self) -> u64 {
+        self.orig.packets + self.resp.packets
+    }
+
+    /// Bytes of whole frames on the wire, both directions.
+    pub fn wire_bytes(&self) -> u64 {
+        self.orig.wire_bytes + self.resp.wire_bytes
+    }
+
+    /// Bytes of payload on the wire, both directions.
+    pub fn payload_bytes(&self) -> u64 {
+        self.orig.payload_bytes + self.resp.payload_bytes
+    }
+
+    /// Takes in one packet. `tcp`: its control byte holds TCP flags. `entropy`: it has captured payload.
+    pub(crate) fn push(&mut self, packet: &PacketRecord, wire_len: u32, tcp: bool, entropy: bool, truncated: bool) {
+        let seconds = |since: crate::Timestamp| packet.time.since(since).as_secs_f64();
+        if let Some(last) = self.last {
+            self.gaps.push(seconds(last));
+        }
+        self.last = Some(self.last.map_or(packet.time, |last| last.max(packet.time)));
+        self.fragments += u32::from(packet.order == Order::Fragment);
+        self.truncated += u32::from(truncated);
+
+        let side = match packet.direction {
+            Direction::Orig => &mut self.orig,
+            Direction::Resp => &mut self.resp,
+        };
+        side.packets += 1;
+        side.wire_bytes += u64::from(wire_len);
+        side.payload_bytes += u64::from(packet.payload_len);
+        if let Some(last) = side.last {
+            side.gaps.push(seconds(last));
+        }
+        side.last = Some(side.last.map_or(packet.time, |last| last.max(packet.time)));
+        if packet.payload_len > 0 {
+            side.payload.push(f64::from(packet.payload_len));
+        }
+        if entropy {
+            side.entropy.push(f64::from(packet.entropy));
+        }
+        match packet.order {
+            Order::Retransmission => side.retransmissions += 1,
+            Order::OutOfOrder | Order::Gap => side.disorder += 1,
+            Order::Fresh | Order::Fragment => {}
+        }
+        if tcp {
+            let flags = TcpFlags(packet.control);
+            for (bit, count) in side.flags.iter_mut().enumerate() {
+                *count += u32::from(packet.control >> bit & 1);
+            }
+            side.first_window.get_or_insert(packet.window);
+            side.zero_windows += u32::from(packet.window == 0 && !flags.contains(TcpFlags::RST));
+            if flags.contains(TcpFlags::SYN | TcpFlags::ACK) {
+                self.handshake = self.handshake.or_else(|| self.syn.map(|syn| packet.time.since(syn)));
+            } else if flags.contains(TcpFlags::SYN) {
+                self.syn.get_or_insert(packet.time);
+            }
+        }
+        if packet.payload_len > 0 {
+            match (packet.direction, self.request) {
+                (Direction::Orig, None) => self.request = Some(packet.time),
+                (Direction::Resp, Some(request)) if self.response.is_none() => {
+                    self.response = Some(packet.time.since(request));
+                }
+                _ => {}
+            }
+            self.turns += u32::from(self.speaker.is_some_and(|speaker| speaker != packet.direction));
+            self.speaker = Some(packet.direction);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_agree_with_their_definition() {
+        let mut moments = Moments::default();
+        assert_eq!((moments.mean(), moments.deviation(), moments.min(), moments.max()), (0.0, 0.0, 0.0, 0.0));
+        [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0].map(|x| moments.push(x));
+        assert_eq!((moments.count(), moments.mean(), moments.deviation()), (8, 5.0, 2.0));
+        assert_eq!((moments.min(), moments.max()), (2.0, 9.0));
+    }
+}

@@ -1,0 +1,526 @@
+//! Packets to sessions, in packet time and bounded memory.
+
+use super::{
+    FlowKey, SessionConfig,
+    config::IDLE_CLASSES,
+    entropy::Entropy,
+    host::{HostTable, Party, SETTLE},
+    list::SlotList,
+    session::{Direction, EndReason, Order, Outcome, PacketRecord, Session},
+    stats::SessionStats,
+    tcp::TcpTracker,
+};
+use crate::{
+    Result, Timestamp,
+    capture::Frame,
+    decode::{Decoder, DnsFacts, Packet, Protocol, SkipCounts, TcpFlags, Transport},
+};
+use slab::Slab;
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+/// Share of the memory limit that context may take: 1 / this.
+const CONTEXT_SHARE: usize = 4;
+
+/// UDP ports whose payload is read as DNS: DNS (RFC 1035) and multicast DNS (RFC 6762).
+const DNS_PORTS: [u16; 2] = [53, 5353];
+
+/// Cuts packets into sessions. Frames go in with [`push`](Self::push), ended sessions come out of [`pop`](Self::pop).
+///
+/// There is no clock: time is that of the newest packet, or what [`advance`](Self::advance) says. The same frames give the
+/// same sessions in the same order, live or replayed.
+#[derive(Debug)]
+pub struct SessionTable {
+    config: SessionConfig,
+    idle: [Option<Duration>; IDLE_CLASSES],
+    decoder: Decoder,
+    entropy: Entropy,
+    clock: Timestamp,
+    index: HashMap<FlowKey, usize>,
+    nodes: Slab<Node>,
+    /// Open sessions by last packet, one list an idle class.
+    silent: [SlotList; IDLE_CLASSES],
+    /// Open sessions by start.
+    aged: SlotList,
+    /// Sessions whose outcome and context wait for silence, by last packet.
+    unsettled: SlotList,
+    /// Nothing is due before this moment.
+    next_due: Timestamp,
+    hosts: HostTable,
+    ended: VecDeque<Session>,
+    bytes: usize,
+    ended_bytes: usize,
+    stats: TableStats,
+}
+
+/// What a session table took in, and what became of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct TableStats {
+    /// Frames pushed.
+    pub frames: u64,
+    /// Bytes of these frames on the wire.
+    pub wire_bytes: u64,
+    /// Frames that became packets of a session; the others are in `skipped`.
+    pub packets: u64,
+    /// Frames that could not be used, by reason.
+    pub skipped: SkipCounts,
+    /// Sessions started.
+    pub started: u64,
+    /// Sessions ended.
+    pub ended: u64,
+    /// Ended early because memory was at its limit; part of `ended`.
+    pub evicted: u64,
+    /// Ended sessions dropped because nobody popped them and memory was at its limit; part of `ended`.
+    pub dropped: u64,
+    /// Context counters dropped because memory was at its limit.
+    pub context_evicted: u64,
+    /// Most bytes held at once.
+    pub peak_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Node {
+    session: Session,
+    canonical: FlowKey,
+    party: Party,
+    tcp: TcpTracker,
+    /// When its last packet came, by the table's clock.
+    touched: Timestamp,
+    /// When its first packet came, by the table's clock.
+    opened: Timestamp,
+    /// The outcome as counted in the context, and when.
+    counted: Option<(Outcome, Timestamp)>,
+    /// Payload bytes counted in the context so far, from orig and resp.
+    accounted: [u64; 2],
+    /// The session was cut at the active timeout; its next packet continues it with the same direction.
+    dormant: bool,
+    bytes: usize,
+}
+
+/// What is due next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Settle,
+    Idle,
+    Active,
+}
+
+impl SessionTable {
+    /// An empty table.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) where a value of the configuration is out of its range.
+    pub fn new(config: SessionConfig) -> Result<Self> {
+        config.check()?;
+        Ok(Self {
+            idle: config.idle_timeouts(),
+            decoder: Decoder::new(),
+            entropy: Entropy::new(config.entropy_bytes),
+            clock: Timestamp::from_nanos(i64::MIN),
+            index: HashMap::new(),
+            nodes: Slab::new(),
+            silent: Default::default(),
+            aged: SlotList::default(),
+            unsettled: SlotList::default(),
+            next_due: Timestamp::from_nanos(i64::MAX),
+            hosts: HostTable::new(config.memory_limit / CONTEXT_SHARE),
+            ended: VecDeque::new(),
+            bytes: 0,
+            ended_bytes: 0,
+            stats: TableStats::default(),
+            config,
+        })
+    }
+
+    /// How packets are cut into sessions here.
+    pub fn config(&self) -> &SessionConfig {
+        &self.config
+    }
+
+    /// What went in and came out so far.
+    pub fn stats(&self) -> &TableStats {
+        &self.stats
+    }
+
+    /// Sessions that have not ended.
+    pub fn open(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Bytes held by open sessions, ended ones that wait, and context.
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.ended_bytes + self.hosts.bytes()
+    }
+
+    /// Takes in one frame. A frame that cannot be used is counted under its reason, never an error.
+    pub fn push(&mut self, frame: &Frame<'_>) {
+        match self.decoder.decode(frame) {
+            Ok(packet) => self.push_packet(&packet),
+            Err(skip) => {
+                self.count(frame.time, frame.wire_len);
+                self.stats.skipped.add(skip);
+            }
+        }
+    }
+
+    /// Takes in a packet that the caller decoded; it counts as a frame.
+    pub fn push_packet(&mut self, packet: &Packet<'_>) {
+        self.count(packet.time, packet.wire_len);
+        self.take(packet);
+    }
+
+    fn count(&mut self, time: Timestamp, wire_len: u32) {
+        self.stats.frames += 1;
+        self.stats.wire_bytes += u64::from(wire_len);
+        self.advance(time);
+    }
+
+    /// Says that it is `now`, so that silence can end sessions; a moment before the newest known one is ignored.
+    pub fn advance(&mut self, now: Timestamp) {
+        self.clock = self.clock.max(now);
+        while self.next_due <= self.clock {
+            match self.due() {
+                Some((at, Due::Settle, slot)) if at <= self.clock => self.settle(slot, at),
+                Some((at, Due::Idle, slot)) if at <= self.clock => {
+                    let reason = self.nodes[slot].tcp.closed().unwrap_or(EndReason::Idle);
+                    self.end(slot, reason, at);
+                }
+                Some((at, Due::Active, slot)) if at <= self.clock => self.cut(slot, at),
+                later => {
+                    self.next_due = later.map_or(Timestamp::from_nanos(i64::MAX), |(at, ..)| at);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Ends all open sessions, oldest start first.
+    pub fn finish(&mut self) {
+        while let Some(slot) = self.aged.front() {
+            let reason = self.nodes[slot].tcp.closed().unwrap_or(EndReason::Flushed);
+            self.end(slot, reason, self.clock);
+        }
+    }
+
+    /// The next ended session, in the order in which they ended.
+    pub fn pop(&mut self) -> Option<Session> {
+        let session = self.ended.pop_front()?;
+        self.ended_bytes -= session_bytes(&session);
+        Some(session)
+    }
+
+    /// The earliest thing that is due, whenever that is.
+    fn due(&self) -> Option<(Timestamp, Due, usize)> {
+        let settle = self.unsettled.front().map(|slot| (self.nodes[slot].touched + SETTLE, Due::Settle, slot));
+        let active = self.config.active.and_then(|age| {
+            let slot = self.aged.front()?;
+            Some((self.nodes[slot].opened + age, Due::Active, slot))
+        });
+        let idle = self.silent.iter().zip(self.idle).filter_map(|(list, idle)| {
+            let slot = list.front()?;
+            Some((self.nodes[slot].touched + idle?, Due::Idle, slot))
+        });
+        settle.into_iter().chain(active).chain(idle).min()
+    }
+
+    fn take(&mut self, packet: &Packet<'_>) {
+        let key = FlowKey::of(packet, self.config.key);
+        let dns = dns_of(packet, &key);
+        let canonical = key.canonical();
+        let slot = match self.index.get(&canonical) {
+            Some(&slot) => match (self.nodes[slot].tcp.closed(), packet.transport) {
+                (Some(reason), Transport::Tcp(tcp)) if opens(tcp.flags) => {
+                    self.end(slot, reason, self.clock);
+                    self.open_session(key, packet, dns.as_ref())
+                }
+                _ => slot,
+            },
+            None => self.open_session(key, packet, dns.as_ref()),
+        };
+        self.update(slot, &key, packet, dns);
+        self.keep_within_memory();
+    }
+
+    fn open_session(&mut self, mut key: FlowKey, packet: &Packet<'_>, dns: Option<&DnsFacts>) -> usize {
+        let mut macs = packet.macs;
+        let answers = match packet.transport {
+            Transport::Tcp(tcp) => tcp.flags.contains(TcpFlags::SYN | TcpFlags::ACK),
+            _ => dns.is_some_and(|dns| dns.is_response && !DNS_PORTS.contains(&key.resp.port)),
+        };
+        let canonical = key.canonical();
+        if answers {
+            // The packet that asked was not captured: who answers did not start the session.
+            key = key.reversed();
+            macs = macs.map(|[a, b]| [b, a]);
+        }
+        let mac = macs.map(|[sender, _]| sender);
+        let party = Party::new(key.orig.addr, key.resp.addr, key.resp.port, key.protocol, dns, mac);
+        let session = Session {
+            key,
+            start: packet.time,
+            end: packet.time,
+            end_reason: EndReason::Flushed,
+            outcome: Outcome::Pending,
+            macs,
+            packets: Vec::new(),
+            stats: SessionStats::default(),
+            dns: None,
+            context: None,
+        };
+        let slot = self.nodes.insert(Node {
+            session,
+            canonical,
+            party,
+            tcp: TcpTracker::default(),
+            touched: self.clock,
+            opened: self.clock,
+            counted: None,
+            accounted: [0; 2],
+            dormant: false,
+            bytes: 0,
+        });
+        self.index.insert(canonical, slot);
+        self.begin(slot);
+        slot
+    }
+
+    /// Counts the session as started now.
+    fn begin(&mut self, slot: usize) {
+        self.stats.started += 1;
+        self.aged.push_back(slot);
+        if self.config.context {
+            self.hosts.begin(&self.nodes[slot].party, self.clock);
+        }
+        if let Some(age) = self.config.active {
+            self.next_due = self.next_due.min(self.clock + age);
+        }
+    }
+
+    fn update(&mut self, slot: usize, key: &FlowKey, packet: &Packet<'_>, dns: Option<DnsFacts>) {
+        self.stats.packets += 1;
+        if self.nodes[slot].dormant {
+            self.wake(slot, packet.time);
+        }
+        let node = &mut self.nodes[slot];
+        node.touched = self.clock;
+        let direction = if key.orig == node.session.key.orig { Direction::Orig } else { Direction::Resp };
+        let was_closed = node.tcp.closed().is_some();
+        let order = match packet.transport {
+            _ if packet.later_fragment() => Order::Fragment,
+            Transport::Tcp(tcp) if node.session.key.protocol == Protocol::Tcp => {
+                node.tcp.push(direction, &tcp, packet.payload_len)
+            }
+            _ => Order::Fresh,
+        };
+        let record = record(packet, direction, order, self.entropy.of(packet.payload));
+        let session = &mut node.session;
+        session.end = session.end.max(packet.time);
+        let tcp = matches!(packet.transport, Transport::Tcp(_)) && order != Order::Fragment;
+        session.stats.push(&record, packet.wire_len, tcp, !packet.payload.is_empty(), packet.truncated);
+        if session.packets.len() < self.config.max_packets as usize {
+            session.packets.push(record);
+        }
+        if let Some(dns) = dns {
+            if self.config.context && !dns.is_response {
+                self.hosts.query(packet.src, &dns, self.clock);
+            }
+            session.note_dns(dns);
+        }
+        let bytes = node_bytes(node);
+        self.bytes = self.bytes + bytes - node.bytes;
+        node.bytes = bytes;
+
+        let closes = !was_closed && node.tcp.closed().is_some();
+        let answered = node.session.known_outcome() == Some(Outcome::Answered);
+        let class = SessionConfig::idle_class(node.session.key.protocol);
+        self.silent[class].push_back(slot);
+        if let Some(idle) = self.idle[class] {
+            self.next_due = self.next_due.min(self.clock + idle);
+        }
+        if closes {
+            self.settle(slot, self.clock);
+        } else if !was_closed {
+            self.unsettled.push_back(slot);
+            self.next_due = self.next_due.min(self.clock + SETTLE);
+            if answered {
+                self.count_outcome(slot, Outcome::Answered, self.clock);
+            }
+        }
+    }
+
+    /// The session fell silent or closed: its outcome counts, and its context is taken.
+    fn settle(&mut self, slot: usize, at: Timestamp) {
+        self.unsettled.remove(slot);
+        let outcome = self.nodes[slot].session.known_outcome().unwrap_or(Outcome::Failed);
+        self.count_outcome(slot, outcome, at);
+        let node = &mut self.nodes[slot];
+        node.session.outcome = outcome;
+        if self.config.context {
+            let stats = &node.session.stats;
+            let total = [stats.orig.payload_bytes, stats.resp.payload_bytes];
+            let [up, down] = [0, 1].map(|side| total[side] - node.accounted[side]);
+            node.accounted = total;
+            self.hosts.traffic(&node.party, node.opened, up, down, at);
+            let had_context = node.session.context.is_some();
+            node.session.context = Some(Box::new(self.hosts.observe(&node.party, outcome, at)));
+            if !had_context {
+                let bytes = node_bytes(node);
+                self.bytes = self.bytes + bytes - node.bytes;
+                node.bytes = bytes;
+            }
+        }
+    }
+
+    /// Counts an outcome in the context: once, and once more where it turns out otherwise.
+    fn count_outcome(&mut self, slot: usize, outcome: Outcome, at: Timestamp) {
+        let node = &mut self.nodes[slot];
+        if self.config.context && node.counted.is_none_or(|(counted, _)| counted != outcome) {
+            self.hosts.outcome(&node.party, node.counted, outcome, at);
+            node.counted = Some((outcome, at));
+        }
+    }
+
+    /// Ends a session and takes it out of the table.
+    fn end(&mut self, slot: usize, reason: EndReason, at: Timestamp) {
+        let class = SessionConfig::idle_class(self.nodes[slot].session.key.protocol);
+        if !self.nodes[slot].dormant {
+            self.leave(slot, at);
+        }
+        self.unsettled.remove(slot);
+        self.silent[class].remove(slot);
+        self.aged.remove(slot);
+        let node = self.nodes.remove(slot);
+        self.index.remove(&node.canonical);
+        self.bytes -= node.bytes;
+        if !node.dormant {
+            self.emit(node.session, reason);
+        }
+    }
+
+    /// Cuts a session at the active timeout. What is left waits for a packet, so that it keeps its direction.
+    fn cut(&mut self, slot: usize, at: Timestamp) {
+        if !self.nodes[slot].dormant {
+            self.leave(slot, at);
+        }
+        self.unsettled.remove(slot);
+        self.aged.remove(slot);
+        let node = &mut self.nodes[slot];
+        let rest = node.session.rest();
+        let session = std::mem::replace(&mut node.session, rest);
+        node.dormant = true;
+        node.counted = None;
+        node.accounted = [0; 2];
+        let bytes = node_bytes(node);
+        self.bytes = self.bytes + bytes - node.bytes;
+        node.bytes = bytes;
+        self.emit(session, EndReason::Active);
+    }
+
+    /// The first packet after a cut.
+    fn wake(&mut self, slot: usize, time: Timestamp) {
+        let node = &mut self.nodes[slot];
+        node.dormant = false;
+        node.opened = self.clock;
+        (node.session.start, node.session.end) = (time, time);
+        self.begin(slot);
+    }
+
+    /// What a session leaves behind in the context.
+    fn leave(&mut self, slot: usize, at: Timestamp) {
+        if self.nodes[slot].session.context.is_none() || self.unsettled_now(slot) {
+            self.settle(slot, at);
+        }
+        if self.config.context {
+            self.hosts.end(&self.nodes[slot].party, at);
+        }
+    }
+
+    fn unsettled_now(&self, slot: usize) -> bool {
+        self.nodes[slot].tcp.closed().is_none() && self.unsettled.contains(slot)
+    }
+
+    fn emit(&mut self, mut session: Session, reason: EndReason) {
+        session.end_reason = reason;
+        session.packets.shrink_to_fit();
+        self.stats.ended += 1;
+        self.ended_bytes += session_bytes(&session);
+        self.ended.push_back(session);
+    }
+
+    /// Ends what was silent longest, and drops what nobody popped, until memory is within its limit.
+    fn keep_within_memory(&mut self) {
+        self.stats.context_evicted = self.hosts.evicted();
+        self.stats.peak_bytes = self.stats.peak_bytes.max(self.bytes().min(self.config.memory_limit));
+        while self.bytes() > self.config.memory_limit {
+            let oldest =
+                self.silent.iter().filter_map(SlotList::front).min_by_key(|&slot| (self.nodes[slot].touched, slot));
+            match oldest {
+                Some(slot) if self.ended_bytes <= self.config.memory_limit / 2 => {
+                    self.stats.evicted += u64::from(!self.nodes[slot].dormant);
+                    self.end(slot, EndReason::Evicted, self.clock);
+                }
+                _ => match self.pop() {
+                    Some(_) => self.stats.dropped += 1,
+                    None => break,
+                },
+            }
+        }
+    }
+}
+
+/// A SYN that starts a connection.
+fn opens(flags: TcpFlags) -> bool {
+    flags.contains(TcpFlags::SYN) && !flags.contains(TcpFlags::ACK)
+}
+
+fn dns_of(packet: &Packet<'_>, key: &FlowKey) -> Option<DnsFacts> {
+    let dns_port = DNS_PORTS.contains(&key.orig.port) || DNS_PORTS.contains(&key.resp.port);
+    (key.protocol == Protocol::Udp && dns_port && !packet.later_fragment())
+        .then(|| DnsFacts::parse(packet.payload))
+        .flatten()
+}
+
+fn record(packet: &Packet<'_>, direction: Direction, order: Order, entropy: f32) -> PacketRecord {
+    let (control, code, window) = match packet.transport {
+        Transport::Tcp(tcp) => (tcp.flags.0, 0, tcp.window),
+        Transport::Icmp { kind, code, .. } => (kind, code, 0),
+        Transport::Arp { operation } => (u8::try_from(operation).unwrap_or(u8::MAX), 0, 0),
+        Transport::Udp { .. } | Transport::Other { .. } => (0, 0, 0),
+    };
+    PacketRecord {
+        time: packet.time,
+        payload_len: packet.payload_len,
+        network_len: packet.network_len,
+        entropy,
+        window,
+        control,
+        code,
+        protocol: packet.protocol(),
+        ports: match packet.transport {
+            Transport::Tcp(tcp) => [tcp.src_port, tcp.dst_port],
+            Transport::Udp { src_port, dst_port } => [src_port, dst_port],
+            _ => [0; 2],
+        },
+        direction,
+        order,
+    }
+}
+
+/// Bytes of a session beside those of its own struct.
+fn heap_bytes(session: &Session) -> usize {
+    session.packets.capacity() * size_of::<PacketRecord>()
+        + session.dns.as_ref().map_or(0, |dns| size_of::<DnsFacts>() + dns.name.capacity())
+        + session.context.as_ref().map_or(0, |context| size_of_val(&**context))
+}
+
+fn session_bytes(session: &Session) -> usize {
+    size_of::<Session>() + heap_bytes(session)
+}
+
+fn node_bytes(node: &Node) -> usize {
+    // Beside the node: its key and slot in the index, its links in up to three lists.
+    size_of::<Node>() + heap_bytes(&node.session) + size_of::<FlowKey>() + 16 + 3 * 12
+}

@@ -1,0 +1,337 @@
+//! How packets become sessions, held by example and by property.
+
+use super::*;
+use crate::{
+    Timestamp,
+    decode::{Fragment, Packet, TcpFacts, TcpFlags, Transport},
+};
+use proptest::prelude::*;
+use std::{net::IpAddr, time::Duration};
+
+const SYN: TcpFlags = TcpFlags::SYN;
+const ACK: TcpFlags = TcpFlags::ACK;
+const FIN: TcpFlags = TcpFlags(0x11);
+const RST: TcpFlags = TcpFlags::RST;
+
+fn addr(host: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, host])
+}
+
+fn packet(millis: i64, src: u8, dst: u8, transport: Transport, payload: &'static [u8]) -> Packet<'static> {
+    let payload_len = payload.len() as u32;
+    Packet {
+        time: Timestamp::from_nanos(millis * 1_000_000),
+        wire_len: 54 + payload_len,
+        captured_len: 54 + payload_len,
+        network_len: 40 + payload_len,
+        macs: None,
+        vlans: [0; 2],
+        src: addr(src),
+        dst: addr(dst),
+        ttl: 64,
+        transport,
+        payload_len,
+        payload,
+        truncated: false,
+        fragment: Fragment::Whole,
+    }
+}
+
+fn tcp(millis: i64, src: (u8, u16), dst: (u8, u16), flags: TcpFlags, payload: &'static [u8]) -> Packet<'static> {
+    let facts = TcpFacts { src_port: src.1, dst_port: dst.1, seq: millis as u32, ack: 0, flags, window: 1000 };
+    packet(millis, src.0, dst.0, Transport::Tcp(facts), payload)
+}
+
+fn udp(millis: i64, src: (u8, u16), dst: (u8, u16), payload: &'static [u8]) -> Packet<'static> {
+    packet(millis, src.0, dst.0, Transport::Udp { src_port: src.1, dst_port: dst.1 }, payload)
+}
+
+fn echo(millis: i64, src: u8, dst: u8, kind: u8, id: Option<u16>) -> Packet<'static> {
+    packet(millis, src, dst, Transport::Icmp { v6: false, kind, code: 0, id }, b"ping")
+}
+
+fn run(config: SessionConfig, packets: &[Packet<'_>]) -> (Vec<Session>, TableStats) {
+    let mut table = SessionTable::new(config).expect("valid");
+    packets.iter().for_each(|packet| table.push_packet(packet));
+    table.finish();
+    (std::iter::from_fn(|| table.pop()).collect(), table.stats().clone())
+}
+
+fn lines(packets: &[Packet<'_>]) -> Vec<String> {
+    run(SessionConfig::default(), packets).0.iter().map(Session::to_string).collect()
+}
+
+const A: (u8, u16) = (1, 1025);
+const B: (u8, u16) = (2, 80);
+
+#[test]
+fn trailing_packets_stay_and_a_new_syn_opens_the_next_session() {
+    let packets = [
+        tcp(0, A, B, SYN, b""),
+        tcp(1, B, A, SYN | ACK, b""),
+        tcp(2, A, B, ACK, b"get"),
+        tcp(3, B, A, ACK, b"page"),
+        tcp(4, A, B, FIN, b""),
+        tcp(5, B, A, FIN, b""),
+        tcp(6, A, B, ACK, b""),
+        tcp(900, B, A, RST, b""),
+        tcp(1000, A, B, SYN, b""),
+        tcp(1001, B, A, RST | ACK, b""),
+    ];
+    assert_eq!(
+        lines(&packets),
+        [
+            "0.000000000 tcp 10.0.0.1:1025 > 10.0.0.2:80, 8 packets, 439 bytes, 0.900 s, fin, answered",
+            "1.000000000 tcp 10.0.0.1:1025 > 10.0.0.2:80, 2 packets, 108 bytes, 0.001 s, rst, failed",
+        ]
+    );
+}
+
+#[test]
+fn idle_and_active_timeouts_cut_in_packet_time() {
+    let seconds = |s: i64| s * 1000;
+    let udp_at = |s: i64| udp(seconds(s), A, (2, 9), b"x");
+    assert_eq!(
+        lines(&[udp_at(0), udp_at(59), udp_at(118), udp_at(179)]),
+        [
+            "0.000000000 udp 10.0.0.1:1025 > 10.0.0.2:9, 3 packets, 165 bytes, 118.000 s, idle, failed",
+            "179.000000000 udp 10.0.0.1:1025 > 10.0.0.2:9, 1 packets, 55 bytes, 0.000 s, flushed, failed",
+        ]
+    );
+    // The answer that continues a session cut at its active timeout does not turn its direction.
+    let mut packets: Vec<_> = (0..=36).map(|i| udp(seconds(i * 50), A, (2, 9), b"x")).collect();
+    packets.push(udp(seconds(1801), (2, 9), A, b"y"));
+    assert_eq!(
+        lines(&packets),
+        [
+            "0.000000000 udp 10.0.0.1:1025 > 10.0.0.2:9, 36 packets, 1980 bytes, 1750.000 s, active, failed",
+            "1800.000000000 udp 10.0.0.1:1025 > 10.0.0.2:9, 2 packets, 110 bytes, 1.000 s, flushed, answered",
+        ]
+    );
+    let never = SessionConfig::default().idle_udp(None).active(None);
+    assert_eq!(run(never, &[udp_at(0), udp_at(1_000_000)]).0.len(), 1);
+}
+
+#[test]
+fn silence_needs_no_packet() {
+    let mut table = SessionTable::new(SessionConfig::default()).expect("valid");
+    table.push_packet(&udp(0, A, (2, 9), b"x"));
+    table.advance(Timestamp::from_nanos(59_999_999_999));
+    assert!(table.pop().is_none());
+    table.advance(Timestamp::from_nanos(60_000_000_000));
+    assert_eq!(table.pop().expect("ended").end_reason(), EndReason::Idle);
+    assert_eq!((table.open(), table.stats().ended), (0, 1));
+    table.advance(Timestamp::from_nanos(i64::MAX)); // the end of time is no reason to hang
+}
+
+#[test]
+fn direction_comes_from_the_handshake_where_its_start_was_missed() {
+    let [first, second] = [tcp(0, B, A, SYN | ACK, b""), tcp(1, A, B, ACK, b"get")];
+    let (sessions, _) = run(SessionConfig::default(), &[first, second]);
+    assert_eq!(sessions[0].key().orig.port, 1025);
+    assert_eq!(sessions[0].stats().orig.payload_bytes, 3);
+}
+
+#[test]
+fn icmp_is_kept_apart_by_identifier_and_type() {
+    let packets = [
+        echo(0, 1, 2, 8, Some(7)),
+        echo(1, 2, 1, 0, Some(7)),
+        echo(2, 1, 2, 8, Some(8)),
+        echo(3, 2, 1, 3, None),
+        echo(4, 2, 1, 11, None),
+    ];
+    assert_eq!(
+        lines(&packets),
+        [
+            "0.000000000 icmp 10.0.0.1:7 > 10.0.0.2:7, 2 packets, 116 bytes, 0.001 s, flushed, answered",
+            "0.002000000 icmp 10.0.0.1:8 > 10.0.0.2:8, 1 packets, 58 bytes, 0.000 s, flushed, failed",
+            "0.003000000 icmp type 3 10.0.0.2 > 10.0.0.1, 1 packets, 58 bytes, 0.000 s, flushed, failed",
+            "0.004000000 icmp type 11 10.0.0.2 > 10.0.0.1, 1 packets, 58 bytes, 0.000 s, flushed, failed",
+        ]
+    );
+    let pairs = SessionConfig::default().key(KeyKind::HostPair);
+    assert_eq!(run(pairs, &packets).0.len(), 1);
+}
+
+#[test]
+fn clock_steps_back_give_no_negative_gap() {
+    let packets = [udp(5000, A, (2, 9), b"x"), udp(1000, (2, 9), A, b"y"), udp(5001, A, (2, 9), b"z")];
+    let (sessions, _) = run(SessionConfig::default(), &packets);
+    assert_eq!(sessions.len(), 1);
+    assert_eq!((sessions[0].stats().gaps.min(), sessions[0].duration()), (0.0, Duration::from_millis(1)));
+    let rows = crate::FeatureSpec::packets(8).extract(&sessions).expect("valid");
+    assert!(rows.data().iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn first_packets_are_kept_and_statistics_cover_all() {
+    let packets: Vec<_> = (0..100).map(|i| udp(i, A, (2, 9), b"abcd")).collect();
+    let (sessions, _) = run(SessionConfig::default().max_packets(10), &packets);
+    assert_eq!((sessions[0].packets().len(), sessions[0].stats().packets()), (10, 100));
+    assert_eq!(sessions[0].packets()[0].entropy, 2.0);
+}
+
+#[test]
+fn outcome_settles_after_silence_and_is_corrected_by_a_late_answer() {
+    let late = [udp(0, A, (2, 9), b"x"), udp(10_000, (3, 1), (4, 2), b"x"), udp(11_000, (2, 9), A, b"y")];
+    let (sessions, _) = run(SessionConfig::default(), &late);
+    let first = sessions.iter().find(|s| s.key().orig.addr == addr(1)).expect("there");
+    assert_eq!(first.outcome(), Outcome::Answered);
+    let context = first.context().expect("kept");
+    assert_eq!((context.host_pair.answered, context.host_pair.failed), (1.0, 0.0));
+    assert_eq!(context.pair.sessions, [1.0, 1.0]);
+}
+
+#[test]
+fn context_counts_what_a_scan_does_and_leaves_others_alone() {
+    let mut packets = Vec::new();
+    for port in 0..54 {
+        packets.push(tcp(i64::from(port) * 100, (9, 40_000 + port), (2, 1 + port), SYN, b""));
+        packets.push(tcp(i64::from(port) * 100 + 1, (2, 1 + port), (9, 40_000 + port), RST | ACK, b""));
+    }
+    packets.push(tcp(5500, A, B, SYN, b""));
+    packets.push(tcp(5501, B, A, SYN | ACK, b""));
+    packets.push(tcp(5502, A, B, ACK, b"get"));
+    packets.push(tcp(5503, B, A, ACK, b"page"));
+    let (sessions, _) = run(SessionConfig::default(), &packets);
+    let last_probe = sessions.iter().rfind(|s| s.key().orig.addr == addr(9)).expect("there");
+    let context = last_probe.context().expect("kept");
+    assert_eq!((context.source.ports, context.source.hosts), ([54.0, 54.0], [1.0, 1.0]));
+    assert_eq!((context.destination.sessions[0], context.port_sources[0]), (54.0, 1.0));
+    let client = sessions.iter().find(|s| s.key().orig.addr == addr(1)).expect("there");
+    let context = client.context().expect("kept");
+    assert_eq!((context.source.sessions[1], context.destination.sessions[1]), (1.0, 1.0));
+}
+
+#[test]
+fn context_knows_nothing_of_the_future() {
+    // A probe's context is taken 2 s after it; what follows later must not show, however late the session ends.
+    let mut packets: Vec<_> = (0..5).map(|i| udp(i * 100, (9, 50_000), (2, 100 + i as u16), b"x")).collect();
+    packets.extend((0..50).map(|i| udp(10_000 + i * 100, (9, 50_000), (2, 200 + i as u16), b"x")));
+    let (sessions, _) = run(SessionConfig::default(), &packets);
+    let first = sessions.iter().find(|s| s.key().resp.port == 100).expect("there");
+    assert_eq!(first.context().expect("kept").source.attempts, [5.0, 5.0]);
+}
+
+#[test]
+fn a_flood_stays_within_memory_and_nothing_is_lost_silently() {
+    let config = SessionConfig::default().memory_limit(1 << 20);
+    let mut table = SessionTable::new(config).expect("valid");
+    let (mut popped, mut seen) = (0, 0);
+    for i in 0..50_000u32 {
+        let [_, a, b, c] = i.to_be_bytes();
+        let mut packet = udp(i64::from(i), (0, 1), (2, 9), b"x");
+        packet.src = IpAddr::from([11, a, b, c]);
+        table.push_packet(&packet);
+        assert!(table.bytes() <= 1 << 20);
+        while i % 3 == 0
+            && let Some(session) = table.pop()
+        {
+            popped += 1;
+            seen += session.stats().packets();
+        }
+    }
+    table.finish();
+    while let Some(session) = table.pop() {
+        popped += 1;
+        seen += session.stats().packets();
+    }
+    let stats = table.stats();
+    assert!(stats.evicted > 40_000 && stats.context_evicted > 0, "{stats:?}");
+    assert_eq!((stats.started, stats.ended, stats.packets), (50_000, 50_000, 50_000));
+    assert_eq!(popped + stats.dropped, 50_000);
+    assert_eq!(seen + stats.dropped, 50_000);
+}
+
+#[test]
+fn sessions_nobody_pops_are_dropped_and_counted_at_the_limit() {
+    let mut table = SessionTable::new(SessionConfig::default().memory_limit(1 << 20)).expect("valid");
+    for i in 0..20_000u16 {
+        table.push_packet(&udp(i64::from(i), (1, i), (2, 9), b"x"));
+    }
+    assert!(table.stats().dropped > 0 && table.bytes() <= 1 << 20);
+    let waiting = std::iter::from_fn(|| table.pop()).count() as u64;
+    assert_eq!(waiting + table.stats().dropped, table.stats().ended);
+}
+
+fn any_packet() -> impl Strategy<Value = Packet<'static>> {
+    let flags =
+        prop_oneof![Just(SYN), Just(SYN | ACK), Just(ACK), Just(FIN), Just(RST), any::<u8>().prop_map(TcpFlags)];
+    let transport = prop_oneof![
+        4 => (1u16..4, 1u16..4, any::<u32>(), flags).prop_map(|(src_port, dst_port, seq, flags)| Transport::Tcp(TcpFacts {
+            src_port, dst_port, seq, ack: 0, flags, window: 9,
+        })),
+        2 => (1u16..4, prop_oneof![Just(53), 1u16..4]).prop_map(|(src_port, dst_port)| Transport::Udp { src_port, dst_port }),
+        1 => (any::<u8>(), prop::option::of(0u16..3)).prop_map(|(kind, id)| Transport::Icmp { v6: false, kind, code: 0, id }),
+        1 => (0u16..3).prop_map(|operation| Transport::Arp { operation }),
+        1 => any::<u8>().prop_map(|protocol| Transport::Other { protocol }),
+    ];
+    (-50_000i64..4_000_000, 1u8..5, 1u8..5, transport)
+        .prop_map(|(time, src, dst, transport)| packet(time, src, dst, transport, b"xy"))
+}
+
+proptest! {
+    #[test]
+    fn every_packet_is_in_exactly_one_session(packets in prop::collection::vec(any_packet(), 0..200)) {
+        let (sessions, stats) = run(SessionConfig::default(), &packets);
+        let total: u64 = sessions.iter().map(|session| session.stats().packets()).sum();
+        prop_assert_eq!(total, packets.len() as u64);
+        prop_assert_eq!((stats.started, stats.ended), (sessions.len() as u64, sessions.len() as u64));
+        prop_assert!(sessions.iter().all(|s| s.outcome() != Outcome::Pending && s.context().is_some()));
+        let spec = crate::FeatureSpec::flow().and(crate::FeatureSpec::context()).expect("both flat");
+        prop_assert!(spec.extract(&sessions).is_ok());
+    }
+
+    #[test]
+    fn swapping_all_ends_swaps_the_sessions(packets in prop::collection::vec(any_packet(), 0..100)) {
+        let swapped: Vec<_> = packets.iter().cloned().map(|mut packet| {
+            (packet.src, packet.dst) = (packet.dst, packet.src);
+            packet.transport = match packet.transport {
+                Transport::Tcp(tcp) => Transport::Tcp(TcpFacts { src_port: tcp.dst_port, dst_port: tcp.src_port, ..tcp }),
+                Transport::Udp { src_port, dst_port } => Transport::Udp { src_port: dst_port, dst_port: src_port },
+                other => other,
+            };
+            packet
+        }).collect();
+        let (there, back) = (run(SessionConfig::default(), &packets).0, run(SessionConfig::default(), &swapped).0);
+        prop_assert_eq!(there.len(), back.len());
+        for (a, b) in there.iter().zip(&back) {
+            prop_assert_eq!(a.key().reversed(), *b.key());
+            prop_assert_eq!((a.start(), a.end(), a.end_reason()), (b.start(), b.end(), b.end_reason()));
+        }
+    }
+
+    #[test]
+    fn shifting_time_shifts_the_sessions(packets in prop::collection::vec(any_packet(), 0..100), by in 0i64..1_000_000) {
+        let by = by * 1_000_000_000; // whole seconds: windows have buckets of a second
+        let shifted: Vec<_> = packets.iter().cloned().map(|mut packet| {
+            packet.time = Timestamp::from_nanos(packet.time.as_nanos() + by);
+            packet
+        }).collect();
+        let (there, later) = (run(SessionConfig::default(), &packets).0, run(SessionConfig::default(), &shifted).0);
+        prop_assert_eq!(there.len(), later.len());
+        for (a, b) in there.iter().zip(&later) {
+            prop_assert_eq!(a.start().as_nanos() + by, b.start().as_nanos());
+            prop_assert_eq!((a.key(), a.context(), a.stats().packets()), (b.key(), b.context(), b.stats().packets()));
+        }
+    }
+
+    #[test]
+    fn advancing_between_packets_changes_nothing(packets in prop::collection::vec(any_packet(), 1..100)) {
+        let plain: Vec<_> = lines(&packets);
+        let mut table = SessionTable::new(SessionConfig::default()).expect("valid");
+        let mut latest = i64::MIN;
+        for packet in &packets {
+            let now = packet.time.as_nanos();
+            if latest < now && latest > i64::MIN {
+                (1..4).for_each(|i| table.advance(Timestamp::from_nanos(latest + (now - latest) / 4 * i)));
+            }
+            latest = latest.max(now);
+            table.push_packet(packet);
+        }
+        table.finish();
+        let advanced: Vec<_> = std::iter::from_fn(|| table.pop()).map(|session| session.to_string()).collect();
+        prop_assert_eq!(plain, advanced);
+    }
+}
