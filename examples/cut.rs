@@ -2,9 +2,9 @@
 //! What is kept is real: no byte is changed, and a session is kept whole or left out whole. `examples/data` was made with it.
 
 use nf_core::{
-    Error, ErrorKind, Frame, LinkType, Result, SessionConfig, Timestamp,
-    capture::Capture,
-    decode::{Packet, Transport},
+    Error, ErrorKind, Result, SessionConfig, Timestamp,
+    capture::{Capture, Frame, LinkType},
+    decode::{Decoder, Packet, Transport},
     evaluate::Labels,
     session::{FlowKey, KeyKind},
 };
@@ -75,12 +75,13 @@ fn run(options: &Options) -> Result<()> {
     };
     let mut writer = PcapWriter::create(options, link_type)?;
     let mut capture = Capture::open(&options.input)?;
+    let mut decoder = Decoder::new();
     while let Some(frame) = capture.next_frame()? {
+        let packet = decoder.decode(&frame);
         let age = frame.time.since(first);
         if age < options.from || age >= options.to {
             continue;
         }
-        let packet = Packet::decode(&frame);
         let kept = packet.as_ref().map_or(true, |packet| is_kept(&lives, packet));
         if kept {
             let whole = packet.is_ok_and(|packet| is_dns(&packet));

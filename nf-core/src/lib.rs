@@ -9,6 +9,8 @@ mod time;
 
 pub mod capture;
 pub mod decode;
+#[cfg(feature = "evaluate")]
+pub mod evaluate;
 pub mod features;
 pub mod model;
 pub mod session;
