@@ -41,7 +41,6 @@ pub(super) fn columns() -> Vec<FlatColumn> {
         "service_sessions", "sessions", "sessions of the pair to this service", service.sessions;
         "host_pair_sessions", "sessions", "sessions of the pair over all services", host_pair.sessions;
         "host_pair_ports", "ports", "different destination ports in these", host_pair.ports;
-        "domain_queries", "queries", "the source's DNS queries under this parent domain", domain.queries;
     }
     add("service_failed", "share", Identity, "share of the service's sessions in 60 s that failed", |s| {
         context(s).service.failed
@@ -85,43 +84,49 @@ pub(super) fn columns() -> Vec<FlatColumn> {
         context(s).host_pair.bytes_down
     });
     add("host_pair_open", "sessions", COUNT, "sessions of the pair open at once", |s| context(s).host_pair.open);
-    add("domain_names", "names", COUNT, "different names the source asked under this parent domain in 60 s", |s| {
-        context(s).domain.names
-    });
-    add("domain_name_length", "characters", COUNT, "their mean length; 0 without", |s| context(s).domain.name_length);
-    add("domain_name_entropy", "bits", ENTROPY, "their mean entropy a character; 0 without", |s| {
-        context(s).domain.name_entropy
-    });
-    add(
-        "arp_claims",
-        "addresses",
-        COUNT,
-        "addresses the sender's hardware address claimed by ARP in 60 s; 0 for others",
-        |s| context(s).arp_claims,
-    );
-    add("dns_name_length", "characters", COUNT, "length of the name asked first; 0 without DNS", |s| {
-        dns(s, |dns| dns.name.len() as f64)
-    });
-    add("dns_name_entropy", "bits", ENTROPY, "its entropy a character; 0 without DNS", |s| {
-        dns(s, |dns| crate::session::name_entropy(&dns.name))
-    });
-    add("dns_labels", "labels", COUNT, "its labels; 0 without DNS", |s| {
-        dns(s, |dns| dns.name.split('.').filter(|label| !label.is_empty()).count() as f64)
-    });
-    add("dns_longest_label", "characters", COUNT, "its longest label; 0 without DNS", |s| {
-        dns(s, |dns| dns.name.split('.').map(str::len).max().unwrap_or(0) as f64)
-    });
-    add(
-        "dns_type",
-        "",
-        Identity,
-        "what was asked: 1/3 an address, 2/3 another common type, 1 a rare type; 0 without DNS",
-        |s| dns(s, |dns| type_class(dns.query_type)),
-    );
-    add("dns_error", "", Identity, "1 where the answer was an error; 0 without an answer", |s| {
+    add("dns_error", "", Identity, "1 where the DNS answer was an error, else 0", |s| {
         dns(s, |dns| f64::from(u8::from(dns.answer_code.is_some_and(|code| code != 0))))
     });
-    add("dns_answers", "records", COUNT, "records in the answer; 0 without", |s| dns(s, |dns| f64::from(dns.answers)));
+    add("dns_answers", "records", COUNT, "records in the DNS answer; 0 without", |s| {
+        dns(s, |dns| f64::from(dns.answers))
+    });
+    columns.extend(where_asked());
+    columns
+}
+
+/// Columns of DNS and ARP alone: 0 says that a session has neither.
+fn where_asked() -> Vec<FlatColumn> {
+    let mut columns = Vec::new();
+    let mut add = |name, unit, transform, meaning, value: fn(&Session) -> f64| {
+        columns.push((Column::new(name, unit, meaning).transform(transform).missing(0.0), value));
+    };
+    add("domain_queries_10s", "queries", COUNT, "the source's DNS queries under this parent domain, in 10 s", |s| {
+        context(s).domain.queries[0]
+    });
+    add("domain_queries_60s", "queries", COUNT, "the source's DNS queries under this parent domain, in 60 s", |s| {
+        context(s).domain.queries[1]
+    });
+    add("domain_names", "names", COUNT, "different names in these, in 60 s", |s| context(s).domain.names);
+    add("domain_name_length", "characters", COUNT, "their mean length", |s| context(s).domain.name_length);
+    add("domain_name_entropy", "bits", ENTROPY, "their mean entropy a character", |s| context(s).domain.name_entropy);
+    add("dns_name_length", "characters", COUNT, "length of the name asked first", |s| {
+        dns(s, |dns| dns.name.len() as f64)
+    });
+    add("dns_name_entropy", "bits", ENTROPY, "its entropy a character", |s| {
+        dns(s, |dns| crate::session::name_entropy(&dns.name))
+    });
+    add("dns_labels", "labels", COUNT, "its labels", |s| {
+        dns(s, |dns| dns.name.split('.').filter(|label| !label.is_empty()).count() as f64)
+    });
+    add("dns_longest_label", "characters", COUNT, "its longest label", |s| {
+        dns(s, |dns| dns.name.split('.').map(str::len).max().unwrap_or(0) as f64)
+    });
+    add("dns_type", "", Identity, "what was asked: 1/3 an address, 2/3 another common type, 1 a rare type", |s| {
+        dns(s, |dns| type_class(dns.query_type))
+    });
+    add("arp_claims", "addresses", COUNT, "addresses that the sender's hardware address claimed by ARP in 60 s", |s| {
+        context(s).arp_claims
+    });
     columns
 }
 

@@ -16,6 +16,10 @@ pub struct Column {
     pub meaning: Cow<'static, str>,
     /// How the stored number follows from the quantity.
     pub transform: Transform,
+    /// The stored number that says there is no such quantity in a row (a name's length where no name was asked).
+    /// Scaling leaves it out of mean and deviation and puts it at the mean: among many rows without, a quantity that is
+    /// extraordinary among the rows with it would look ordinary.
+    pub missing: Option<f32>,
 }
 
 impl Column {
@@ -25,13 +29,26 @@ impl Column {
         unit: impl Into<Cow<'static, str>>,
         meaning: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { name: name.into(), unit: unit.into(), meaning: meaning.into(), transform: Transform::Identity }
+        Self {
+            name: name.into(),
+            unit: unit.into(),
+            meaning: meaning.into(),
+            transform: Transform::Identity,
+            missing: None,
+        }
     }
 
     /// The same column with another transform.
     #[must_use]
     pub fn transform(mut self, transform: Transform) -> Self {
         self.transform = transform;
+        self
+    }
+
+    /// The same column with a stored number that says there is none.
+    #[must_use]
+    pub fn missing(mut self, stored: f32) -> Self {
+        self.missing = Some(stored);
         self
     }
 }
@@ -120,7 +137,7 @@ impl Schema {
         self.columns.len()
     }
 
-    /// A number that changes whenever a column's name, unit or transform, or the order of columns, does:
+    /// A number that changes whenever a column's name, unit, transform or missing value, or the order of columns, does:
     /// 64-bit FNV-1a over these as text. Wording of a meaning takes no part.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -132,7 +149,7 @@ impl Schema {
         for column in &self.columns {
             eat(&column.name);
             eat(&column.unit);
-            eat(&format!("{:?}", column.transform));
+            eat(&format!("{:?} {:?}", column.transform, column.missing));
         }
         Fingerprint(hash)
     }
@@ -151,7 +168,9 @@ impl Schema {
         };
         let width = self.width().max(rows.width());
         let differs = |i: &usize| match (self.columns.get(*i), rows.columns.get(*i)) {
-            (Some(a), Some(b)) => (&a.name, &a.unit, a.transform) != (&b.name, &b.unit, b.transform),
+            (Some(a), Some(b)) => {
+                (&a.name, &a.unit, a.transform, a.missing) != (&b.name, &b.unit, b.transform, b.missing)
+            }
             _ => true,
         };
         let place = (0..width).find(differs).unwrap_or(0);
@@ -209,6 +228,8 @@ mod tests {
         worded.columns[0].meaning = "other words".into();
         assert_eq!(a.fingerprint(), worded.fingerprint());
         worded.columns[0].transform = Transform::Gap;
+        assert_ne!(a.fingerprint(), worded.fingerprint());
+        worded.columns[0] = a.columns[0].clone().missing(0.0);
         assert_ne!(a.fingerprint(), worded.fingerprint());
     }
 

@@ -1,9 +1,17 @@
 //! Numbers to a score: the trait that models implement, and the models of this crate.
 
+mod bytes;
+mod forest;
+#[cfg(feature = "neural")]
+mod neural;
 mod random;
 
+pub use forest::{IsolationForest, IsolationForestParams};
+#[cfg(feature = "neural")]
+pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
+
 use crate::{
-    Result,
+    Error, ErrorKind, Result,
     features::{Rows, Schema},
 };
 use std::{fmt, ops::ControlFlow};
@@ -57,3 +65,38 @@ pub struct Progress {
 
 /// The closure that watches a fit.
 pub type Watch<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
+
+/// The model of this crate that the given kind names, from the bytes it wrote; `None` where it is none of ours.
+pub(crate) fn load(kind: &str, schema: Schema, bytes: &[u8]) -> Result<Option<Box<dyn Model>>> {
+    Ok(Some(match kind {
+        IsolationForest::KIND => Box::new(IsolationForest::from_bytes(schema, bytes)?),
+        #[cfg(feature = "neural")]
+        Autoencoder::KIND => Box::new(Autoencoder::from_bytes(schema, bytes)?),
+        #[cfg(feature = "neural")]
+        Transformer::KIND => Box::new(Transformer::from_bytes(schema, bytes)?),
+        #[cfg(not(feature = "neural"))]
+        "autoencoder" | "transformer" => {
+            let message = format!("model {kind} needs nf-core built with its cargo feature neural");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        _ => return Ok(None),
+    }))
+}
+
+/// Checks that rows are flat, for models that read no sequences.
+fn one_step(kind: &str, rows: &Rows) -> Result<()> {
+    if rows.steps() == 1 {
+        return Ok(());
+    }
+    let message = format!("model {kind} wants rows of 1 step each, these have {} steps", rows.steps());
+    Err(Error::new(ErrorKind::Schema, message))
+}
+
+#[cfg(test)]
+mod testing {
+    /// The share of pairs in which the strange one scores higher, ties counted half.
+    pub(super) fn auroc(strange: &[f32], usual: &[f32]) -> f64 {
+        let wins = |s: &f32| usual.iter().map(|u| f64::from(u8::from(s > u)) + 0.5 * f64::from(u8::from(s == u))).sum();
+        strange.iter().map(|s| -> f64 { wins(s) }).sum::<f64>() / (strange.len() * usual.len()) as f64
+    }
+}

@@ -1,0 +1,143 @@
+//! Networks, on burn: nothing outside this folder names it.
+
+mod attention;
+mod autoencoder;
+mod batch;
+mod density;
+mod device;
+mod train;
+mod transformer;
+mod weights;
+
+pub use autoencoder::{Autoencoder, AutoencoderParams};
+pub use train::TrainingParams;
+pub use transformer::{Transformer, TransformerParams, TransformerScore};
+
+use super::bytes::{Reader, Writer};
+use crate::{Result, features::Rows};
+use batch::Batch;
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+
+/// Added to a squared error or distance before its logarithm, so that the score of a perfect fit is finite.
+const TINY: f64 = 1e-12;
+
+/// Scores are computed in tiles of this many steps (of one row, where that is longer), filled up with empty rows.
+///
+/// Matrix libraries choose their path by the shape: a single row goes another way than a batch, and its last bits differ.
+/// With the shape fixed by a row's own length alone, its score cannot depend on what it is judged with.
+const TILE: usize = 128;
+
+/// Calls `judge` with tiles that cover all rows: those of one padded length together, each with the places of its rows.
+fn tiles(rows: &Rows, padded: impl Fn(u32) -> usize, mut judge: impl FnMut(&[usize], &Batch)) {
+    let mut buckets: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (row, &length) in rows.lengths().iter().enumerate() {
+        buckets.entry(padded(length)).or_default().push(row);
+    }
+    for (steps, indices) in buckets {
+        let size = (TILE / steps).max(1);
+        for indices in indices.chunks(size) {
+            judge(indices, &Batch::gather(rows, indices, steps, size));
+        }
+    }
+}
+
+/// A model's parameters in its bytes.
+fn write_params(writer: &mut Writer, params: &impl Serialize) {
+    writer.text(&serde_json::to_string(params).expect("parameters are plain numbers"));
+}
+
+fn read_params<T: DeserializeOwned>(reader: &mut Reader, check: impl Fn(&T) -> Result<()>) -> Result<T> {
+    let text = reader.text()?;
+    let params = serde_json::from_str(text).map_err(|error| reader.error(format_args!("parameters: {error}")))?;
+    check(&params).map_err(|error| reader.error(format_args!("parameters: {error}")))?;
+    Ok(params)
+}
+
+#[cfg(test)]
+mod testing {
+    use crate::{
+        features::{Column, Rows, Schema},
+        model::{Model, random::Random},
+    };
+    use std::sync::Arc;
+
+    pub(super) fn schema(width: usize) -> Arc<Schema> {
+        let column = |i| Column::new(format!("x{i}"), "", "");
+        Arc::new(Schema::new("test", (0..width).map(column).collect()).unwrap())
+    }
+
+    /// Sequences of 1 to `longest` steps of three columns that follow one another: a slow wave, its echo one step later,
+    /// and a little noise. In strange ones the echo is reversed and the noise is loud.
+    pub(super) fn waves(count: usize, steps: usize, longest: usize, seed: u64, strange: bool) -> Rows {
+        let mut data = vec![0.0; count * steps * 3];
+        let mut lengths = Vec::new();
+        for (row, values) in data.chunks_exact_mut(steps * 3).enumerate() {
+            let mut random = Random::new(seed).stream(row as u64);
+            let length = 1 + random.below(longest);
+            let phase = 6.3 * random.uniform();
+            for (step, value) in values.chunks_exact_mut(3).take(length).enumerate() {
+                let wave = |step: f32| (phase + 0.7 * step).sin();
+                let echo = wave(step as f32 - 1.0);
+                let (sign, loudness) = if strange { (-1.0, 0.5) } else { (1.0, 0.1) };
+                value.copy_from_slice(&[wave(step as f32), sign * echo, loudness * random.normal()]);
+            }
+            lengths.push(length as u32);
+        }
+        Rows::sequences(schema(3), steps, data, lengths).unwrap()
+    }
+
+    /// Holds that scores and expectations have the same bits in batches of any size and in any order.
+    pub(super) fn bits_do_not_depend_on_the_batch(model: &dyn Model, rows: &Rows) {
+        let bits = |rows: &Rows| model.score(rows).unwrap().iter().map(|s| s.to_bits()).collect::<Vec<_>>();
+        let size = rows.steps() * rows.width();
+        let whole = (bits(rows), model.expected(rows).unwrap().unwrap());
+        for batch in [1, 7, 64, 1000] {
+            for start in (0..rows.len()).step_by(batch) {
+                let range = start..(start + batch).min(rows.len());
+                let part = rows.select(range.clone());
+                assert_eq!(bits(&part), whole.0[range.clone()], "batch {batch} at {start}");
+                let expected = model.expected(&part).unwrap().unwrap();
+                assert!(expected == whole.1[range.start * size..range.end * size], "batch {batch} at {start}");
+            }
+        }
+        let order = Random::new(5).permutation(rows.len());
+        let permuted: Vec<_> = order.iter().map(|&row| whole.0[row]).collect();
+        assert_eq!(bits(&rows.select(order)), permuted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_may_be_shared_by_threads() {
+        fn shared<T: Send + Sync + std::fmt::Debug + 'static>() {}
+        shared::<Autoencoder>();
+        shared::<Transformer>();
+        shared::<crate::model::IsolationForest>();
+    }
+
+    #[test]
+    fn tiles_have_one_shape_a_length() {
+        let rows = testing::waves(100, 64, 64, 1, false);
+        let mut seen = vec![0; 100];
+        tiles(
+            &rows,
+            |length| length.next_power_of_two().max(8) as usize,
+            |indices, batch| {
+                assert_eq!(batch.lengths.len(), TILE / batch.steps);
+                for (slot, &row) in indices.iter().enumerate() {
+                    seen[row] += 1;
+                    assert_eq!(batch.lengths[slot], rows.lengths()[row] as usize);
+                    assert!(
+                        batch.steps >= batch.lengths[slot]
+                            && (batch.steps == 8 || batch.steps / 2 < batch.lengths[slot])
+                    );
+                }
+            },
+        );
+        assert_eq!(seen, [1; 100]);
+    }
+}
