@@ -7,6 +7,7 @@
 mod error;
 mod time;
 
+pub mod calibration;
 pub mod capture;
 pub mod decode;
 #[cfg(feature = "evaluate")]

@@ -4,9 +4,11 @@ mod context;
 mod flow;
 mod packets;
 mod rows;
+mod scale;
 mod schema;
 mod spec;
 
 pub use rows::Rows;
+pub use scale::Scaler;
 pub use schema::{Column, Fingerprint, Schema, Transform};
 pub use spec::FeatureSpec;

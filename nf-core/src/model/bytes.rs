@@ -15,16 +15,19 @@ impl Writer {
         self.0.extend_from_slice(&value.to_le_bytes());
     }
 
+    #[cfg(any(feature = "neural", test))]
     pub(crate) fn f64s(&mut self, values: &[f64]) {
         self.u32(values.len() as u32);
         self.0.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     }
 
+    #[cfg(any(feature = "neural", test))]
     pub(crate) fn f32s(&mut self, values: &[f32]) {
         self.u32(values.len() as u32);
         self.0.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     }
 
+    #[cfg(any(feature = "neural", test))]
     pub(crate) fn text(&mut self, text: &str) {
         self.u32(text.len() as u32);
         self.0.extend_from_slice(text.as_bytes());
@@ -80,12 +83,14 @@ impl<'a> Reader<'a> {
         if value.is_finite() { Ok(value) } else { Err(self.error(format_args!("{value} is not finite"))) }
     }
 
+    #[cfg(any(feature = "neural", test))]
     /// Exactly `n` finite numbers, stored with their count.
     pub(crate) fn f32s(&mut self, n: usize) -> Result<Vec<f32>> {
         self.count(n)?;
         (0..n).map(|_| self.f32()).collect()
     }
 
+    #[cfg(any(feature = "neural", test))]
     /// Exactly `n` finite numbers, stored with their count.
     pub(crate) fn f64s(&mut self, n: usize) -> Result<Vec<f64>> {
         self.count(n)?;
@@ -94,12 +99,14 @@ impl<'a> Reader<'a> {
         values.map(finite).collect::<Option<_>>().ok_or_else(|| self.error("a number is not finite"))
     }
 
+    #[cfg(any(feature = "neural", test))]
     /// Text, stored with its length.
     pub(crate) fn text(&mut self) -> Result<&'a str> {
         let n = self.u32()? as usize;
         std::str::from_utf8(self.take(n)?).map_err(|_| self.error("text is not UTF-8"))
     }
 
+    #[cfg(any(feature = "neural", test))]
     fn count(&mut self, n: usize) -> Result<()> {
         let stored = self.u32()? as usize;
         if stored != n {

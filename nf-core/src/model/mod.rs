@@ -7,6 +7,8 @@ mod neural;
 mod random;
 
 pub use forest::{IsolationForest, IsolationForestParams};
+#[cfg(test)]
+pub(crate) use random::Random;
 #[cfg(feature = "neural")]
 pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
 
@@ -98,5 +100,46 @@ mod testing {
     pub(super) fn auroc(strange: &[f32], usual: &[f32]) -> f64 {
         let wins = |s: &f32| usual.iter().map(|u| f64::from(u8::from(s > u)) + 0.5 * f64::from(u8::from(s == u))).sum();
         strange.iter().map(|s| -> f64 { wins(s) }).sum::<f64>() / (strange.len() * usual.len()) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::Column;
+    use std::sync::Arc;
+
+    fn rows() -> Rows {
+        let schema = Schema::new("test", vec![Column::new("x", "", ""), Column::new("y", "", "")]).unwrap();
+        Rows::flat(Arc::new(schema), (0..60).map(|i| (i as f32).sin()).collect()).unwrap()
+    }
+
+    #[test]
+    fn models_are_found_again_by_their_kind() {
+        let rows = rows();
+        let mut models: Vec<Box<dyn Model>> = vec![Box::new(IsolationForest::params().trees(3).fit(&rows).unwrap())];
+        #[cfg(feature = "neural")]
+        {
+            models.push(Box::new(Autoencoder::params().epochs(1).fit(&rows).unwrap()));
+            models.push(Box::new(Transformer::params().layers(1).epochs(1).fit(&rows).unwrap()));
+        }
+        for model in models {
+            let back = load(model.kind(), model.schema().clone(), &model.to_bytes()).unwrap().expect("one of ours");
+            assert_eq!(back.kind(), model.kind());
+            assert_eq!(back.score(&rows).unwrap(), model.score(&rows).unwrap());
+            let error = load(model.kind(), model.schema().clone(), &[]).unwrap_err();
+            assert_eq!(error.to_string(), format!("model {}, byte 0: 4 bytes wanted, 0 left", model.kind()));
+        }
+        assert!(load("oracle", rows.schema().as_ref().clone(), &[]).unwrap().is_none());
+    }
+
+    #[cfg(not(feature = "neural"))]
+    #[test]
+    fn networks_need_their_feature() {
+        for kind in ["autoencoder", "transformer"] {
+            let error = load(kind, rows().schema().as_ref().clone(), &[]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert_eq!(error.to_string(), format!("model {kind} needs nf-core built with its cargo feature neural"));
+        }
     }
 }

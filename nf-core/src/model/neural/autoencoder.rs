@@ -1,9 +1,8 @@
 //! The autoencoder: rows that a narrow network cannot rebuild are strange.
 
 use super::{
-    TINY,
     batch::{self, Batch},
-    device, read_params, tiles,
+    device, log_score, put_finite, read_params, tiles,
     train::{self, Network, TrainingParams},
     weights::{Cursor, Slots, Weights},
     write_params,
@@ -192,7 +191,7 @@ impl Autoencoder {
             |indices, batch| {
                 let output = train::values(self.layers.forward(&self.tensors, batch.tensor(&device::judging())));
                 for (&row, values) in indices.iter().zip(output.chunks_exact(width)) {
-                    rebuilt[row * width..][..width].copy_from_slice(values);
+                    put_finite(&mut rebuilt[row * width..][..width], values);
                 }
             },
         );
@@ -215,7 +214,7 @@ impl Model for Autoencoder {
         let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
         let pairs = rows.data().chunks_exact(width).zip(rebuilt.chunks_exact(width));
         let errors = pairs.map(|(row, rebuilt)| row.iter().zip(rebuilt).map(square).sum::<f64>() / width as f64);
-        Ok(errors.map(|error| (error + TINY).ln() as f32).collect())
+        Ok(errors.map(log_score).collect())
     }
 
     fn expected(&self, rows: &Rows) -> Result<Option<Vec<f32>>> {
@@ -328,6 +327,7 @@ mod tests {
         let expected = model.expected(&usual).unwrap().unwrap();
         let error: f32 = expected[..12].iter().zip(usual.row(0)).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / 12.0;
         assert!((error.ln() - scores[0]).abs() < 1e-3);
+        extreme_rows_have_a_score(&model, &usual);
     }
 
     #[test]
@@ -346,6 +346,18 @@ mod tests {
         assert_eq!(model.to_bytes(), params().epochs(2).fit(&train).unwrap().to_bytes());
         assert_ne!(model.weights, params().epochs(2).seed(1).fit(&train).unwrap().weights);
         bits_do_not_depend_on_the_batch(&model, &rows(1100, 2, false));
+    }
+
+    #[test]
+    fn networks_trained_at_the_same_time_do_not_meddle() {
+        let train = rows(300, 1, false);
+        let fit = &|seed| params().epochs(3).seed(seed).fit(&train).unwrap().to_bytes();
+        let alone = [fit(0), fit(1)];
+        let together = std::thread::scope(|scope| {
+            let threads = [0, 1].map(|seed| scope.spawn(move || fit(seed)));
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert!(alone == together);
     }
 
     #[test]

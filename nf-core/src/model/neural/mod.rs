@@ -26,7 +26,17 @@ const TINY: f64 = 1e-12;
 ///
 /// Matrix libraries choose their path by the shape: a single row goes another way than a batch, and its last bits differ.
 /// With the shape fixed by a row's own length alone, its score cannot depend on what it is judged with.
-const TILE: usize = 128;
+const TILE: usize = 64;
+
+/// The logarithm of a squared error or distance; a value so far out that f32 overflowed counts as the largest one.
+fn log_score(raw: f64) -> f32 {
+    (if raw.is_finite() { raw } else { f64::MAX } + TINY).ln() as f32
+}
+
+/// Writes rebuilt values, those that overflowed as 0, so that what is expected is always a number.
+fn put_finite(to: &mut [f32], from: &[f32]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to = if from.is_finite() { *from } else { 0.0 });
+}
 
 /// Calls `judge` with tiles that cover all rows: those of one padded length together, each with the places of its rows.
 fn tiles(rows: &Rows, padded: impl Fn(u32) -> usize, mut judge: impl FnMut(&[usize], &Batch)) {
@@ -68,7 +78,7 @@ mod testing {
     }
 
     /// Sequences of 1 to `longest` steps of three columns that follow one another: a slow wave, its echo one step later,
-    /// and a little noise. In strange ones the echo is reversed and the noise is loud.
+    /// and a little noise. In strange ones the echo is squared, and one more.
     pub(super) fn waves(count: usize, steps: usize, longest: usize, seed: u64, strange: bool) -> Rows {
         let mut data = vec![0.0; count * steps * 3];
         let mut lengths = Vec::new();
@@ -79,12 +89,24 @@ mod testing {
             for (step, value) in values.chunks_exact_mut(3).take(length).enumerate() {
                 let wave = |step: f32| (phase + 0.7 * step).sin();
                 let echo = wave(step as f32 - 1.0);
-                let (sign, loudness) = if strange { (-1.0, 0.5) } else { (1.0, 0.1) };
-                value.copy_from_slice(&[wave(step as f32), sign * echo, loudness * random.normal()]);
+                let echo = if strange { echo * echo + 1.0 } else { echo };
+                value.copy_from_slice(&[wave(step as f32), echo, 0.1 * random.normal()]);
             }
             lengths.push(length as u32);
         }
         Rows::sequences(schema(3), steps, data, lengths).unwrap()
+    }
+
+    /// Holds that rows of the largest numbers score higher than `rows` do, and finite.
+    pub(super) fn extreme_rows_have_a_score(model: &dyn Model, rows: &Rows) {
+        let highest = model.score(rows).unwrap().into_iter().fold(f32::MIN, f32::max);
+        for value in [1e15, 1e30, f32::MAX] {
+            let mut extreme = rows.select([0]);
+            extreme.map_values(|column, _| if column % 2 == 0 { value } else { -value });
+            let score = model.score(&extreme).unwrap()[0];
+            assert!(score.is_finite() && score > highest, "{value:e}: {score} {highest}");
+            assert!(model.expected(&extreme).unwrap().unwrap().iter().all(|value| value.is_finite()));
+        }
     }
 
     /// Holds that scores and expectations have the same bits in batches of any size and in any order.

@@ -1,11 +1,10 @@
 //! The transformer: packets of a session, seen together.
 
 use super::{
-    TINY,
     attention::{self, Attention},
     batch::{self, Batch},
     density::Gaussian,
-    device, read_params, tiles,
+    device, log_score, put_finite, read_params, tiles,
     train::{self, Network, TrainingParams},
     weights::{Cursor, Slots, Weights},
     write_params,
@@ -282,7 +281,7 @@ impl Transformer {
             for (slot, &row) in indices.iter().enumerate() {
                 let real = batch.lengths[slot] * width;
                 let from = &output[slot * batch.steps * width..][..real];
-                rebuilt[row * rows.steps() * width..][..real].copy_from_slice(from);
+                put_finite(&mut rebuilt[row * rows.steps() * width..][..real], from);
             }
         });
         rebuilt
@@ -322,7 +321,7 @@ impl Model for Transformer {
             }
             None => self.errors(rows),
         };
-        Ok(raw.into_iter().map(|raw| (raw + TINY).ln() as f32).collect())
+        Ok(raw.into_iter().map(log_score).collect())
     }
 
     fn expected(&self, rows: &Rows) -> Result<Option<Vec<f32>>> {
@@ -471,8 +470,10 @@ mod tests {
         for score in [TransformerScore::Density, TransformerScore::Error] {
             let model = params().score(score).fit(&train).unwrap();
             let auroc = auroc(&model.score(&strange).unwrap(), &model.score(&usual).unwrap());
-            println!("{score:?} {auroc}");
             assert!(auroc > 0.95, "{score:?} {auroc}");
+            if score == TransformerScore::Error {
+                extreme_rows_have_a_score(&model, &usual);
+            }
         }
     }
 
@@ -517,6 +518,9 @@ mod tests {
         for score in [TransformerScore::Density, TransformerScore::Error] {
             let model = params().epochs(1).score(score).fit(&rows).unwrap();
             assert!(model.score(&rows).unwrap().iter().all(|score| score.is_finite()));
+            let mut extreme = rows.select(5..7);
+            extreme.map_values(|_, _| f32::MAX);
+            assert!(model.score(&extreme).unwrap().iter().all(|score| score.is_finite()));
             let expected = model.expected(&rows).unwrap().unwrap();
             assert!(expected.len() == rows.data().len() && expected[..60].iter().all(|value| *value == 0.0));
         }
