@@ -184,7 +184,12 @@ impl Options {
             keep_one_in: 1,
             labels: None,
         };
-        let seconds = |value: &str| Ok::<_, lexopt::Error>(Duration::try_from_secs_f64(value.parse().map_err(|_| "--from and --to must be seconds")?).map_err(|_| "--from and --to must be seconds from 0 on")?);
+        let seconds = |value: &str| {
+            Ok::<_, lexopt::Error>(
+                Duration::try_from_secs_f64(value.parse().map_err(|_| "--from and --to must be seconds")?)
+                    .map_err(|_| "--from and --to must be seconds from 0 on")?,
+            )
+        };
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("from") => options.from = seconds(&parser.value()?.string()?)?,

@@ -2,9 +2,9 @@
 //! the benign sessions around them: each head alone, and all combined.
 
 use nf_core::{
-    Detector, Result, SessionConfig,
-    capture::Capture,
-    evaluate::{JudgedCapture, Label, Labels, Report},
+    Capture, Detector, Result, SessionConfig,
+    detector::Recipe,
+    evaluate::{JudgedCapture, JudgedSession, Label, Labels, Report},
 };
 use nf_examples::{Bar, Phases, data, read_sessions};
 use std::{
@@ -23,7 +23,7 @@ usage: evaluate [--train T --val V --test S [--labels L.csv] [--attackers A.json
   --labels L.csv            which sessions of S are which attack
   --attackers A.json        hosts whose traffic outside every attack is left out
   --attack NAME=CAPTURE     a capture all of which is one attack, may be repeated
-  --heads all|NAME,..       heads of the detector (all)
+  --heads all|NAME,..       heads of the detector (those of the default recipe)
   --strict                  leave out address resolution that carries another attack's label
   --seed N                  seed of everything random (7)
   --json OUT                write the figures as JSON
@@ -76,17 +76,17 @@ fn run(options: &Options) -> Result<()> {
     let detector = phases.run("fit and calibrate", |bar| {
         let mut recipe = Detector::recipe().seed(options.seed);
         if let Some(heads) = &options.heads {
-            recipe = recipe.heads(&heads.iter().map(String::as_str).collect::<Vec<_>>())?;
+            recipe = recipe.heads(heads)?;
         }
-        recipe.fit_on(&train, &calibration, &mut |progress| {
+        recipe.fit_on(&train, &calibration, |progress| {
             bar.fit(progress);
             ControlFlow::Continue(())
         })
     })?;
-    let detector = Arc::new(detector);
+    let detector = Arc::new(detector.with_threads(0));
 
     let replay = |path: &Path, bar: &Bar| {
-        JudgedCapture::replay(&detector, Capture::open(path)?, &config, |frames, _| {
+        JudgedCapture::replay(&detector, Capture::open(path)?, &config, |frames| {
             bar.set(None, || format!("{frames} frames"));
         })
     };
@@ -98,11 +98,11 @@ fn run(options: &Options) -> Result<()> {
     }
 
     let mut report = phases.run("count", |_| {
-        let label = |session: &nf_core::evaluate::JudgedSession| {
+        let label = |session: &JudgedSession| {
             let label = labels.as_ref().map_or(Label::Benign, |labels| labels.label(&session.key, session.start));
             if options.strict { label.strict(session.key.protocol) } else { label }
         };
-        Ok(Report::new(&val, &test, label, &attacks))
+        Ok(Report::new(&detector, &val, &test, label, &attacks))
     })?;
     report = report.sessions("train", train.len());
     for (name, time) in phases.done() {
@@ -145,7 +145,10 @@ impl Options {
                 }
                 Long("heads") => {
                     let value = parser.value()?.string()?;
-                    options.heads = (value != "all").then(|| value.split(',').map(str::to_owned).collect());
+                    options.heads = Some(match value.as_str() {
+                        "all" => Recipe::available_heads().map(str::to_owned).collect(),
+                        names => names.split(',').map(str::to_owned).collect(),
+                    });
                 }
                 Long("strict") => options.strict = true,
                 Long("seed") => options.seed = parser.value()?.parse()?,

@@ -81,6 +81,10 @@ fn the_package_holds_the_crate_its_readme_and_its_licences() {
         println!("the package is not built: set NF_SLOW=1, or run tests/run slow");
     }
     let mut package = cargo(&["package", "--package", "nf-core", "--allow-dirty", "--target-dir"]);
-    package.arg(target("package")).args((!slow).then_some("--no-verify")).arg("--manifest-path").arg(root().join("Cargo.toml"));
+    package
+        .arg(target("package"))
+        .args((!slow).then_some("--no-verify"))
+        .arg("--manifest-path")
+        .arg(root().join("Cargo.toml"));
     run(package);
 }

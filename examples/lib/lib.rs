@@ -5,11 +5,7 @@ mod columns;
 pub use columns::columns;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use nf_core::{
-    Result, SessionConfig, Sessions,
-    capture::Capture,
-    model::Progress,
-};
+use nf_core::{Capture, Progress, Result, SessionConfig, session::Sessions};
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},

@@ -2,12 +2,13 @@
 
 use super::labels::{numbered_ends, protocol_name};
 use crate::{
-    Detector, Error, ErrorKind, Event, Frame, Monitor, Result, Timestamp, Verdict,
-    capture::Capture,
-    decode::Protocol,
+    Capture, Detector, Error, ErrorKind, Event, Monitor, Result, Timestamp, Verdict,
     session::{Direction, FlowKey, Session, SessionConfig, TableStats},
 };
-use std::{fs::File, path::Path};
+use std::{fs::File, path::Path, sync::Arc};
+
+/// Frames pushed between two looks for verdicts: many sessions judged at once cost less, and give the same verdicts.
+const FRAMES: u64 = 4096;
 
 /// A capture whose sessions were judged as they ended, so that no verdict knows what a live run would not have known.
 #[derive(Debug, Clone)]
@@ -27,55 +28,39 @@ pub struct JudgedSession {
     pub start: Timestamp,
     /// Time of the last packet.
     pub end: Timestamp,
-    /// The combined verdict.
-    pub combined: JudgedScore,
-    /// What each head said alone, in the order of [`JudgedCapture::heads`].
-    pub heads: Vec<JudgedScore>,
-}
-
-/// A score and how it stands among held-out benign sessions.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct JudgedScore {
-    /// Score, higher = stranger.
+    /// The score of all heads combined, higher = stranger.
     pub score: f32,
-    /// Share of benign sessions at least as strange, 0 to 1, by the detector's calibration.
+    /// Share of benign sessions at least as strange, above 0 and at most 1, by the detector's calibration.
     pub p_value: f64,
+    /// The score of each head alone, in the order of [`JudgedCapture::heads`].
+    pub heads: Vec<f32>,
 }
 
 impl JudgedCapture {
     /// Pushes every frame of a capture through a [`Monitor`] with the given detector, and keeps the verdicts in the order in
-    /// which the sessions ended. `watch` is called with the number of frames and uncompressed bytes read, now and then.
+    /// which the sessions ended. `watch` is told the number of frames read, now and then.
     ///
     /// # Errors
-    /// As [`Monitor::new`], [`Capture::next_frame`] and [`Detector::judge`].
+    /// As [`Monitor::new`] and [`Capture::next_frame`], and what a model returns.
     pub fn replay(
-        detector: &std::sync::Arc<Detector>,
+        detector: &Arc<Detector>,
         mut capture: Capture,
         config: &SessionConfig,
-        mut watch: impl FnMut(u64, u64),
+        mut watch: impl FnMut(u64),
     ) -> Result<Self> {
-        let heads = detector.head_names().into_iter().map(str::to_owned).collect();
+        let heads = detector.head_names().map(str::to_owned).collect();
         let mut monitor = Monitor::new(detector.clone(), config)?;
         let mut sessions = Vec::new();
-        let mut take = |monitor: &mut Monitor| {
-            while let Some(event) = monitor.pop() {
-                if let Event::Verdict { session, verdict } = event {
-                    sessions.push(JudgedSession::new(&session, &verdict));
-                }
-            }
-        };
         while let Some(frame) = capture.next_frame()? {
-            monitor.push(&frame)?;
-            take(&mut monitor);
-            if capture.frames() % 4096 == 0 {
-                watch(capture.frames(), capture.bytes());
+            monitor.push(&frame);
+            if capture.frames().is_multiple_of(FRAMES) {
+                take_verdicts(&mut monitor, &mut sessions)?;
+                watch(capture.frames());
             }
         }
-        monitor.finish()?;
-        take(&mut monitor);
-        watch(capture.frames(), capture.bytes());
-        let stats = monitor.stats().clone();
-        Ok(Self { heads, sessions, stats })
+        monitor.finish();
+        take_verdicts(&mut monitor, &mut sessions)?;
+        Ok(Self { heads, sessions, stats: monitor.stats().table })
     }
 
     /// The names of the heads.
@@ -125,26 +110,36 @@ impl JudgedCapture {
                 orig.port.to_string(),
                 resp.port.to_string(),
                 protocol_name(session.key.protocol),
-                session.combined.score.to_string(),
+                session.score.to_string(),
             ];
-            record.extend(session.heads.iter().map(|head| head.score.to_string()));
+            record.extend(session.heads.iter().map(f32::to_string));
             writer.write_record(record)?;
         }
         Ok(writer.flush()?)
     }
 }
 
-impl JudgedSession {
-    fn new(session: &Session, verdict: &Verdict) -> Self {
-        let answered_first = session.packets().first().is_some_and(|packet| packet.direction == Direction::Resp);
-        let key = if answered_first { session.key().reversed() } else { *session.key() };
-        let heads = verdict.heads.iter().map(|head| JudgedScore { score: head.score, p_value: head.p_value }).collect();
-        let combined = JudgedScore { score: verdict.score, p_value: verdict.p_value };
-        Self { key, start: session.start(), end: session.end(), combined, heads }
+fn take_verdicts(monitor: &mut Monitor, sessions: &mut Vec<JudgedSession>) -> Result<()> {
+    while let Some(event) = monitor.pop() {
+        match event {
+            Event::Verdict { session, verdict } => sessions.push(JudgedSession::new(&session, &verdict)),
+            Event::Failure { session, error } => return Err(error.at(session)),
+        }
     }
+    Ok(())
+}
 
-    /// The session's protocol.
-    pub fn protocol(&self) -> Protocol {
-        self.key.protocol
+impl JudgedSession {
+    /// What is kept of a session and its verdict.
+    pub fn new(session: &Session, verdict: &Verdict) -> Self {
+        let answered_first = session.packets().first().is_some_and(|packet| packet.direction == Direction::Resp);
+        Self {
+            key: if answered_first { session.key().reversed() } else { *session.key() },
+            start: session.start(),
+            end: session.end(),
+            score: verdict.score,
+            p_value: verdict.p_value,
+            heads: verdict.heads.iter().map(|head| head.score).collect(),
+        }
     }
 }

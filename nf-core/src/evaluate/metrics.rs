@@ -74,6 +74,14 @@ pub struct CutMetrics {
 }
 
 impl LabelledScores {
+    /// Adds the score of a session: of a benign one, or of a kind of attack.
+    pub fn push(&mut self, kind: Option<&str>, score: f32) {
+        match kind {
+            None => self.benign.push(score),
+            Some(kind) => self.attacks.entry(kind.to_owned()).or_default().push(score),
+        }
+    }
+
     /// The area under the ROC curve of each kind of attack against the benign sessions; nothing without benign sessions.
     pub fn auroc(&self) -> BTreeMap<String, f64> {
         let value = |(name, scores): (&String, &Vec<f32>)| Some((name.clone(), auroc(&self.benign, scores)?));

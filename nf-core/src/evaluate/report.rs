@@ -1,10 +1,11 @@
 //! The figures of an evaluation: each head alone and all combined, as a table and as JSON.
 
 use super::{
-    judged::{JudgedCapture, JudgedScore, JudgedSession},
+    judged::{JudgedCapture, JudgedSession},
     labels::Label,
     metrics::{CutMetrics, LabelledScores, MACRO_SESSIONS, empirical_threshold},
 };
+use crate::{Detector, calibration::Calibration};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, fmt};
 
@@ -14,13 +15,14 @@ pub const BUDGETS: [f64; 2] = [0.01, 0.001];
 /// The figures of an evaluation.
 ///
 /// Recall and realised false-positive rate are stated at two cuts. The *empirical* one is the quantile of the scores of
-/// `val`, which says how well a head ranks; the *calibrated* one is the detector's own p-value against the budget, which is
+/// `val`, which says how well a head ranks; the *calibrated* one is the threshold of the detector's own calibration, which is
 /// what a user gets.
 #[derive(Debug, Clone)]
 pub struct Report {
     heads: Vec<(String, HeadReport)>,
     sessions: BTreeMap<String, usize>,
     seconds: Vec<(String, f64)>,
+    refusals: Vec<String>,
 }
 
 /// The figures of one head, or of all combined.
@@ -33,23 +35,18 @@ pub struct HeadReport {
     pub macro_auroc: Option<f64>,
     /// At the empirical quantile of `val`, for each of [`BUDGETS`]; `None` where `val` is empty.
     pub empirical: [Option<CutMetrics>; BUDGETS.len()],
-    /// At the detector's own calibration, for each of [`BUDGETS`].
-    pub calibrated: [CutMetrics; BUDGETS.len()],
-}
-
-/// Scores and p-values of the test sessions of one head, benign apart from each kind of attack.
-#[derive(Default)]
-struct Side {
-    scores: LabelledScores,
-    p_values: BTreeMap<Option<String>, Vec<f64>>,
+    /// At the threshold of the detector's own calibration, for each of [`BUDGETS`]; `None` where it was calibrated on too
+    /// little to promise that.
+    pub calibrated: [Option<CutMetrics>; BUDGETS.len()],
+    /// How many sessions each kind of attack has.
+    pub sessions: BTreeMap<String, usize>,
 }
 
 impl Report {
-    /// Compares the scores of a labelled capture, `test`, with those of a benign one, `val`. `label` tells what each session
-    /// of `test` is; every session of `attacks` is of the kind named.
-    ///
-    /// The three were judged by one detector.
+    /// Compares the scores of a labelled capture, `test`, with those of a benign one, `val`, all judged by `detector`. `label`
+    /// tells what each session of `test` is; every session of `attacks` is of the kind named.
     pub fn new<'a>(
+        detector: &Detector,
         val: &JudgedCapture,
         test: &JudgedCapture,
         label: impl Fn(&JudgedSession) -> Label<'a>,
@@ -66,22 +63,28 @@ impl Report {
         for (name, capture) in attacks {
             kinds.extend(capture.sessions().iter().map(|session| (session, Some(name.as_str()))));
         }
-        let seconds = test.seconds();
-        let report = |of: &dyn Fn(&JudgedSession) -> JudgedScore| {
-            let val: Vec<f32> = val.sessions().iter().map(|session| of(session).score).collect();
-            let mut side = Side::default();
-            for (session, kind) in &kinds {
-                side.push(of(session), *kind);
-            }
-            side.report(&val, seconds)
-        };
-        let mut heads = vec![("combined".to_owned(), report(&|session| session.combined))];
-        for (place, name) in test.heads().iter().enumerate() {
-            heads.push((name.clone(), report(&|session| session.heads[place])));
-        }
         let counts = [("val", val.sessions().len()), ("test", kinds.len())];
-        let sessions = counts.map(|(name, count)| (name.to_owned(), count)).into();
-        Self { heads, sessions, seconds: Vec::new() }
+        let mut report = Self {
+            heads: Vec::new(),
+            sessions: counts.map(|(name, count)| (name.to_owned(), count)).into(),
+            seconds: Vec::new(),
+            refusals: Vec::new(),
+        };
+        let mut add = |name: &str, calibration: &Calibration, score: &dyn Fn(&JudgedSession) -> f32| {
+            let val: Vec<f32> = val.sessions().iter().map(score).collect();
+            let mut scores = LabelledScores::default();
+            for (session, kind) in &kinds {
+                scores.push(*kind, score(session));
+            }
+            let mut refuse = |reason| report.refusals.push(format!("{name}: {reason}"));
+            let thresholds = BUDGETS.map(|rate| calibration.threshold(rate).map_err(&mut refuse).ok());
+            report.heads.push((name.to_owned(), HeadReport::new(&scores, &val, thresholds, test.seconds())));
+        };
+        add("combined", detector.calibration(), &|session| session.score);
+        for (place, (name, calibration)) in detector.head_names().zip(detector.head_calibrations()).enumerate() {
+            add(name, calibration, &|session| session.heads[place]);
+        }
+        report
     }
 
     /// Adds how many sessions a part had.
@@ -117,45 +120,28 @@ impl Report {
     }
 }
 
-impl Side {
-    fn push(&mut self, judged: JudgedScore, kind: Option<&str>) {
-        let scores = match kind {
-            None => &mut self.scores.benign,
-            Some(kind) => self.scores.attacks.entry(kind.to_owned()).or_default(),
-        };
-        scores.push(judged.score);
-        self.p_values.entry(kind.map(str::to_owned)).or_default().push(judged.p_value);
-    }
-
-    fn report(&self, val: &[f32], seconds: f64) -> HeadReport {
-        HeadReport {
-            auroc: self.scores.auroc(),
-            macro_auroc: self.scores.macro_auroc(),
-            empirical: BUDGETS.map(|rate| Some(self.scores.cut(empirical_threshold(val, rate)?, seconds))),
-            calibrated: BUDGETS.map(|rate| self.calibrated(rate, seconds)),
+impl HeadReport {
+    fn new(scores: &LabelledScores, val: &[f32], thresholds: [Option<f32>; BUDGETS.len()], seconds: f64) -> Self {
+        let cut = |threshold: Option<f32>| Some(scores.cut(threshold?, seconds));
+        Self {
+            auroc: scores.auroc(),
+            macro_auroc: scores.macro_auroc(),
+            empirical: BUDGETS.map(|rate| cut(empirical_threshold(val, rate))),
+            calibrated: thresholds.map(cut),
+            sessions: scores.attacks.iter().map(|(kind, scores)| (kind.clone(), scores.len())).collect(),
         }
     }
 
-    fn calibrated(&self, rate: f64, seconds: f64) -> CutMetrics {
-        let alerts = |p_values: &Vec<f64>| p_values.iter().map(|&p| p <= rate).collect::<Vec<bool>>();
-        let benign = self.p_values.get(&None).map(alerts).unwrap_or_default();
-        let attacks = self.p_values.iter().filter_map(|(kind, p)| Some((kind.clone()?, alerts(p)))).collect();
-        CutMetrics::new(&benign, &attacks, seconds)
-    }
-}
-
-impl HeadReport {
     fn to_json(&self) -> Value {
         let mut head = Map::new();
         head.insert("macro_auroc".into(), json!(self.macro_auroc));
-        let cuts = self.empirical.each_ref().map(Option::as_ref);
-        insert_cuts(&mut head, cuts);
+        insert_cuts(&mut head, &self.empirical);
         let categories = self.auroc.iter().map(|(kind, auroc)| {
             let mut category = Map::new();
-            category.insert("sessions".into(), json!(self.calibrated[0].sessions.get(kind)));
+            category.insert("sessions".into(), json!(self.sessions.get(kind)));
             category.insert("auroc".into(), json!(auroc));
-            for (rate, cut) in BUDGETS.iter().zip(cuts) {
-                category.insert(format!("recall@{rate}"), json!(cut.and_then(|cut| cut.recall.get(kind))));
+            for (rate, cut) in BUDGETS.iter().zip(&self.empirical) {
+                category.insert(format!("recall@{rate}"), json!(cut.as_ref().and_then(|cut| cut.recall.get(kind))));
             }
             (kind.clone(), Value::Object(category))
         });
@@ -165,13 +151,14 @@ impl HeadReport {
 
     fn calibrated_json(&self) -> Value {
         let mut head = Map::new();
-        insert_cuts(&mut head, self.calibrated.each_ref().map(Some));
+        insert_cuts(&mut head, &self.calibrated);
         Value::Object(head)
     }
 }
 
-fn insert_cuts(head: &mut Map<String, Value>, cuts: [Option<&CutMetrics>; BUDGETS.len()]) {
+fn insert_cuts(head: &mut Map<String, Value>, cuts: &[Option<CutMetrics>; BUDGETS.len()]) {
     for (rate, cut) in BUDGETS.iter().zip(cuts) {
+        let cut = cut.as_ref();
         head.insert(format!("macro_recall@{rate}"), json!(cut.and_then(|cut| cut.macro_recall)));
         head.insert(format!("fpr@{rate}"), json!(cut.and_then(|cut| cut.fpr)));
         head.insert(format!("alerts_per_hour@{rate}"), json!(cut.and_then(|cut| cut.alerts_per_hour)));
@@ -193,47 +180,47 @@ fn whole(value: Option<f64>) -> String {
 }
 
 impl fmt::Display for Report {
-    /// Two tables in Markdown: the heads, then the kinds of attack for all heads combined.
+    /// Three tables in Markdown: the heads at the empirical quantiles of `val`, the heads at their own calibration, and the
+    /// kinds of attack for all heads combined.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "| head | macro AUROC | recall at 1 % / 0.1 % | FPR realised | alerts an hour | calibrated: recall | FPR realised |"
-        )?;
-        writeln!(f, "|---|---|---|---|---|---|---|")?;
-        for (name, head) in &self.heads {
-            let [one, tenth] = &head.empirical;
-            let empirical = |of: fn(&CutMetrics) -> Option<f64>, show: fn(Option<f64>) -> String| {
-                [one, tenth].map(|cut| show(cut.as_ref().and_then(of))).join(" / ")
-            };
-            let calibrated = |of: fn(&CutMetrics) -> Option<f64>, show: fn(Option<f64>) -> String| {
-                head.calibrated.each_ref().map(|cut| show(of(cut))).join(" / ")
-            };
-            writeln!(
-                f,
-                "| {name} | {} | {} | {} | {} | {} | {} |",
-                three(head.macro_auroc),
-                empirical(|cut| cut.macro_recall, three),
-                empirical(|cut| cut.fpr, percent),
-                empirical(|cut| cut.alerts_per_hour, whole),
-                calibrated(|cut| cut.macro_recall, three),
-                calibrated(|cut| cut.fpr, percent),
-            )?;
+        writeln!(f, "At the empirical quantile of val:\n")?;
+        self.fmt_heads(f, |head| &head.empirical)?;
+        writeln!(f, "\nAt the detector's own calibration:\n")?;
+        self.fmt_heads(f, |head| &head.calibrated)?;
+        for refusal in &self.refusals {
+            writeln!(f, "\n{refusal}")?;
         }
-        let Some((_, combined)) = self.heads.first() else { return Ok(()) };
-        writeln!(f, "\n| attack | sessions | AUROC | recall at 1 % | recall at 0.1 % |\n|---|---|---|---|---|")?;
-        for (kind, &auroc) in &combined.auroc {
-            let sessions = combined.calibrated[0].sessions.get(kind).copied().unwrap_or(0);
+        let Some((name, head)) = self.heads.first() else { return Ok(()) };
+        writeln!(f, "\nEach kind of attack, {name}, at the empirical quantile:\n")?;
+        writeln!(f, "| attack | sessions | AUROC | recall at 1 % | recall at 0.1 % |\n|---|---|---|---|---|")?;
+        for (kind, &auroc) in &head.auroc {
+            let sessions = head.sessions.get(kind).copied().unwrap_or_default();
             let mark = if sessions < MACRO_SESSIONS { " *" } else { "" };
-            let [one, tenth] =
-                combined.empirical.each_ref().map(|cut| cut.as_ref().and_then(|cut| cut.recall.get(kind).copied()));
-            writeln!(
-                f,
-                "| {kind}{mark} | {sessions} | {} | {} | {} |",
-                three(Some(auroc)),
-                three(one),
-                three(tenth)
-            )?;
+            let recall = |cut: &Option<CutMetrics>| three(cut.as_ref().and_then(|cut| cut.recall.get(kind).copied()));
+            let [one, tenth] = head.empirical.each_ref().map(recall);
+            writeln!(f, "| {kind}{mark} | {sessions} | {} | {one} | {tenth} |", three(Some(auroc)))?;
         }
-        writeln!(f, "\n\\* fewer than {MACRO_SESSIONS} sessions: not in the macro averages")
+        writeln!(f, "\n\\* fewer than {MACRO_SESSIONS} sessions, not in the macro averages")
+    }
+}
+
+impl Report {
+    fn fmt_heads(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        cuts: impl Fn(&HeadReport) -> &[Option<CutMetrics>; BUDGETS.len()],
+    ) -> fmt::Result {
+        writeln!(f, "| head | macro AUROC | macro recall at 1 % / 0.1 % | realised FPR | false alerts an hour |")?;
+        writeln!(f, "|---|---|---|---|---|")?;
+        for (name, head) in &self.heads {
+            let both = |show: fn(Option<f64>) -> String, value: fn(&CutMetrics) -> Option<f64>| {
+                cuts(head).each_ref().map(|cut| show(cut.as_ref().and_then(value))).join(" / ")
+            };
+            let recall = both(three, |cut| cut.macro_recall);
+            let fpr = both(percent, |cut| cut.fpr);
+            let alerts = both(whole, |cut| cut.alerts_per_hour);
+            writeln!(f, "| {name} | {} | {recall} | {fpr} | {alerts} |", three(head.macro_auroc))?;
+        }
+        Ok(())
     }
 }
