@@ -161,3 +161,114 @@ impl Monitor {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ErrorKind,
+        detector::testing::{Distance, cut, frame, frames, frames_with_uploads},
+        features::{FeatureSpec, Rows, Schema},
+        model::Model,
+    };
+
+    fn detector() -> Detector {
+        let benign = cut(&frames(800, 1));
+        Detector::recipe().heads(&["forest"]).unwrap().false_positive_rate(0.02).fit(&benign).unwrap()
+    }
+
+    fn drain(monitor: &mut Monitor, into: &mut Vec<(String, Verdict)>) {
+        while let Some(event) = monitor.pop() {
+            match event {
+                Event::Verdict { session, verdict } => into.push((session.to_string(), verdict)),
+                Event::Failure { session, error } => panic!("{session}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn gives_the_verdicts_of_reading_and_judging_however_often_it_is_popped() {
+        let detector = Arc::new(detector());
+        let frames = frames_with_uploads(700, 3, 5);
+        let sessions = cut(&frames);
+        let verdicts = detector.judge_batch(&sessions).unwrap();
+        let expected: Vec<_> = sessions.iter().map(Session::to_string).zip(verdicts).collect();
+        for every in [1, 50, usize::MAX] {
+            let mut monitor = Monitor::new(detector.clone(), &SessionConfig::default()).unwrap();
+            let mut seen = Vec::new();
+            for (i, f) in frames.iter().enumerate() {
+                monitor.push(&frame(f));
+                if i % every == 0 {
+                    drain(&mut monitor, &mut seen);
+                }
+            }
+            monitor.finish();
+            drain(&mut monitor, &mut seen);
+            assert_eq!(seen, expected, "popped every {every} frames");
+            let stats = monitor.stats();
+            assert_eq!((stats.table.frames, stats.judged, stats.failures), (frames.len() as u64, 703, 0));
+            assert_eq!(stats.anomalies, expected.iter().filter(|(_, v)| v.is_anomaly()).count() as u64);
+        }
+    }
+
+    #[test]
+    fn silence_ends_sessions_and_gives_their_verdicts() {
+        let mut monitor = Monitor::new(detector(), &SessionConfig::default()).unwrap();
+        let frames = frames(1, 2);
+        frames.iter().take(4).for_each(|f| monitor.push(&frame(f)));
+        assert!(monitor.pop().is_none());
+        monitor.advance(frames[3].0 + std::time::Duration::from_secs(3600));
+        assert!(matches!(monitor.pop(), Some(Event::Verdict { .. })));
+        assert!(monitor.pop().is_none());
+    }
+
+    #[test]
+    fn refuses_sessions_that_mean_something_else() {
+        let error = Monitor::new(detector(), &SessionConfig::default().context(false)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert_eq!(error.to_string(), "context is false, it must be true, head forest reads it");
+    }
+
+    /// Fails on rows of sessions with a payload above 1300 bytes.
+    #[derive(Debug)]
+    struct Moody(Distance);
+
+    impl Model for Moody {
+        fn kind(&self) -> &'static str {
+            "moody"
+        }
+
+        fn schema(&self) -> &Schema {
+            self.0.schema()
+        }
+
+        fn score(&self, rows: &Rows) -> Result<Vec<f32>> {
+            let scores = self.0.score(rows)?;
+            match scores.iter().find(|score| **score > 1.5) {
+                Some(score) => Err(Error::new(ErrorKind::Data, format!("{score} is too much"))),
+                None => Ok(scores),
+            }
+        }
+
+        fn to_bytes(&self) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_model_that_fails_on_one_session_costs_that_one() {
+        let benign = cut(&frames(400, 1));
+        let (spec, scaler, model) = Distance::head(FeatureSpec::flow(), &benign);
+        let own = Detector::builder().head("moody", spec, scaler, Moody(model)).calibrate(&benign).unwrap();
+        let mut monitor = Monitor::new(own, &SessionConfig::default()).unwrap();
+        frames_with_uploads(40, 2, 3).iter().for_each(|f| monitor.push(&frame(f)));
+        monitor.finish();
+        let events: Vec<Event> = std::iter::from_fn(|| monitor.pop()).collect();
+        let failed: Vec<_> = events.iter().filter(|e| matches!(e, Event::Failure { .. })).collect();
+        assert_eq!((events.len(), failed.len()), (42, 2));
+        let Event::Failure { session, error } = failed[0] else { unreachable!() };
+        assert!(session.duration().as_secs() > 60);
+        assert!(error.to_string().starts_with("head moody: ") && error.to_string().ends_with("is too much"), "{error}");
+        assert_eq!(monitor.stats().failures, 2);
+    }
+}

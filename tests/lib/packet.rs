@@ -140,8 +140,8 @@ impl PacketBuilder {
         self
     }
 
-    /// Makes the packet a fragment at `offset` bytes (a multiple of 8). Where `offset` is above 0 the transport header is
-    /// left out and the payload is what the fragment carries.
+    /// Makes the packet a fragment at `offset` bytes (a multiple of 8). Where `offset` is above 0 the transport header
+    /// is left out and the payload is what the fragment carries.
     pub fn fragment(mut self, offset: u16, more: bool) -> Self {
         self.fragment = Some((offset, more));
         self
@@ -313,7 +313,7 @@ impl PacketBuilder {
         let (offset, more) = self.fragment.unwrap_or_default();
         let mut header = vec![0x45, 0];
         let length = self.total_length.unwrap_or((20 + body.len()) as u16);
-        put16(&mut header, [length, self.id as u16, offset / 8 | u16::from(more) << 13]);
+        put16(&mut header, [length, self.id as u16, (offset / 8) | (u16::from(more) << 13)]);
         header.extend_from_slice(&[self.ttl, self.protocol_number(), 0, 0]);
         header.extend_from_slice(&src.octets());
         header.extend_from_slice(&dst.octets());
@@ -410,8 +410,8 @@ fn put16<const N: usize>(bytes: &mut Vec<u8>, numbers: [u16; N]) {
 
 /// The Internet checksum (RFC 1071).
 fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |&low| u32::from(low)));
-    let sum = words.fold(0u32, |sum, word| (sum + word & 0xffff) + (sum + word >> 16));
+    let words = bytes.chunks(2).map(|pair| (u32::from(pair[0]) << 8) | pair.get(1).map_or(0, |&low| u32::from(low)));
+    let sum = words.fold(0u32, |sum, word| ((sum + word) & 0xffff) + ((sum + word) >> 16));
     !(sum as u16)
 }
 

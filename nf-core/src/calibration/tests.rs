@@ -30,7 +30,7 @@ fn p_values_of_fresh_benign_scores_are_uniform_or_above() {
     for name in ALL {
         for n in [20, 300, 1000, 5000] {
             // Fresh scores of one calibration share its luck, so that many calibrations are drawn.
-            let (rounds, fresh) = (200_u64, 50);
+            let (rounds, fresh) = (80_u64, 50);
             let p: Vec<f64> = (0..rounds)
                 .flat_map(|seed| {
                     let calibration = Calibration::fit(&sample(name, n, seed)).unwrap();

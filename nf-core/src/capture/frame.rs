@@ -16,6 +16,11 @@ pub struct Frame<'a> {
     pub data: &'a [u8],
 }
 
+impl Frame<'_> {
+    /// Bytes that a frame of a capture file may hold: 256 KiB, the limit of libpcap (`MAXIMUM_SNAPLEN`) and Wireshark.
+    pub const MAX_CAPTURED_LEN: u32 = 262_144;
+}
+
 /// A LINKTYPE_* number, as written in capture files. Hosts that hold a DLT_* number convert it at their border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkType(pub u16);

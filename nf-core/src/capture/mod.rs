@@ -16,13 +16,13 @@ use std::{fs::File, io::Read, ops::Range, path::Path};
 /// A capture being read: classic pcap or pcapng, plain or compressed with gzip or zstd.
 ///
 /// Frames come in file order, each borrowing the capture's buffer until the next one is asked for. Memory is bounded by
-/// the largest frame or block (at most 16 MiB) and, for pcapng, 24 bytes an interface. What comes out does not depend on
-/// how the reader splits its reads.
+/// the largest frame or block (at most 16 MiB), for pcapng by 65,536 interfaces of 24 bytes, and for zstd by its window
+/// (at most 128 MiB). What comes out does not depend on how the reader splits its reads.
 ///
 /// * pcap: both byte orders, microseconds and nanoseconds. Flags beside the link type are left out.
-/// * pcapng: any number of sections and interfaces, each with its own link type and clock; enhanced, simple and obsolete
-///   packet blocks, any other block is skipped. A simple packet block has no time: it gets that of the packet before it
-///   in its section, or 0.
+/// * pcapng: any number of sections, up to 65,536 interfaces each, with a link type and clock of their own; enhanced,
+///   simple and obsolete packet blocks, any other block is skipped. A simple packet block has no time: it gets that of
+///   the packet before it in its section, or 0.
 /// * A frame of more than [`Frame::MAX_CAPTURED_LEN`] bytes is refused: such a length is damage.
 ///
 /// ```
@@ -163,20 +163,15 @@ impl Format {
     }
 }
 
-impl Frame<'_> {
-    /// Bytes that a frame may hold, 256 KiB: the limit of libpcap (`MAXIMUM_SNAPLEN`) and of Wireshark.
-    pub const MAX_CAPTURED_LEN: u32 = 262_144;
-
-    fn check_captured_len(captured_len: u32, number: u64, offset: u64) -> Result<()> {
-        if captured_len <= Self::MAX_CAPTURED_LEN {
-            return Ok(());
-        }
-        let message = format!(
-            "packet {number} at byte {offset} has a captured length of {captured_len} bytes, it must be at most {}",
-            Self::MAX_CAPTURED_LEN
-        );
-        Err(Error::new(ErrorKind::Capture, message))
+fn check_captured_len(captured_len: u32, number: u64, offset: u64) -> Result<()> {
+    if captured_len <= Frame::MAX_CAPTURED_LEN {
+        return Ok(());
     }
+    let message = format!(
+        "packet {number} at byte {offset} has a captured length of {captured_len} bytes, it must be at most {}",
+        Frame::MAX_CAPTURED_LEN
+    );
+    Err(Error::new(ErrorKind::Capture, message))
 }
 
 fn cut_off(number: u64, offset: u64, size: usize, found: usize) -> Error {

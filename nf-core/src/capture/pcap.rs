@@ -1,6 +1,6 @@
 //! Classic pcap (draft-ietf-opsawg-pcap): a file header, then records.
 
-use super::{Frame, LinkType, Record, Source, cut_off};
+use super::{LinkType, Record, Source, check_captured_len, cut_off};
 use crate::{Error, ErrorKind, Result, Timestamp};
 use pcap_parser::{parse_pcap_frame, parse_pcap_frame_be, parse_pcap_header};
 
@@ -61,7 +61,7 @@ impl PcapReader {
         }
         let field = source.ahead()[8..12].try_into().unwrap_or_default();
         let captured_len = if self.big_endian { u32::from_be_bytes(field) } else { u32::from_le_bytes(field) };
-        Frame::check_captured_len(captured_len, number, source.offset())?;
+        check_captured_len(captured_len, number, source.offset())?;
         let size = RECORD_HEADER + captured_len as usize;
         if !source.want(size)? {
             return Err(cut_off(number, source.offset(), size, source.ahead().len()));

@@ -1,6 +1,6 @@
 //! pcapng (draft-ietf-opsawg-pcapng): sections of blocks, each with interfaces of its own.
 
-use super::{Frame, LinkType, Record, Source};
+use super::{LinkType, Record, Source, check_captured_len};
 use crate::{Error, ErrorKind, Result, Timestamp};
 use pcap_parser::{
     InterfaceDescriptionBlock, OptionCode, parse_enhancedpacketblock_be, parse_enhancedpacketblock_le,
@@ -90,31 +90,25 @@ impl PcapngReader {
     /// The next packet, the `number`-th of the file; `None` at its end.
     pub(super) fn next(&mut self, source: &mut Source, number: u64) -> Result<Option<Record>> {
         while let Some(block) = self.block_head(source, number)? {
-            match block.kind {
-                SECTION_HEADER | INTERFACE_DESCRIPTION | ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET => {
-                    self.hold(block, source, number)?;
-                }
-                _ => {
-                    self.skip(block, source, number)?;
-                    continue;
-                }
+            if !block.is_held() {
+                self.skip(block, source, number)?;
+                continue;
             }
-            match block.kind {
-                SECTION_HEADER => self.begin_section(block, source.ahead())?,
-                INTERFACE_DESCRIPTION => self.add_interface(block, source.ahead())?,
-                _ => {
-                    let mut record = match block.kind {
-                        ENHANCED_PACKET => self.enhanced(block, source.ahead(), number)?,
-                        SIMPLE_PACKET => self.simple(block, source.ahead(), number)?,
-                        _ => self.obsolete(block, source.ahead(), number)?,
-                    };
-                    self.last_time = record.time;
-                    let place = source.consume(block.total_length as usize);
-                    record.data = place.start + record.data.start..place.start + record.data.end;
-                    return Ok(Some(record));
-                }
+            self.hold(block, source, number)?;
+            let bytes = source.ahead();
+            let packet = match block.kind {
+                SECTION_HEADER => self.begin_section(block, bytes).map(|()| None),
+                INTERFACE_DESCRIPTION => self.add_interface(block, bytes).map(|()| None),
+                ENHANCED_PACKET => self.enhanced(block, bytes, number).map(Some),
+                SIMPLE_PACKET => self.simple(block, bytes, number).map(Some),
+                _ => self.obsolete(block, bytes, number).map(Some),
+            }?;
+            let place = source.consume(block.total_length as usize);
+            if let Some(mut record) = packet {
+                self.last_time = record.time;
+                record.data = place.start + record.data.start..place.start + record.data.end;
+                return Ok(Some(record));
             }
-            source.consume(block.total_length as usize);
         }
         Ok(None)
     }
@@ -133,7 +127,8 @@ impl PcapngReader {
                 0 => Ok(None),
                 found => {
                     let message = format!(
-                        "the block at byte {offset} is cut off before packet {number}: {found} bytes are there, it must have 12 or more"
+                        "the block at byte {offset} is cut off before packet {number}: {found} bytes are there, \
+                         it must have 12 or more"
                     );
                     Err(Error::new(ErrorKind::Capture, message))
                 }
@@ -244,8 +239,7 @@ impl PcapngReader {
     fn interface(&self, block: Block, id: u32, number: u64) -> Result<Interface> {
         self.interfaces.get(id as usize).copied().ok_or_else(|| {
             let known = self.interfaces.len();
-            block
-                .error(format!("holds packet {number} of interface {id}, its section has {known} interfaces before it"))
+            block.error(format!("holds packet {number} of interface {id}, its section describes {known} before it"))
         })
     }
 
@@ -282,6 +276,11 @@ impl PcapngReader {
 }
 
 impl Block {
+    /// Whether its content is read; any other block is passed by.
+    fn is_held(self) -> bool {
+        matches!(self.kind, SECTION_HEADER | INTERFACE_DESCRIPTION | ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET)
+    }
+
     fn error(self, what: String) -> Error {
         Error::new(ErrorKind::Capture, format!("the block of type {:#x} at byte {} {what}", self.kind, self.offset))
     }
@@ -303,7 +302,7 @@ impl Block {
 
     /// Place of a packet of `captured_len` bytes that starts at `start` in the block.
     fn packet_data(self, start: usize, captured_len: u32, number: u64) -> Result<Range<usize>> {
-        Frame::check_captured_len(captured_len, number, self.offset)?;
+        check_captured_len(captured_len, number, self.offset)?;
         let room = self.total_length as usize - BLOCK_TAIL - start;
         if captured_len as usize > room {
             return Err(self.error(format!("holds packet {number} of {captured_len} bytes, it has room for {room}")));

@@ -21,8 +21,8 @@ const COMPRESSION_LAYERS: usize = 2;
 
 /// A stream of uncompressed bytes with look-ahead.
 ///
-/// What the callers see never depends on how the reader splits its reads, since [`want`](Source::want) asks until it has
-/// enough. Memory follows the bytes that arrive, not the length that a header claims.
+/// What the callers see never depends on how the reader splits its reads, since [`want`](Source::want) asks until it
+/// has enough. Memory follows the bytes that arrive, not the length that a header claims.
 pub(super) struct Source {
     reader: Reader,
     buffer: Vec<u8>,

@@ -1,7 +1,7 @@
 use super::*;
 use nf_tests::{PcapWriter, PcapngWriter};
-use proptest::prelude::*;
-use std::io::Cursor;
+use proptest::{prelude::*, sample::Index};
+use std::io::{Cursor, Write};
 
 /// What a frame holds, owned.
 type Seen = (i64, u16, u32, Vec<u8>);
@@ -55,6 +55,13 @@ impl Read for Dribble {
         }
         let step = self.1.min(buffer.len());
         self.0.read(&mut buffer[..step])
+    }
+}
+
+fn read_split(bytes: &[u8], step: usize) -> (Vec<Seen>, Option<Error>) {
+    match Capture::from_reader(Dribble(Cursor::new(bytes.to_vec()), step, false)) {
+        Ok(capture) => read(capture),
+        Err(error) => (Vec::new(), Some(error)),
     }
 }
 
@@ -191,9 +198,9 @@ fn refuses_damaged_pcapng_blocks() {
     let bad = |writer: PcapngWriter| refusal(&writer.finish(), ErrorKind::Capture);
     assert_eq!(
         bad(interface().enhanced(1, 0, b"x", 1)),
-        "reader: the block of type 0x6 at byte 52 holds packet 1 of interface 1, its section has 1 interfaces before it"
+        "reader: the block of type 0x6 at byte 52 holds packet 1 of interface 1, its section describes 1 before it"
     );
-    assert!(bad(section().simple(b"x", 1)).contains("of interface 0, its section has 0 interfaces"));
+    assert!(bad(section().simple(b"x", 1)).contains("of interface 0, its section describes 0 before it"));
     assert_eq!(
         bad(interface().simple(b"abcd", 5)),
         "reader: the block of type 0x3 at byte 52 holds packet 1 of 5 bytes, it has room for 4"
@@ -266,7 +273,13 @@ fn captures() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_bytes_end_without_a_panic(head in 0..5usize, tail in prop::collection::vec(any::<u8>(), 0..400)) {
-        let heads: [&[u8]; 5] = [b"", b"\xd4\xc3\xb2\xa1\x02\0\x04\0", b"\x0a\x0d\x0d\x0a\x1c\0\0\0\x4d\x3c\x2b\x1a", b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"];
+        let heads: [&[u8]; 5] = [
+            b"",
+            b"\xd4\xc3\xb2\xa1\x02\0\x04\0",
+            b"\x0a\x0d\x0d\x0a\x1c\0\0\0\x4d\x3c\x2b\x1a",
+            b"\x1f\x8b\x08",
+            b"\x28\xb5\x2f\xfd",
+        ];
         let (_, error) = read_bytes(&[heads[head], &tail].concat());
         if let Some(error) = error {
             prop_assert!(error.to_string().contains("byte"), "{}", error);
@@ -274,21 +287,38 @@ proptest! {
     }
 
     #[test]
-    fn damage_ends_without_a_panic(mut bytes in captures(), at in any::<prop::sample::Index>(), value in any::<u8>()) {
+    fn damage_ends_without_a_panic(mut bytes in captures(), at in any::<Index>(), value in any::<u8>()) {
         let at = at.index(bytes.len());
         bytes[at] = value;
         read_bytes(&bytes);
     }
 
     #[test]
-    fn result_does_not_depend_on_the_split_of_reads(bytes in captures(), cut in any::<prop::sample::Index>(), step in 1..40usize) {
+    fn result_does_not_depend_on_the_split_of_reads(bytes in captures(), cut in any::<Index>(), step in 1..40usize) {
         let bytes = &bytes[..cut.index(bytes.len() + 1)];
         let (whole, whole_error) = read_bytes(bytes);
-        let reader = Dribble(Cursor::new(bytes.to_vec()), step, false);
-        let (split, split_error) = match Capture::from_reader(reader) {
-            Ok(capture) => read(capture),
-            Err(error) => (Vec::new(), Some(error)),
+        let (split, split_error) = read_split(bytes, step);
+        prop_assert_eq!(whole, split);
+        prop_assert_eq!(whole_error.map(|error| error.to_string()), split_error.map(|error| error.to_string()));
+    }
+
+    #[test]
+    fn nor_does_it_for_compressed_captures(
+        bytes in captures(),
+        gzip in any::<bool>(),
+        cut in any::<Index>(),
+        step in 1..40usize,
+    ) {
+        let packed = if gzip {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(&bytes).expect("memory takes all");
+            encoder.finish().expect("memory takes all")
+        } else {
+            zstd::encode_all(&bytes[..], 1).expect("memory takes all")
         };
+        let packed = &packed[..cut.index(packed.len() + 1)];
+        let (whole, whole_error) = read_bytes(packed);
+        let (split, split_error) = read_split(packed, step);
         prop_assert_eq!(whole, split);
         prop_assert_eq!(whole_error.map(|error| error.to_string()), split_error.map(|error| error.to_string()));
     }

@@ -19,8 +19,8 @@ use std::net::{IpAddr, Ipv4Addr};
 ///   tunnel's protocol.
 /// * Lengths come from the IP header; where it says 0 (segmentation offload, jumbograms), from the frame's length on
 ///   the wire.
-/// * A packet cut by the capture keeps its lengths and has [`truncated`](Packet::truncated) set. A TCP or UDP header cut
-///   behind its ports keeps them, with 0 in the fields that are missing; cut before, it is [`Transport::Other`].
+/// * A packet cut by the capture keeps its lengths and has [`truncated`](Packet::truncated) set. A TCP or UDP header
+///   cut behind its ports keeps them, with 0 in the fields that are missing; cut before, it is [`Transport::Other`].
 /// * A later fragment has the ports (or ICMP id) of its first, without TCP flags, or is [`Transport::Other`] where that
 ///   was not seen before it.
 ///
@@ -62,12 +62,12 @@ impl Decoder {
 
     fn ip<'a>(&mut self, frame: &Frame<'a>, link: &Link<'a>, data: &'a [u8]) -> Result<Packet<'a>, Skip> {
         let link_len = frame.data.len() - data.len();
-        let ip = Ip::decode(data, wire_len(frame) - link_len as u32)?;
+        let ip = Ip::decode(data, wire_len(frame).saturating_sub(link_len as u32))?;
         let (transport, header_len) = self.transport(&ip, frame)?;
         Ok(Packet {
             time: frame.time,
             wire_len: wire_len(frame),
-            captured_len: frame.data.len() as u32,
+            captured_len: captured_len(frame),
             network_len: ip.network_len,
             macs: link.macs,
             vlans: link.vlans,
@@ -104,7 +104,11 @@ impl Decoder {
 
 /// Bytes on the wire; never below the captured ones, as damaged captures have it.
 fn wire_len(frame: &Frame<'_>) -> u32 {
-    frame.wire_len.max(frame.data.len() as u32)
+    frame.wire_len.max(captured_len(frame))
+}
+
+fn captured_len(frame: &Frame<'_>) -> u32 {
+    u32::try_from(frame.data.len()).unwrap_or(u32::MAX)
 }
 
 fn arp<'a>(frame: &Frame<'a>, link: &Link<'a>, data: &'a [u8]) -> Result<Packet<'a>, Skip> {
@@ -116,7 +120,7 @@ fn arp<'a>(frame: &Frame<'a>, link: &Link<'a>, data: &'a [u8]) -> Result<Packet<
     Ok(Packet {
         time: frame.time,
         wire_len: wire_len(frame),
-        captured_len: frame.data.len() as u32,
+        captured_len: captured_len(frame),
         network_len: packet.slice().len() as u32,
         macs: link.macs,
         vlans: link.vlans,

@@ -7,8 +7,9 @@ pub struct DnsFacts {
     pub is_response: bool,
     /// Message id.
     pub id: u16,
-    /// Name of the first question, in lower case without the final dot; "." for the root. At most 255 bytes on the wire;
-    /// a byte that is not printable ASCII, and a dot or backslash inside a label, stands as `\DDD` (RFC 1035 section 5.1).
+    /// Name of the first question, in lower case without the final dot; "." for the root. At most 255 bytes on the
+    /// wire; a byte that is not printable ASCII, and a dot or backslash inside a label, stands as `\DDD` (RFC 1035
+    /// section 5.1).
     pub name: String,
     /// Type of the first question: 1 is A, 16 TXT, 28 AAAA.
     pub query_type: u16,
@@ -190,7 +191,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_give_a_bounded_printable_name_or_nothing(head in any::<bool>(), tail in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn any_bytes_give_a_bounded_printable_name_or_nothing(
+            head in any::<bool>(),
+            tail in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
             let head: &[u8] = if head { &[0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0] } else { &[] };
             if let Some(facts) = DnsFacts::parse(&[head, &tail].concat()) {
                 prop_assert!(!facts.name.is_empty() && facts.name.len() <= 4 * 255);

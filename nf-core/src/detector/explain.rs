@@ -53,8 +53,7 @@ impl Detector {
         let verdict = self.judge(session)?;
         let surprises: Vec<f64> = self.heads.iter().zip(&verdict.heads).map(|(h, v)| h.surprise(v.score)).collect();
         let total: f64 = surprises.iter().sum();
-        let mut explanation =
-            Explanation { verdict, reasons: Vec::new(), packets: vec![0.0; session.packets().len()] };
+        let mut explanation = Explanation { verdict, reasons: Vec::new(), packets: vec![0.0; session.packets().len()] };
         for (head, surprise) in self.heads.iter().zip(surprises) {
             if surprise > 0.0 {
                 Probe::new(head, session)?.explain(surprise / total, &mut explanation)?;
@@ -132,13 +131,7 @@ impl<'a> Probe<'a> {
     }
 
     /// The columns of the step whose values start at `offset`, each with its part of `share`.
-    fn reasons(
-        &self,
-        offset: usize,
-        packet: Option<usize>,
-        parts: &[f64],
-        share: f64,
-    ) -> impl Iterator<Item = Reason> {
+    fn reasons(&self, offset: usize, packet: Option<usize>, parts: &[f64], share: f64) -> impl Iterator<Item = Reason> {
         let scorer = &self.head.scorer;
         let columns = scorer.scaler.schema().columns().iter().enumerate();
         columns.zip(parts).filter(|(_, part)| **part > 0.0).map(move |((i, column), part)| {

@@ -262,7 +262,8 @@ fn open(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
         Some((body.split_at_checked(usize::try_from(header).ok()?)?, u32::from_le_bytes(*checksum)))
     });
     let Some(((header, blobs), checksum)) = split else {
-        let message = format!("the model file claims a header of {header} bytes but has {length} in all: it is cut off");
+        let message =
+            format!("the model file claims a header of {header} bytes but has {length} in all: it is cut off");
         return Err(damaged(message));
     };
     let found = crc32fast::hash(&bytes[..length - CHECKSUM]);
@@ -275,3 +276,6 @@ fn open(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     }
     Ok((header, blobs))
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,6 +280,6 @@ impl fmt::Debug for Detector {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

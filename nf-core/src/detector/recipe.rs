@@ -31,7 +31,13 @@ const HEADS: &[HeadRecipe] = &[
     HeadRecipe { name: "session", default: true, spec: flow_and_context, scale: true, fit: autoencoder },
     HeadRecipe { name: "forest", default: true, spec: flow_and_context, scale: true, fit: forest },
     #[cfg(feature = "neural")]
-    HeadRecipe { name: "packets", default: true, spec: || Ok(FeatureSpec::packets(64)), scale: false, fit: transformer },
+    HeadRecipe {
+        name: "packets",
+        default: true,
+        spec: || Ok(FeatureSpec::packets(64)),
+        scale: false,
+        fit: transformer,
+    },
 ];
 
 /// Heads that a cargo feature would bring.
@@ -229,9 +235,7 @@ impl Recipe {
         check_budget(self.rate, held_out.len(), true)?;
         let mut scorers = Vec::new();
         for head in &self.heads {
-            let mut named = |progress: &Progress| {
-                watch(&Progress { head: head.name.to_owned(), ..progress.clone() })
-            };
+            let mut named = |progress: &Progress| watch(&Progress { head: head.name.to_owned(), ..progress.clone() });
             let scorer = self.fit_head(head, training, &mut named);
             scorers.push(scorer.map_err(|e| e.at(format_args!("fitting head {}", head.name)))?);
         }

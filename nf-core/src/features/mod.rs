@@ -7,6 +7,8 @@ mod rows;
 mod scale;
 mod schema;
 mod spec;
+#[cfg(test)]
+mod tests;
 
 pub use rows::Rows;
 pub use scale::Scaler;

@@ -130,7 +130,7 @@ impl FeatureSpec {
         let schema = self.schema();
         let (mut data, mut lengths) = (Vec::new(), Vec::new());
         match &self.0 {
-            Kind::Packets(0) | Kind::Addresses(0) => return Err(Error::config("packets", 0, "at least 1")),
+            Kind::Packets(0) | Kind::Addresses(0) => Err(Error::config("packets", 0, "at least 1")),
             Kind::Packets(n) | Kind::Addresses(n) => {
                 let write = if matches!(self.0, Kind::Packets(_)) { packets::behaviour } else { packets::addresses };
                 for session in sessions {

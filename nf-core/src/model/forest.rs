@@ -186,9 +186,7 @@ impl Model for IsolationForest {
         for block in rows.data().chunks(BLOCK * rows.width()) {
             let mut sums = vec![0.0; block.len() / rows.width()];
             for tree in &self.trees {
-                for (sum, row) in sums.iter_mut().zip(block.chunks_exact(rows.width())) {
-                    *sum += f64::from(tree.path_length(row));
-                }
+                tree.add_path_lengths(block, rows.width(), &mut sums);
             }
             scores.extend(sums.iter().map(|sum| (sum * scale).exp2() as f32));
         }
@@ -200,12 +198,7 @@ impl Model for IsolationForest {
         writer.u32(self.samples as u32);
         writer.u32(self.trees.len() as u32);
         for tree in &self.trees {
-            writer.u32(tree.0.len() as u32);
-            for node in &tree.0 {
-                writer.f32(node.value);
-                writer.u32(node.column);
-                writer.u32(node.right);
-            }
+            tree.write(&mut writer);
         }
         writer.finish()
     }
@@ -226,29 +219,84 @@ fn average_path_lengths(samples: usize) -> Vec<f64> {
 
 /// Nodes in preorder: the left child of a cut follows it, so that a walk mostly moves forward in memory.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Tree(Vec<Node>);
+struct Tree {
+    nodes: Vec<Node>,
+    /// Of each leaf: the path length of a row that ends there; 0 for a cut.
+    lengths: Vec<f32>,
+    /// Cuts above the deepest leaf.
+    height: usize,
+}
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A cut, or a leaf: its value is [`LEAF`], its column 0, and its right child itself.
+#[derive(Debug, Clone, Copy)]
 struct Node {
-    /// Of a cut: rows whose column is at most this go left. Of a leaf: the path length of a row that ends here.
+    /// Rows whose column is at most this go left.
     value: f32,
-    /// The column that is cut, or [`LEAF`].
     column: u32,
     /// Place of the right child.
     right: u32,
 }
 
-const LEAF: u32 = u32::MAX;
+/// No number is at most this, so that a row in a leaf goes "right", which is to stay.
+const LEAF: f32 = f32::NAN;
+
+/// Rows that walk side by side: their loads overlap, which makes scoring twice as fast as one row at a time.
+const ABREAST: usize = 8;
+
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |node: &Self| (node.value.to_bits(), node.column, node.right);
+        bits(self) == bits(other)
+    }
+}
 
 impl Tree {
-    fn path_length(&self, row: &[f32]) -> f32 {
-        let mut at = 0;
-        loop {
-            let node = &self.0[at];
-            if node.column == LEAF {
-                return node.value;
+    /// A tree of nodes in preorder, given as cuts and path lengths.
+    fn new(nodes: Vec<Node>, lengths: Vec<f32>) -> Self {
+        let mut depths = vec![0; nodes.len()];
+        for (at, node) in nodes.iter().enumerate() {
+            if !node.value.is_nan() {
+                for child in [at + 1, node.right as usize] {
+                    depths[child] = depths[child].max(depths[at] + 1);
+                }
             }
-            at = if row[node.column as usize] <= node.value { at + 1 } else { node.right as usize };
+        }
+        Self { nodes, lengths, height: depths.into_iter().max().unwrap_or(0) }
+    }
+
+    /// Adds the path length of each row to its sum.
+    fn add_path_lengths(&self, rows: &[f32], width: usize, sums: &mut [f64]) {
+        let whole = sums.len() / ABREAST * ABREAST;
+        let (sums, last_sums) = sums.split_at_mut(whole);
+        let (rows, last_rows) = rows.split_at(whole * width);
+        for (rows, sums) in rows.chunks_exact(ABREAST * width).zip(sums.chunks_exact_mut(ABREAST)) {
+            self.walk::<ABREAST>(rows, width, sums);
+        }
+        for (row, sum) in last_rows.chunks_exact(width).zip(last_sums.chunks_exact_mut(1)) {
+            self.walk::<1>(row, width, sum);
+        }
+    }
+
+    fn walk<const N: usize>(&self, rows: &[f32], width: usize, sums: &mut [f64]) {
+        let mut places = [0; N];
+        for _ in 0..self.height {
+            for (row, at) in places.iter_mut().enumerate() {
+                let node = self.nodes[*at];
+                let left = rows[row * width + node.column as usize] <= node.value;
+                *at = if left { *at + 1 } else { node.right as usize };
+            }
+        }
+        sums.iter_mut().zip(places).for_each(|(sum, at)| *sum += f64::from(self.lengths[at]));
+    }
+
+    /// A node is a column, a value and a right child; of a leaf the column is `u32::MAX` and the value the path length.
+    fn write(&self, writer: &mut Writer) {
+        writer.u32(self.nodes.len() as u32);
+        for (node, length) in self.nodes.iter().zip(&self.lengths) {
+            let leaf = node.value.is_nan();
+            writer.u32(if leaf { u32::MAX } else { node.column });
+            writer.f32(if leaf { *length } else { node.value });
+            writer.u32(if leaf { 0 } else { node.right });
         }
     }
 
@@ -258,13 +306,20 @@ impl Tree {
         if count == 0 || count as usize > reader.left() / 12 {
             return Err(reader.error(format_args!("{count} nodes do not fit in {} bytes", reader.left())));
         }
-        let read = |at: u32| {
-            let node = Node { value: reader.f32()?, column: reader.u32()?, right: reader.u32()? };
-            let leaf = node.column == LEAF && node.value >= 0.0 && node.right == 0;
-            let cut = (node.column as usize) < width && node.right > at + 1 && node.right < count;
-            if leaf || cut { Ok(node) } else { Err(reader.error(format_args!("node {at} of {count} is out of range"))) }
-        };
-        (0..count).map(read).collect::<Result<_>>().map(Self)
+        let (mut nodes, mut lengths) = (Vec::new(), Vec::new());
+        for at in 0..count {
+            let (column, value, right) = (reader.u32()?, reader.f32()?, reader.u32()?);
+            if column == u32::MAX && value >= 0.0 && right == 0 {
+                nodes.push(Node { value: LEAF, column: 0, right: at });
+                lengths.push(value);
+            } else if (column as usize) < width && right > at + 1 && right < count {
+                nodes.push(Node { value, column, right });
+                lengths.push(0.0);
+            } else {
+                return Err(reader.error(format_args!("node {at} of {count} is out of range")));
+            }
+        }
+        Ok(Self::new(nodes, lengths))
     }
 }
 
@@ -277,6 +332,7 @@ struct Grower<'a> {
     average: &'a [f64],
     random: Random,
     nodes: Vec<Node>,
+    lengths: Vec<f32>,
 }
 
 impl<'a> Grower<'a> {
@@ -289,7 +345,8 @@ impl<'a> Grower<'a> {
                 values[column * samples + i] = value;
             }
         }
-        Self { values, samples, columns: (0..width).collect(), average, random, nodes: Vec::new() }
+        let columns = (0..width).collect();
+        Self { values, samples, columns, average, random, nodes: Vec::new(), lengths: Vec::new() }
     }
 
     /// Grows to the height at which the mean tree ends, `ceil(log2 samples)` (Liu et al., 2012, algorithm 2).
@@ -297,7 +354,7 @@ impl<'a> Grower<'a> {
         let mut members: Vec<u32> = (0..self.samples as u32).collect();
         let height = self.samples.next_power_of_two().ilog2();
         self.split(&mut members, 0, height, self.columns.len());
-        Tree(self.nodes)
+        Tree::new(self.nodes, self.lengths)
     }
 
     /// Appends the subtree over `members`, in which only the first `varying` of the columns may vary.
@@ -305,10 +362,11 @@ impl<'a> Grower<'a> {
         let at = self.nodes.len();
         let cut = if members.len() > 1 && depth < height { self.cut(members, &mut varying) } else { None };
         let Some((column, value)) = cut else {
-            let value = (f64::from(depth) + self.average[members.len()]) as f32;
-            return self.nodes.push(Node { value, column: LEAF, right: 0 });
+            self.nodes.push(Node { value: LEAF, column: 0, right: at as u32 });
+            return self.lengths.push((f64::from(depth) + self.average[members.len()]) as f32);
         };
         self.nodes.push(Node { value, column: column as u32, right: 0 });
+        self.lengths.push(0.0);
         let values = &self.values[column * self.samples..][..self.samples];
         let mut middle = 0;
         for i in 0..members.len() {

@@ -7,10 +7,10 @@ mod neural;
 mod random;
 
 pub use forest::{IsolationForest, IsolationForestParams};
-#[cfg(test)]
-pub(crate) use random::Random;
 #[cfg(feature = "neural")]
 pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
+#[cfg(test)]
+pub(crate) use random::Random;
 
 use crate::{
     Error, ErrorKind, Result,
@@ -117,6 +117,7 @@ mod tests {
     #[test]
     fn models_are_found_again_by_their_kind() {
         let rows = rows();
+        #[cfg_attr(not(feature = "neural"), expect(unused_mut))]
         let mut models: Vec<Box<dyn Model>> = vec![Box::new(IsolationForest::params().trees(3).fit(&rows).unwrap())];
         #[cfg(feature = "neural")]
         {

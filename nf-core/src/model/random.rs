@@ -47,12 +47,14 @@ impl Random {
     }
 
     /// Standard normal (Box and Muller, 1958).
+    #[cfg(any(feature = "neural", test))]
     pub(crate) fn normal(&mut self) -> f32 {
         let (u, v) = (1.0 - self.uniform(), self.uniform());
         (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos()
     }
 
     /// A random order of `0..n` (Fisher and Yates).
+    #[cfg(any(feature = "neural", test))]
     pub(crate) fn permutation(&mut self, n: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..n).collect();
         for i in (1..n).rev() {

@@ -194,7 +194,7 @@ mod tests {
     fn moments_agree_with_their_definition() {
         let mut moments = Moments::default();
         assert_eq!((moments.mean(), moments.deviation(), moments.min(), moments.max()), (0.0, 0.0, 0.0, 0.0));
-        [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0].map(|x| moments.push(x));
+        [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0].into_iter().for_each(|x| moments.push(x));
         assert_eq!((moments.count(), moments.mean(), moments.deviation()), (8, 5.0, 2.0));
         assert_eq!((moments.min(), moments.max()), (2.0, 9.0));
     }
