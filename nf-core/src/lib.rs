@@ -11,6 +11,8 @@ pub mod calibration;
 pub mod capture;
 pub mod decode;
 pub mod detector;
+#[cfg(feature = "evaluate")]
+pub mod evaluate;
 pub mod features;
 pub mod model;
 pub mod monitor;
