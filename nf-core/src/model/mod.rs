@@ -5,6 +5,7 @@ mod forest;
 #[cfg(feature = "neural")]
 mod neural;
 mod random;
+mod tree;
 
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
