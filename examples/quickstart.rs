@@ -52,7 +52,11 @@ fn run() -> Result<()> {
             ControlFlow::Continue(())
         })
     })?;
-    println!("{} benign sessions learned, heads: {}", benign.len(), detector.head_names().collect::<Vec<_>>().join(", "));
+    println!(
+        "{} benign sessions learned, heads: {}",
+        benign.len(),
+        detector.head_names().collect::<Vec<_>>().join(", ")
+    );
 
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
     let mut groups: BTreeMap<(IpAddr, IpAddr), Group> = BTreeMap::new();

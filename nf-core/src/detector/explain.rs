@@ -174,7 +174,7 @@ impl fmt::Display for Reason {
             let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
             match value.abs() {
                 0.0 => format!("0{unit}"),
-                size if size >= 1e6 || size < 1e-3 => format!("{value:.1e}{unit}"),
+                size if !(1e-3..1e6).contains(&size) => format!("{value:.1e}{unit}"),
                 size if size >= 100.0 => format!("{value:.0}{unit}"),
                 size if size >= 1.0 => format!("{value:.1}{unit}"),
                 _ => format!("{value:.3}{unit}"),

@@ -85,17 +85,16 @@ impl JudgedCapture {
         start.zip(end).map_or(0.0, |(start, end)| end.since(start).as_secs_f64())
     }
 
-    /// Writes the scores as CSV: `first_ts,src,dst,sport,dport,proto,score`, then a column a head. `src` sent the first packet
-    /// of the session; ICMP is written by its identifier as both ports (60000 + its type without one), ARP with ports 0.
+    /// Writes the scores as CSV: `first_ts,src,dst,sport,dport,proto,score`, then a column a head. `first_ts` is in seconds, the
+    /// nearest double with nine decimals, as programs that hold times in doubles write it. `src` sent the first packet of the session; ICMP is written by its identifier as both ports (60000 + its type without one), ARP with ports 0.
     ///
     /// # Errors
     /// [`ErrorKind::Io`] where the file cannot be written.
     pub fn write_scores(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let file = File::create(path).map_err(|error| Error::io(path, error))?;
-        self.write_csv(csv::Writer::from_writer(file)).map_err(|error| {
-            Error::new(ErrorKind::Io, format!("{}: {error}", path.display())).with_source(error)
-        })
+        self.write_csv(csv::Writer::from_writer(file))
+            .map_err(|error| Error::new(ErrorKind::Io, format!("{}: {error}", path.display())).with_source(error))
     }
 
     fn write_csv(&self, mut writer: csv::Writer<File>) -> Result<(), csv::Error> {
@@ -104,7 +103,7 @@ impl JudgedCapture {
         for session in &self.sessions {
             let (orig, resp) = numbered_ends(&session.key);
             let mut record = vec![
-                session.start.to_string(),
+                nearest_double(session.start),
                 orig.addr.to_string(),
                 resp.addr.to_string(),
                 orig.port.to_string(),
@@ -117,6 +116,13 @@ impl JudgedCapture {
         }
         Ok(writer.flush()?)
     }
+}
+
+/// Seconds as the nearest double, with nine decimals of it.
+fn nearest_double(time: Timestamp) -> String {
+    let nanos = time.as_nanos();
+    let seconds = nanos.div_euclid(1_000_000_000) as f64 + nanos.rem_euclid(1_000_000_000) as f64 / 1e9;
+    format!("{seconds:.9}")
 }
 
 fn take_verdicts(monitor: &mut Monitor, sessions: &mut Vec<JudgedSession>) -> Result<()> {

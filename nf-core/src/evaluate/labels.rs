@@ -197,7 +197,9 @@ fn read_attackers(path: &Path) -> Result<BTreeSet<IpAddr>> {
         Error::new(ErrorKind::Data, message).with_source(error)
     })?;
     let named = object.iter().filter(|(name, _)| name.starts_with("atk"));
-    named.map(|(name, value)| address(name, value.as_str().unwrap_or_default()).map_err(|e| e.at(path.display()))).collect()
+    named
+        .map(|(name, value)| address(name, value.as_str().unwrap_or_default()).map_err(|e| e.at(path.display())))
+        .collect()
 }
 
 fn address(field: &str, text: &str) -> Result<IpAddr> {
@@ -318,7 +320,9 @@ mod tests {
         );
         assert_eq!(refuse("1,a,1,2,*,*,*,*,*,host,x,"), "src is \"*\", it must be an address");
         assert_eq!(refuse("1,a,1,2,10.0.0.1,*,*,*,*,pair,x,"), "match is \"pair\", it must be host or tuple");
-        assert!(refuse("1,a,1,2,10.0.0.1,10.0.0.1/24,*,*,*,tuple,x,").starts_with("dst is \"10.0.0.1/24\", it must be"));
+        assert!(
+            refuse("1,a,1,2,10.0.0.1,10.0.0.1/24,*,*,*,tuple,x,").starts_with("dst is \"10.0.0.1/24\", it must be")
+        );
         assert_eq!(refuse("1,a,1"), "3 fields, it must be 12, as many as in the header");
 
         let error = Labels::read("no/such/labels.csv", None).expect_err("must refuse");

@@ -106,10 +106,8 @@ impl CutMetrics {
     /// The figures of a cut from whether each session alerted, in a capture of `seconds` of packet time.
     pub fn new(benign: &[bool], attacks: &BTreeMap<String, Vec<bool>>, seconds: f64) -> Self {
         let alerts = benign.iter().filter(|&&alert| alert).count() as f64;
-        let recall: BTreeMap<String, f64> = attacks
-            .iter()
-            .filter_map(|(name, alerts)| Some((name.clone(), share(alerts.iter().copied())?)))
-            .collect();
+        let recall: BTreeMap<String, f64> =
+            attacks.iter().filter_map(|(name, alerts)| Some((name.clone(), share(alerts.iter().copied())?))).collect();
         let sessions: BTreeMap<String, usize> =
             attacks.iter().map(|(name, alerts)| (name.clone(), alerts.len())).collect();
         Self {

@@ -5,7 +5,8 @@ use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 /// Subtracts each column's mean and divides by its deviation, both learned from benign rows, and clips the result to
-/// [`CLIP`](Self::CLIP) deviations; or leaves the rows as they are.
+/// [`CLIP`](Self::CLIP) deviations; or leaves the rows as they are. Values that say that there is none
+/// ([`Column::missing`](super::Column::missing)) take no part in mean and deviation and become 0, the mean.
 ///
 /// ```
 /// use nf_core::{Column, Rows, Scaler, Schema};
@@ -28,6 +29,19 @@ struct Scale {
     deviation: f32,
 }
 
+impl Scale {
+    /// Two passes: the textbook's one-pass formula cancels where the mean is far larger than the deviation.
+    fn fit(values: impl Iterator<Item = f32> + Clone) -> Self {
+        let count = values.clone().count().max(1) as f64;
+        let mean = values.clone().map(f64::from).sum::<f64>() / count;
+        let deviation = f64::sqrt(values.clone().map(|value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count);
+        // Below the rounding of the values themselves a deviation means nothing.
+        let largest = values.fold(0.0, |largest: f64, value| largest.max(f64::from(value).abs()));
+        let constant = deviation <= 1e-6 * largest;
+        Self { mean: mean as f32, deviation: if constant { 1.0 } else { deviation as f32 } }
+    }
+}
+
 impl Scaler {
     /// How many deviations from the mean a value may lie; what lies further is moved there.
     pub const CLIP: f32 = 8.0;
@@ -39,33 +53,17 @@ impl Scaler {
     /// [`ErrorKind::Data`] where there is no real step.
     pub fn fit(rows: &Rows) -> Result<Self> {
         let width = rows.width();
-        let steps =
-            || (0..rows.len()).flat_map(|i| rows.row(i)[..rows.lengths()[i] as usize * width].chunks_exact(width));
         let count = rows.lengths().iter().map(|&length| f64::from(length)).sum::<f64>();
         if count == 0.0 {
             let message = format!("{} rows without a step to learn a scale from, at least 1 is needed", rows.len());
             return Err(Error::new(ErrorKind::Data, message));
         }
-        // Two passes: the textbook's one-pass formula cancels where the mean is far larger than the deviation.
-        let (mut means, mut squares, mut largest) = (vec![0.0; width], vec![0.0; width], vec![0.0_f64; width]);
-        for step in steps() {
-            for (column, &value) in step.iter().enumerate() {
-                means[column] += f64::from(value) / count;
-                largest[column] = largest[column].max(f64::from(value).abs());
-            }
-        }
-        for step in steps() {
-            for (column, &value) in step.iter().enumerate() {
-                squares[column] += (f64::from(value) - means[column]).powi(2) / count;
-            }
-        }
-        let scale = |column: usize| {
-            let deviation = f64::sqrt(squares[column]);
-            // Below the rounding of the values themselves a deviation means nothing.
-            let constant = deviation <= 1e-6 * largest[column];
-            Scale { mean: means[column] as f32, deviation: if constant { 1.0 } else { deviation as f32 } }
-        };
-        Ok(Self { schema: Schema::clone(rows.schema()), columns: Some((0..width).map(scale).collect()) })
+        let columns = rows.schema().columns().iter().enumerate();
+        let scales = columns.map(|(i, column)| {
+            let steps = (0..rows.len()).flat_map(|row| &rows.row(row)[..rows.lengths()[row] as usize * width]);
+            Scale::fit(steps.skip(i).step_by(width).copied().filter(|&value| column.missing != Some(value)))
+        });
+        Ok(Self { schema: Schema::clone(rows.schema()), columns: Some(scales.collect()) })
     }
 
     /// Leaves rows of this schema as they are, for columns that are on one scale already.
@@ -85,9 +83,13 @@ impl Scaler {
     pub fn apply(&self, mut rows: Rows) -> Result<Rows> {
         self.schema.check(rows.schema())?;
         if let Some(columns) = &self.columns {
+            let missing: Vec<_> = self.schema.columns().iter().map(|column| column.missing).collect();
             rows.map_values(|column, value| {
                 let Scale { mean, deviation } = columns[column];
-                ((value - mean) / deviation).clamp(-Self::CLIP, Self::CLIP)
+                match missing[column] == Some(value) {
+                    true => 0.0,
+                    false => ((value - mean) / deviation).clamp(-Self::CLIP, Self::CLIP),
+                }
             });
         }
         Ok(rows)
@@ -137,6 +139,17 @@ mod tests {
         }
         assert_eq!(scaled.row(0)[4..], [0.0, 0.0], "padding stays zero");
         assert!((scaler.invert(0, scaled.row(1)[2]) - 7.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn missing_values_take_no_part_and_lie_at_the_mean() {
+        let columns = vec![Column::new("x", "", "").missing(0.0), Column::new("y", "", "")];
+        let schema = Arc::new(Schema::new("test", columns).unwrap());
+        let rows = Rows::flat(schema, vec![0.0, 0.0, 4.0, 1.0, 0.0, 0.0, 6.0, 1.0]).unwrap();
+        let scaled = Scaler::fit(&rows).unwrap().apply(rows).unwrap();
+        assert_eq!(scaled.data(), [0.0, -1.0, -1.0, 1.0, 0.0, -1.0, 1.0, 1.0]);
+        let none = Rows::flat(scaled.schema().clone(), vec![0.0, 1.0, 0.0, 2.0]).unwrap();
+        assert_eq!(Scaler::fit(&none).unwrap().apply(none).unwrap().data(), [0.0, -1.0, 0.0, 1.0]);
     }
 
     #[test]

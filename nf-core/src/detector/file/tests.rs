@@ -143,7 +143,7 @@ fn columns_of_another_build_are_refused() {
     let schema = FeatureSpec::packets(8).schema();
     let (now, message) = (&schema.columns()[2].name, error.to_string());
     assert!(message.starts_with("head near: the model wants schema packets ("), "{message}");
-    assert!(message.contains(&format!("first difference at column 2: older [")), "{message}");
+    assert!(message.contains("first difference at column 2: older ["), "{message}");
     assert!(message.contains(&format!("against {now} [")), "{message}");
 }
 
