@@ -10,6 +10,8 @@ mod tree;
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
 pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
+#[cfg(test)]
+pub(crate) use random::Random;
 
 use crate::{
     Error, ErrorKind, Result,
