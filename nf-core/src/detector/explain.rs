@@ -2,7 +2,7 @@
 
 use super::{Detector, Verdict, head::Head};
 use crate::{Result, features::Rows, session::Session};
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 /// How many packets of a session are looked into column by column.
 const DEEP: usize = 4;
@@ -10,8 +10,11 @@ const DEEP: usize = 4;
 /// Why a session is as strange as it is, the strongest reason first.
 ///
 /// Every value that a head reads is replaced in turn by what the head's model expected there (where the model cannot say,
-/// by the mean of the training), and the session is judged again: what makes it less strange is a reason, by how much is
-/// its part. In heads that read packets whole packets are replaced first, then single columns of the strangest.
+/// by the mean of the training), and the session is judged again: how much less strange that makes it. And the other way:
+/// with all values as expected, each is put back in turn: how much stranger that makes it, which sees values that are
+/// strange twice over, where replacing one leaves the other. The mean of both is the value's part (the first and the last
+/// term of its Shapley value; Shapley, "A value for n-person games", 1953). In heads that read packets whole packets are
+/// replaced first, then single columns of the strangest.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -110,24 +113,28 @@ impl<'a> Probe<'a> {
         Ok(())
     }
 
-    /// By how much the session gets less strange where each of these ranges of values is as expected, as shares of the
-    /// sum; all 0 where nothing makes it less strange.
-    fn parts(&self, ranges: impl Iterator<Item = std::ops::Range<usize>>) -> Result<Vec<f64>> {
-        let mut data = Vec::new();
-        let mut count = 0;
-        for range in ranges {
+    /// What each of these ranges of values adds to how strange the session is, as shares of the sum; all 0 where none adds
+    /// anything: the mean of what it adds to all other values as observed, and to all as expected.
+    fn parts(&self, ranges: impl Iterator<Item = Range<usize>> + Clone) -> Result<Vec<f64>> {
+        let (observed, expected) = (self.scaled.data(), &self.expected[..]);
+        let mut data = expected.to_vec();
+        let mut add = |base: &[f32], other: &[f32], range: Range<usize>| {
             let start = data.len();
-            data.extend_from_slice(self.scaled.data());
-            data[start..][range.clone()].copy_from_slice(&self.expected[range]);
-            count += 1;
+            data.extend_from_slice(base);
+            data[start..][range.clone()].copy_from_slice(&other[range]);
+        };
+        for range in ranges.clone() {
+            add(observed, expected, range.clone());
+            add(expected, observed, range);
         }
-        let lengths = vec![self.scaled.lengths()[0]; count];
+        let lengths = vec![self.scaled.lengths()[0]; data.len() / observed.len()];
         let rows = Rows::sequences(self.scaled.schema().clone(), self.scaled.steps(), data, lengths)?;
         let scores = self.head.scorer.score_rows(&rows)?;
-        let falls: Vec<f64> =
-            scores.into_iter().map(|score| (self.surprise - self.head.surprise(score)).max(0.0)).collect();
-        let sum: f64 = falls.iter().sum();
-        Ok(falls.into_iter().map(|fall| if sum > 0.0 { fall / sum } else { 0.0 }).collect())
+        let surprises: Vec<f64> = scores.into_iter().map(|score| self.head.surprise(score)).collect();
+        let added = |pair: &[f64]| ((self.surprise - pair[0] + pair[1] - surprises[0]) / 2.0).max(0.0);
+        let added: Vec<f64> = surprises[1..].chunks_exact(2).map(added).collect();
+        let sum: f64 = added.iter().sum();
+        Ok(added.into_iter().map(|part| if sum > 0.0 { part / sum } else { 0.0 }).collect())
     }
 
     /// The columns of the step whose values start at `offset`, each with its part of `share`.

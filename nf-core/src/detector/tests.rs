@@ -316,3 +316,39 @@ fn scalers_of_other_rows_are_refused_before_they_are_used() {
     fn shared<T: Send + Sync + Clone>(_: &T) {}
     shared(&detector);
 }
+
+#[cfg(feature = "neural")]
+#[test]
+fn networks_give_the_same_bits_alone_batched_over_threads_and_from_a_file() {
+    let recipe = Detector::recipe().heads(&["packets", "session"]).unwrap().false_positive_rate(0.05);
+    let mut heads = Vec::new();
+    let watch = |p: &Progress| {
+        heads.push(p.head.clone());
+        // A few updates of each are enough to hold bits equal; the next head starts as if this one were done.
+        ControlFlow::Continue(())
+    };
+    let benign = cut(&frames(300, 1));
+    let detector = recipe.seed(5).fit_with(&benign, watch).unwrap();
+    heads.dedup();
+    assert_eq!(heads, ["session", "packets"]);
+    let sessions = cut(&frames_with_uploads(100, 2, 4));
+    let alone: Vec<Verdict> = sessions.iter().map(|s| detector.judge(s).unwrap()).collect();
+    for size in [1, 7, 64] {
+        let batched = sessions.chunks(size).flat_map(|chunk| detector.judge_batch(chunk).unwrap());
+        assert_eq!(bits(&batched.collect::<Vec<_>>()), bits(&alone), "batches of {size}");
+    }
+    let loaded = Detector::from_bytes(&detector.to_bytes()).unwrap().with_threads(2);
+    assert_eq!(bits(&loaded.judge_batch(&sessions).unwrap()), bits(&alone));
+    let upload = sessions.iter().find(|s| s.duration().as_secs() > 60).unwrap();
+    let explanation = detector.explain(upload).unwrap();
+    eprintln!(
+        "{:?} {:?} {:?}",
+        explanation.verdict,
+        explanation.packets,
+        detector.heads.iter().zip(&explanation.verdict.heads).map(|(h, v)| h.surprise(v.score)).collect::<Vec<_>>()
+    );
+    assert!(explanation.verdict.is_anomaly());
+    assert!(explanation.reasons.iter().any(|r| &*r.head == "session" && r.packet.is_none()));
+    assert!(explanation.reasons.iter().any(|r| &*r.head == "packets" && r.packet.is_some()));
+    assert!(explanation.packets.iter().sum::<f64>() > 0.0);
+}
