@@ -149,3 +149,19 @@ impl JudgedSession {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_the_nearest_double() {
+        let text = |nanos| nearest_double(Timestamp::from_parts(1_795_304_139, nanos));
+        assert_eq!(text(584_699_722), "1795304139.584699631");
+        assert_eq!(text(0), "1795304139.000000000");
+        for nanos in (0..1_000_000_000).step_by(999_983) {
+            let parsed: f64 = Timestamp::from_parts(1_795_304_139, nanos).to_string().parse().unwrap();
+            assert_eq!(text(nanos), format!("{parsed:.9}"));
+        }
+    }
+}
