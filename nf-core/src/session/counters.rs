@@ -84,22 +84,24 @@ fn distinct(set: &Distinct, second: i64) -> [f64; 2] {
 }
 
 impl Counters {
-    /// Bytes on the heap.
+    /// Bytes on the heap, with what the allocator adds to each allocation.
     pub(super) fn heap(&self) -> usize {
+        const ALLOCATION: usize = 16;
         match self {
             Self::Activity(counters) => {
                 let outcome = |counters: &OutcomeCounters| {
-                    size_of::<OutcomeCounters>() + counters.ports.heap() + counters.hosts.heap()
+                    size_of::<OutcomeCounters>() + counters.ports.heap() + counters.hosts.heap() + 3 * ALLOCATION
                 };
                 size_of::<ActivityCounters>()
+                    + ALLOCATION
                     + counters.outcomes.iter().flatten().map(|counters| outcome(counters)).sum::<usize>()
             }
             Self::Service(counters) => {
-                size_of::<ServiceCounters>() + counters.recent.capacity() * size_of::<RecentSession>()
+                size_of::<ServiceCounters>() + counters.recent.capacity() * size_of::<RecentSession>() + 2 * ALLOCATION
             }
-            Self::HostPair(counters) => size_of::<HostPairCounters>() + counters.ports.heap(),
-            Self::Domain(counters) => size_of::<DomainCounters>() + counters.names.heap(),
-            Self::Station(claims) => claims.heap(),
+            Self::HostPair(counters) => size_of::<HostPairCounters>() + counters.ports.heap() + 2 * ALLOCATION,
+            Self::Domain(counters) => size_of::<DomainCounters>() + counters.names.heap() + 2 * ALLOCATION,
+            Self::Station(claims) => claims.heap() + ALLOCATION,
         }
     }
 }

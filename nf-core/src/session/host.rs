@@ -9,7 +9,7 @@
 use super::{
     context::{Activity, Context},
     counters::{ActivityCounters, Counters, DomainCounters, HostPairCounters, ServiceCounters},
-    list::SlotList,
+    list::{SlotList, map_bytes},
     session::Outcome,
     window::{Distinct, SPAN},
 };
@@ -68,7 +68,10 @@ pub(super) struct HostTable {
     index: HashMap<Key, usize>,
     entries: Slab<Entry>,
     order: SlotList,
-    bytes: usize,
+    /// Slots that were ever in use.
+    slots: usize,
+    /// Bytes of the counters, without their slots.
+    counters_bytes: usize,
     limit: usize,
     evicted: u64,
 }
@@ -156,12 +159,21 @@ pub(crate) fn name_entropy(name: &str) -> f64 {
 
 impl HostTable {
     pub(super) fn new(limit: usize) -> Self {
-        Self { index: HashMap::new(), entries: Slab::new(), order: SlotList::default(), bytes: 0, limit, evicted: 0 }
+        Self {
+            index: HashMap::new(),
+            entries: Slab::new(),
+            order: SlotList::default(),
+            slots: 0,
+            counters_bytes: 0,
+            limit,
+            evicted: 0,
+        }
     }
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        let slot = size_of::<Entry>() + size_of::<usize>() + SlotList::LINK_BYTES;
+        self.counters_bytes + self.slots * slot + map_bytes(&self.index)
     }
 
     /// Counters dropped for want of room.
@@ -211,6 +223,9 @@ impl HostTable {
         let port = hash((party.protocol, party.port));
         let hosts = [party.destination, party.destination, party.source];
         for (key, host) in party.activities().into_iter().zip(hosts) {
+            if !matches!(key, Key::Destination(..)) && !self.has(&key) {
+                continue;
+            }
             self.activity(key, now, |counters| {
                 if let Some((old, at)) = old
                     && let Some(counters) = &mut counters.outcomes[old]
@@ -226,17 +241,21 @@ impl HostTable {
         self.activity(party.port_key(), now, |counters| {
             counters.outcomes[new].get_or_insert_default().hosts.add(s, hash(party.source));
         });
-        self.service(party, now, |counters| match (old, outcome) {
-            (Some((0, at)), Outcome::Answered) => counters.failed.take_back(at),
-            (_, Outcome::Failed) => counters.failed.add(s, 1),
-            _ => {}
-        });
-        self.host_pair(party, now, |counters| {
-            if let Some((old, at)) = old {
-                counters.outcomes[old].take_back(at);
-            }
-            counters.outcomes[new].add(s, 1);
-        });
+        if self.has(&party.service_key()) {
+            self.service(party, now, |counters| match (old, outcome) {
+                (Some((0, at)), Outcome::Answered) => counters.failed.take_back(at),
+                (_, Outcome::Failed) => counters.failed.add(s, 1),
+                _ => {}
+            });
+        }
+        if self.has(&party.host_pair_key()) {
+            self.host_pair(party, now, |counters| {
+                if let Some((old, at)) = old {
+                    counters.outcomes[old].take_back(at);
+                }
+                counters.outcomes[new].add(s, 1);
+            });
+        }
     }
 
     /// More payload of a session that began at `start`: bytes since the last call.
@@ -245,17 +264,31 @@ impl HostTable {
             return;
         }
         let s = second(now);
-        self.service(party, now, |counters| counters.traffic(s, start, up, down));
-        self.host_pair(party, now, |counters| {
-            counters.up.add(s, up);
-            counters.down.add(s, down);
-        });
+        if self.has(&party.service_key()) {
+            self.service(party, now, |counters| counters.traffic(s, start, up, down));
+        }
+        if self.has(&party.host_pair_key()) {
+            self.host_pair(party, now, |counters| {
+                counters.up.add(s, up);
+                counters.down.add(s, down);
+            });
+        }
     }
 
     /// A session's end.
     pub(super) fn end(&mut self, party: &Party, now: Timestamp) {
-        self.service(party, now, |counters| counters.open = counters.open.saturating_sub(1));
-        self.host_pair(party, now, |counters| counters.open = counters.open.saturating_sub(1));
+        if self.has(&party.service_key()) {
+            self.service(party, now, |counters| counters.open = counters.open.saturating_sub(1));
+        }
+        if self.has(&party.host_pair_key()) {
+            self.host_pair(party, now, |counters| counters.open = counters.open.saturating_sub(1));
+        }
+    }
+
+    /// Whether there are counters that a session's start made. Where those of others make room, they are not made anew
+    /// for what the session does later: in a flood that would be most of the work.
+    fn has(&self, key: &Key) -> bool {
+        self.evicted == 0 || self.index.contains_key(key)
     }
 
     /// What the counters say about a session of the given outcome.
@@ -371,28 +404,28 @@ impl HostTable {
             None => {
                 let slot = self.entries.insert(Entry { key: key.clone(), counters: new(), touched: now, bytes: 0 });
                 self.index.insert(key, slot);
+                self.slots = self.slots.max(slot + 1);
                 slot
             }
         };
         let entry = &mut self.entries[slot];
         update(&mut entry.counters);
         entry.touched = now;
-        // The key stands in the entry and in the index, beside a slot number and a byte of control, at a load of 7/8.
-        let bytes = entry.counters.heap() + size_of::<Entry>() + 2 * (size_of::<Key>() + 16);
-        self.bytes = self.bytes + bytes - entry.bytes;
+        let bytes = entry.counters.heap();
+        self.counters_bytes = self.counters_bytes + bytes - entry.bytes;
         entry.bytes = bytes;
         self.order.push_back(slot);
         while let Some(oldest) = self.order.front()
             && oldest != slot
         {
-            let full = self.bytes > self.limit;
+            let full = self.bytes() > self.limit;
             if !full && now.since(self.entries[oldest].touched) < FORGET {
                 break;
             }
             self.evicted += u64::from(full);
             self.order.remove(oldest);
             let entry = self.entries.remove(oldest);
-            self.bytes -= entry.bytes;
+            self.counters_bytes -= entry.bytes;
             self.index.remove(&entry.key);
         }
     }

@@ -1,5 +1,7 @@
 //! Doubly linked lists over slots of a slab: order by last touch, in constant time and without allocation a touch.
 
+use std::collections::HashMap;
+
 const NONE: u32 = u32::MAX;
 
 /// An ordered list of slots. A slot is in it at most once.
@@ -17,7 +19,15 @@ struct Link {
     listed: bool,
 }
 
+/// Bytes of a hash map: at most seven of eight buckets are in use, and each has a byte of control beside its entry.
+pub(super) fn map_bytes<K, V>(map: &HashMap<K, V>) -> usize {
+    map.capacity() / 7 * 8 * (size_of::<(K, V)>() + 1)
+}
+
 impl SlotList {
+    /// Bytes for each slot of the slab.
+    pub(super) const LINK_BYTES: usize = size_of::<Link>();
+
     /// The slot that was put here first.
     pub(super) fn front(&self) -> Option<usize> {
         self.head.map(|slot| slot as usize)

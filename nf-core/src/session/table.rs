@@ -6,7 +6,7 @@ use super::{
     config::IDLE_CLASSES,
     entropy::Entropy,
     host::{FORGET, HostTable, Party, SETTLE},
-    list::SlotList,
+    list::{SlotList, map_bytes},
     session::{Direction, EndReason, Order, Outcome, PacketRecord, Session},
     stats::SessionStats,
     tcp::TcpTracker,
@@ -24,6 +24,9 @@ use std::{
 
 /// Share of the memory limit that context may take: 1 / this.
 const CONTEXT_SHARE: usize = 4;
+
+/// Share of the memory limit that open sessions leave to ended ones which wait to be popped: 1 / this.
+const ENDED_SHARE: usize = 8;
 
 /// Silence after which a SYN with another initial sequence number is another connection although the end of the last
 /// was not captured: how long Linux keeps a port from being used again (`TCP_TIMEWAIT_LEN`).
@@ -55,7 +58,10 @@ pub struct SessionTable {
     /// Nothing is due before this moment.
     next_due: Timestamp,
     hosts: HostTable,
-    ended: VecDeque<Session>,
+    ended: VecDeque<Box<Session>>,
+    /// Slots that were ever in use.
+    slots: usize,
+    /// Bytes of open sessions, without their slots.
     bytes: usize,
     ended_bytes: usize,
     stats: TableStats,
@@ -89,7 +95,8 @@ pub struct TableStats {
 
 #[derive(Debug)]
 struct Node {
-    session: Session,
+    /// Apart from its slot, so that the memory of an ended session does not stay with the slot.
+    session: Box<Session>,
     canonical: FlowKey,
     party: Party,
     tcp: TcpTracker,
@@ -142,6 +149,7 @@ impl SessionTable {
             next_due: Timestamp::from_nanos(i64::MAX),
             hosts: HostTable::new(config.memory_limit / CONTEXT_SHARE),
             ended: VecDeque::new(),
+            slots: 0,
             bytes: 0,
             ended_bytes: 0,
             stats: TableStats::default(),
@@ -164,9 +172,10 @@ impl SessionTable {
         self.nodes.len()
     }
 
-    /// Bytes held by open sessions, ended ones that wait, and context.
+    /// Bytes held by open sessions, ended ones that wait, context, and the room that all these keep for more.
     pub fn bytes(&self) -> usize {
-        self.bytes + self.ended_bytes + self.hosts.bytes()
+        let slots = self.slots * SLOT_BYTES + self.ended.capacity() * size_of::<Box<Session>>();
+        self.bytes + self.ended_bytes + slots + map_bytes(&self.index) + self.hosts.bytes()
     }
 
     /// Takes in one frame. A frame that cannot be used is counted under its reason, never an error.
@@ -229,7 +238,7 @@ impl SessionTable {
     pub fn pop(&mut self) -> Option<Session> {
         let session = self.ended.pop_front()?;
         self.ended_bytes -= session_bytes(&session);
-        Some(session)
+        Some(*session)
     }
 
     /// The earliest thing that is due, whenever that is.
@@ -300,7 +309,7 @@ impl SessionTable {
         }
         let mac = macs.map(|[sender, _]| sender);
         let party = Party::new(key.orig.addr, key.resp.addr, key.resp.port, key.protocol, dns, mac);
-        let session = Session {
+        let session = Box::new(Session {
             key,
             start: packet.time,
             end: packet.time,
@@ -311,7 +320,7 @@ impl SessionTable {
             stats: SessionStats::default(),
             dns: None,
             context: None,
-        };
+        });
         let slot = self.nodes.insert(Node {
             session,
             canonical,
@@ -324,6 +333,7 @@ impl SessionTable {
             dormant: false,
             bytes: 0,
         });
+        self.slots = self.slots.max(slot + 1);
         self.index.insert(canonical, slot);
         self.begin(slot);
         slot
@@ -371,7 +381,7 @@ impl SessionTable {
             }
             session.note_dns(dns);
         }
-        let bytes = node_bytes(node);
+        let bytes = session_bytes(&node.session);
         self.bytes = self.bytes + bytes - node.bytes;
         node.bytes = bytes;
 
@@ -409,7 +419,7 @@ impl SessionTable {
             let had_context = node.session.context.is_some();
             node.session.context = Some(Box::new(self.hosts.observe(&node.party, outcome, at)));
             if !had_context {
-                let bytes = node_bytes(node);
+                let bytes = session_bytes(&node.session);
                 self.bytes = self.bytes + bytes - node.bytes;
                 node.bytes = bytes;
             }
@@ -450,12 +460,12 @@ impl SessionTable {
         self.unsettled.remove(slot);
         self.aged.remove(slot);
         let node = &mut self.nodes[slot];
-        let rest = node.session.rest();
+        let rest = Box::new(node.session.rest());
         let session = std::mem::replace(&mut node.session, rest);
         node.dormant = true;
         node.counted = None;
         node.accounted = [0; 2];
-        let bytes = node_bytes(node);
+        let bytes = session_bytes(&node.session);
         self.bytes = self.bytes + bytes - node.bytes;
         node.bytes = bytes;
         self.emit(session, EndReason::Active);
@@ -484,7 +494,7 @@ impl SessionTable {
         self.nodes[slot].tcp.closed().is_none() && self.unsettled.contains(slot)
     }
 
-    fn emit(&mut self, mut session: Session, reason: EndReason) {
+    fn emit(&mut self, mut session: Box<Session>, reason: EndReason) {
         session.end_reason = reason;
         session.packets.shrink_to_fit();
         self.stats.ended += 1;
@@ -492,24 +502,22 @@ impl SessionTable {
         self.ended.push_back(session);
     }
 
-    /// Ends what was silent longest, and drops what nobody popped, until memory is within its limit.
+    /// Ends what was silent longest, and drops what nobody popped, until memory is within its limit. Ended sessions hold
+    /// their memory until they are popped, so that they have a share of their own.
     fn keep_within_memory(&mut self) {
         self.stats.context_evicted = self.hosts.evicted();
-        self.stats.peak_bytes = self.stats.peak_bytes.max(self.bytes().min(self.config.memory_limit));
-        while self.bytes() > self.config.memory_limit {
+        let limit = self.config.memory_limit;
+        while self.bytes() - self.ended_bytes > limit - limit / ENDED_SHARE {
             let oldest =
                 self.silent.iter().filter_map(SlotList::front).min_by_key(|&slot| (self.nodes[slot].touched, slot));
-            match oldest {
-                Some(slot) if self.ended_bytes <= self.config.memory_limit / 2 => {
-                    self.stats.evicted += u64::from(!self.nodes[slot].dormant);
-                    self.end(slot, EndReason::Evicted, self.clock.now());
-                }
-                _ => match self.pop() {
-                    Some(_) => self.stats.dropped += 1,
-                    None => break,
-                },
-            }
+            let Some(slot) = oldest else { break };
+            self.stats.evicted += u64::from(!self.nodes[slot].dormant);
+            self.end(slot, EndReason::Evicted, self.clock.now());
         }
+        while self.bytes() > limit && self.pop().is_some() {
+            self.stats.dropped += 1;
+        }
+        self.stats.peak_bytes = self.stats.peak_bytes.max(self.bytes());
     }
 }
 
@@ -551,18 +559,17 @@ fn record(packet: &Packet<'_>, direction: Direction, order: Order, entropy: f32)
     }
 }
 
-/// Bytes of a session beside those of its own struct.
-fn heap_bytes(session: &Session) -> usize {
-    session.packets.capacity() * size_of::<PacketRecord>()
-        + session.dns.as_ref().map_or(0, |dns| size_of::<DnsFacts>() + dns.name.capacity())
-        + session.context.as_ref().map_or(0, |context| size_of_val(&**context))
-}
+/// What the allocator adds to each allocation, as glibc does.
+const ALLOCATION: usize = 16;
 
+/// Bytes of a slot: the node, and a link in each list.
+const SLOT_BYTES: usize = size_of::<Node>() + size_of::<usize>() + (IDLE_CLASSES + 2) * SlotList::LINK_BYTES;
+
+/// Bytes of a session on the heap.
 fn session_bytes(session: &Session) -> usize {
-    size_of::<Session>() + heap_bytes(session)
-}
-
-fn node_bytes(node: &Node) -> usize {
-    // Beside the node: its key and slot in the index, its links in up to three lists.
-    size_of::<Node>() + heap_bytes(&node.session) + size_of::<FlowKey>() + 16 + 3 * 12
+    let allocated = |bytes: usize| if bytes == 0 { 0 } else { bytes + ALLOCATION };
+    allocated(size_of::<Session>())
+        + allocated(session.packets.capacity() * size_of::<PacketRecord>())
+        + session.dns.as_ref().map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()))
+        + session.context.as_ref().map_or(0, |context| allocated(size_of_val(&**context)))
 }
