@@ -47,7 +47,7 @@ fn rows(path: &Path) -> Vec<Row> {
         let (seconds, nanos) = fields[0].split_once('.').unwrap();
         assert_eq!(nanos.len(), 9);
         Row {
-            key: FlowKey { orig: end(1, 3), resp: end(2, 4), protocol, icmp_type: None },
+            key: FlowKey { orig: end(1, 3), resp: end(2, 4), protocol, icmp_type: None, vlans: [0; 2] },
             start: Timestamp::from_parts(seconds.parse().unwrap(), nanos.parse().unwrap()),
             label: record[label].to_owned(),
             label_id: record[label_id].to_owned(),
@@ -78,7 +78,7 @@ fn scoring_script(lab: &Path, val: &Path, test: &Path, strict: bool) -> serde_js
 
 #[test]
 fn labels_agree_with_the_lab_corpus() {
-    let Some(data) = nf_tests::data_dir("labels_agree_with_the_lab_corpus") else { return };
+    let Some(data) = nf_tests::data_dir() else { return };
     let lab = data.join("lab");
     let labels = Labels::read(lab.join("test.labels.csv"), Some(&lab.join("test.conf.json"))).unwrap();
     let rows = rows(&lab.join("test.sessions.csv.gz"));
@@ -98,7 +98,7 @@ fn labels_agree_with_the_lab_corpus() {
 #[test]
 fn figures_agree_with_the_scoring_script() {
     const NAME: &str = "figures_agree_with_the_scoring_script";
-    let Some(data) = nf_tests::data_dir(NAME) else { return };
+    let Some(data) = nf_tests::data_dir() else { return };
     if !python_is_there(NAME) {
         return;
     }
@@ -162,7 +162,7 @@ fn figures_agree_with_the_scoring_script() {
 #[test]
 fn a_replay_of_the_lab_has_its_sessions_and_the_figures_of_its_script() {
     const NAME: &str = "a_replay_of_the_lab_has_its_sessions_and_the_figures_of_its_script";
-    let Some(data) = nf_tests::data_dir(NAME) else { return };
+    let Some(data) = nf_tests::data_dir() else { return };
     let lab = data.join("lab");
     let config = SessionConfig::default();
     let open = |name: &str| Capture::open(lab.join(name)).unwrap();

@@ -249,7 +249,7 @@ mod tests {
 
     fn key(protocol: Protocol, orig: (&str, u16), resp: (&str, u16)) -> FlowKey {
         let end = |(addr, port): (&str, u16)| Endpoint { addr: addr.parse().expect("an address"), port };
-        FlowKey { orig: end(orig), resp: end(resp), protocol, icmp_type: None }
+        FlowKey { orig: end(orig), resp: end(resp), protocol, icmp_type: None, vlans: [0; 2] }
     }
 
     const ROWS: &str = "1,scan,1000.5,1010,10.0.0.66,10.0.0.1,tcp,top200,*,host,nmap,\"-p 1,2\"\n\
