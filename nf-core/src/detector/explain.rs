@@ -14,7 +14,8 @@ const DEEP: usize = 4;
 /// with all values as expected, each is put back in turn: how much stranger that makes it, which sees values that are
 /// strange twice over, where replacing one leaves the other. The mean of both is the value's part (the first and the last
 /// term of its Shapley value; Shapley, "A value for n-person games", 1953). In heads that read packets whole packets are
-/// replaced first, then single columns of the strangest.
+/// replaced first, then single columns of the strangest. A head that finds its own expectation stranger than what it saw,
+/// as one fitted on very little may, gives no reasons.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Explanation {
