@@ -2,10 +2,10 @@
 
 use super::{
     Fragment, Packet, Skip, Transport,
-    fragments::{FragmentKey, Fragments},
+    fragments::{First, FragmentKey, Fragments},
     ip::Ip,
     link::{Link, Network},
-    transport,
+    transport, tunnel,
 };
 use crate::capture::Frame;
 use etherparse::{ArpPacketSlice, EtherType};
@@ -14,15 +14,20 @@ use std::net::{IpAddr, Ipv4Addr};
 /// Decodes frames. It keeps what the first fragments of packets said, in bounded memory (1024 packets, 30 s of packet
 /// time), and nothing else; frames are best given in the order of capture.
 ///
-/// * Link types: those named by [`LinkType`](crate::capture::LinkType), with up to three VLAN tags.
-/// * Network: IPv4, IPv6 with extension headers, ARP for IPv4. Tunnels are not entered: their packets are those of the
-///   tunnel's protocol.
+/// * Link types: those named by [`LinkType`](crate::capture::LinkType), with up to three VLAN tags. Headers between the
+///   link's and the network's are passed: MPLS labels, PPPoE, LLC and SNAP, IEEE 802.1ah and 802.1BR, NSH, Cisco's
+///   FabricPath and MetaData.
+/// * Network: IPv4, IPv6 with extension headers, ARP for IPv4.
+/// * Tunnels are entered, up to a [depth](Self::with_tunnels): IP in IP (IPv4 and IPv6 in either), GRE with PPTP and
+///   ERSPAN I to III, EtherIP, MPLS in IP and UDP, and behind their UDP ports VXLAN, Geneve, GTP-U, GRE, Teredo and
+///   AYIYA. The packet is then the innermost one, with the hardware addresses and VLAN identifiers that are nearest to
+///   it; its frame's lengths stay those of the frame. What does not decode inside is a packet of the tunnel itself.
 /// * Lengths come from the IP header; where it says 0 (segmentation offload, jumbograms), from the frame's length on
 ///   the wire.
 /// * A packet cut by the capture keeps its lengths and has [`truncated`](Packet::truncated) set. A TCP or UDP header
 ///   cut behind its ports keeps them, with 0 in the fields that are missing; cut before, it is [`Transport::Other`].
 /// * A later fragment has the ports (or ICMP id) of its first, without TCP flags, or is [`Transport::Other`] where that
-///   was not seen before it.
+///   was not seen before it. Where the first fragment opened a tunnel, the later ones are packets of the inner session.
 ///
 /// ```
 /// use nf_core::{Timestamp, capture::{Frame, LinkType}, decode::{Decoder, Transport}};
@@ -37,15 +42,33 @@ use std::net::{IpAddr, Ipv4Addr};
 /// assert_eq!(packet.transport, Transport::Udp { src_port: 5000, dst_port: 53 });
 /// assert_eq!(packet.payload, b"query");
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Decoder {
     fragments: Fragments,
+    tunnels: u8,
+}
+
+impl Default for Decoder {
+    /// Enters up to [`DEFAULT_TUNNELS`](Self::DEFAULT_TUNNELS) tunnels.
+    fn default() -> Self {
+        Self { fragments: Fragments::default(), tunnels: Self::DEFAULT_TUNNELS }
+    }
 }
 
 impl Decoder {
+    /// How many tunnels inside each other are entered unless told otherwise: 4, one more than was seen in any capture.
+    pub const DEFAULT_TUNNELS: u8 = 4;
+
     /// A decoder that has seen no fragment.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Enters up to so many tunnels inside each other; with 0, packets of a tunnel are those of its outer protocol.
+    #[must_use]
+    pub fn with_tunnels(mut self, tunnels: u8) -> Self {
+        self.tunnels = tunnels;
+        self
     }
 
     /// Decodes one frame; no bytes make it fail otherwise than by a [`Skip`].
@@ -54,27 +77,86 @@ impl Decoder {
     /// The reason why the frame gives no packet; count it with [`SkipCounts`](super::SkipCounts).
     pub fn decode<'a>(&mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         let link = Link::decode(frame)?;
+        let (mut packet, mut first) = self.network(frame, &link, frame.data, None)?;
+        for _ in 0..self.tunnels {
+            if packet.later_fragment() {
+                break;
+            }
+            let Some((header, data)) = tunnel::inner(&packet) else { break };
+            let wire_len = packet.payload_len.saturating_sub((packet.payload.len() - data.len()) as u32);
+            let Ok(link) = Link::walk(header, data) else { break };
+            let Ok((inner, inner_first)) = self.network(frame, &link, data, Some(wire_len)) else { break };
+            let (macs, vlans) = (inner.macs.or(packet.macs), inner.vlans);
+            packet = Packet { macs, vlans: if vlans == [0; 2] { packet.vlans } else { vlans }, ..inner };
+            first = first.or(inner_first);
+        }
+        if let Some(key) = first {
+            let Packet { src, dst, transport, .. } = packet;
+            self.fragments.remember(key, frame.time, First { src, dst, transport });
+        }
+        Ok(packet)
+    }
+
+    /// A network packet behind link headers that began with `data`; for a first fragment with what its later ones will
+    /// ask for. `room`: how many bytes from there on a tunnel's packet has on the wire.
+    fn network<'a>(
+        &mut self,
+        frame: &Frame<'a>,
+        link: &Link<'a>,
+        data: &'a [u8],
+        room: Option<u32>,
+    ) -> Result<(Packet<'a>, Option<FragmentKey>), Skip> {
         match link.network {
-            Network::Ip(data) => self.ip(frame, &link, data),
-            Network::Arp(data) => arp(frame, &link, data),
+            Network::Ip(ip) => self.ip(frame, link, ip, room, (data.len() - ip.len()) as u32),
+            Network::Arp(data) => arp(frame, link, data).map(|packet| (packet, None)),
         }
     }
 
-    fn ip<'a>(&mut self, frame: &Frame<'a>, link: &Link<'a>, data: &'a [u8]) -> Result<Packet<'a>, Skip> {
-        let link_len = frame.data.len() - data.len();
-        let ip = Ip::decode(data, wire_len(frame).saturating_sub(link_len as u32))?;
-        let (transport, header_len) = self.transport(&ip, frame)?;
-        Ok(Packet {
+    fn ip<'a>(
+        &mut self,
+        frame: &Frame<'a>,
+        link: &Link<'a>,
+        data: &'a [u8],
+        room: Option<u32>,
+        link_len: u32,
+    ) -> Result<(Packet<'a>, Option<FragmentKey>), Skip> {
+        let on_wire = room.unwrap_or(wire_len(frame)).saturating_sub(link_len);
+        let mut ip = Ip::decode(data, on_wire)?;
+        if room.is_some() {
+            // What does not fit is in the later fragments of the tunnel's packet.
+            ip = ip.within(on_wire);
+        }
+        let mut first = None;
+        let (flow, header_len) = match ip.fragment {
+            None => {
+                let (transport, header_len) = transport::decode(ip.protocol, ip.payload, ip.payload_len, true)?;
+                (First { src: ip.src, dst: ip.dst, transport }, header_len)
+            }
+            Some(fragment) => {
+                let protocol = if ip.src.is_ipv4() { ip.protocol } else { 0 };
+                let key = FragmentKey { src: ip.src, dst: ip.dst, id: fragment.id, protocol };
+                if fragment.first {
+                    first = Some(key);
+                    let (transport, header_len) = transport::decode(ip.protocol, ip.payload, ip.payload_len, false)?;
+                    (First { src: ip.src, dst: ip.dst, transport }, header_len)
+                } else {
+                    let transport = Transport::Other { protocol: ip.protocol };
+                    let unseen = First { src: ip.src, dst: ip.dst, transport };
+                    (self.fragments.recall(&key, frame.time).unwrap_or(unseen), 0)
+                }
+            }
+        };
+        let packet = Packet {
             time: frame.time,
             wire_len: wire_len(frame),
             captured_len: captured_len(frame),
             network_len: ip.network_len,
             macs: link.macs,
             vlans: link.vlans,
-            src: ip.src,
-            dst: ip.dst,
+            src: flow.src,
+            dst: flow.dst,
             ttl: ip.ttl,
-            transport,
+            transport: flow.transport,
             payload_len: ip.payload_len.saturating_sub(header_len),
             payload: ip.payload.get(header_len as usize..).unwrap_or_default(),
             truncated: (ip.payload.len() as u32) < ip.payload_len,
@@ -83,22 +165,8 @@ impl Decoder {
                 Some(fragment) if fragment.first => Fragment::First,
                 Some(_) => Fragment::Later,
             },
-        })
-    }
-
-    fn transport(&mut self, ip: &Ip<'_>, frame: &Frame<'_>) -> Result<(Transport, u32), Skip> {
-        let Some(fragment) = ip.fragment else {
-            return transport::decode(ip.protocol, ip.payload, ip.payload_len, true);
         };
-        let protocol = if ip.src.is_ipv4() { ip.protocol } else { 0 };
-        let key = FragmentKey { src: ip.src, dst: ip.dst, id: fragment.id, protocol };
-        if !fragment.first {
-            let unseen = Transport::Other { protocol: ip.protocol };
-            return Ok((self.fragments.recall(&key, frame.time).unwrap_or(unseen), 0));
-        }
-        let (transport, header_len) = transport::decode(ip.protocol, ip.payload, ip.payload_len, false)?;
-        self.fragments.remember(key, frame.time, transport);
-        Ok((transport, header_len))
+        Ok((packet, first))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// Fragmented packets remembered at once; each costs about 200 bytes.
+/// Fragmented packets remembered at once; each costs about 250 bytes.
 const CAPACITY: usize = 1024;
 
 /// How long a first fragment is remembered, in packet time: what Linux gives a packet to complete (`ipfrag_time`).
@@ -24,39 +24,48 @@ pub(super) struct FragmentKey {
     pub(super) protocol: u8,
 }
 
+/// What a first fragment said: ends and transport of its packet or, where it opened a tunnel, of the inner one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct First {
+    pub(super) src: IpAddr,
+    pub(super) dst: IpAddr,
+    pub(super) transport: Transport,
+}
+
 /// A bounded memory of first fragments: the oldest is dropped for the newest.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fragments {
-    packets: HashMap<FragmentKey, First>,
+    packets: HashMap<FragmentKey, Kept>,
     /// Keys with the serial number of their first fragment, oldest first; at most [`CAPACITY`].
     order: VecDeque<(FragmentKey, u64)>,
     serial: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct First {
+struct Kept {
     time: Timestamp,
     serial: u64,
-    transport: Transport,
+    first: First,
 }
 
 impl Fragments {
     /// Keeps what a first fragment said.
-    pub(super) fn remember(&mut self, key: FragmentKey, time: Timestamp, transport: Transport) {
+    pub(super) fn remember(&mut self, key: FragmentKey, time: Timestamp, first: First) {
         if self.order.len() == CAPACITY
             && let Some((oldest, serial)) = self.order.pop_front()
-            && self.packets.get(&oldest).is_some_and(|first| first.serial == serial)
+            && self.packets.get(&oldest).is_some_and(|kept| kept.serial == serial)
         {
             self.packets.remove(&oldest);
         }
         self.serial += 1;
-        self.packets.insert(key, First { time, serial: self.serial, transport: later(transport) });
+        let first = First { transport: later(first.transport), ..first };
+        self.packets.insert(key, Kept { time, serial: self.serial, first });
         self.order.push_back((key, self.serial));
     }
 
     /// What the first fragment of the same packet said.
-    pub(super) fn recall(&self, key: &FragmentKey, time: Timestamp) -> Option<Transport> {
-        self.packets.get(key).filter(|first| time.since(first.time) <= LIFETIME).map(|first| first.transport)
+    pub(super) fn recall(&self, key: &FragmentKey, time: Timestamp) -> Option<First> {
+        self.packets.get(key).filter(|kept| time.since(kept.time) <= LIFETIME).map(|kept| kept.first)
     }
 }
 
@@ -79,8 +88,12 @@ mod tests {
         FragmentKey { src: Ipv4Addr::LOCALHOST.into(), dst: Ipv4Addr::LOCALHOST.into(), id, protocol: 17 }
     }
 
-    fn udp(src_port: u16) -> Transport {
-        Transport::Udp { src_port, dst_port: 53 }
+    fn first(transport: Transport) -> First {
+        First { src: Ipv4Addr::LOCALHOST.into(), dst: Ipv4Addr::LOCALHOST.into(), transport }
+    }
+
+    fn udp(src_port: u16) -> First {
+        first(Transport::Udp { src_port, dst_port: 53 })
     }
 
     const START: Timestamp = Timestamp::from_nanos(0);
@@ -116,8 +129,8 @@ mod tests {
     fn later_tcp_fragments_keep_ports_only() {
         let facts = TcpFacts { src_port: 1, dst_port: 2, seq: 3, ack: 4, flags: TcpFlags::SYN, window: 5 };
         let mut fragments = Fragments::default();
-        fragments.remember(key(1), START, Transport::Tcp(facts));
+        fragments.remember(key(1), START, first(Transport::Tcp(facts)));
         let expected = TcpFacts { seq: 0, ack: 0, flags: TcpFlags::default(), window: 0, ..facts };
-        assert_eq!(fragments.recall(&key(1), START), Some(Transport::Tcp(expected)));
+        assert_eq!(fragments.recall(&key(1), START), Some(first(Transport::Tcp(expected))));
     }
 }

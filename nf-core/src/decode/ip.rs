@@ -118,6 +118,14 @@ impl<'a> Ip<'a> {
         .clamped())
     }
 
+    /// The part of the packet that is within `wire_len` bytes.
+    pub(super) fn within(mut self, wire_len: u32) -> Self {
+        let excess = self.network_len.saturating_sub(wire_len);
+        self.network_len -= excess;
+        self.payload_len = self.payload_len.saturating_sub(excess);
+        self.clamped()
+    }
+
     /// Leaves link padding out of the payload.
     fn clamped(mut self) -> Self {
         self.payload = &self.payload[..self.payload.len().min(self.payload_len as usize)];

@@ -8,6 +8,8 @@ mod link;
 mod packet;
 mod skip;
 mod transport;
+mod tunnel;
+mod wireless;
 
 pub use decoder::Decoder;
 pub use dns::{DnsFacts, parent_domain};

@@ -60,6 +60,16 @@ pub enum Transport {
         /// Destination port.
         dst_port: u16,
     },
+    /// Another protocol with ports in its first four bytes: SCTP (132, RFC 9260), DCCP (33, RFC 4340), UDP-Lite (136,
+    /// RFC 3828). All behind the ports is payload.
+    Ports {
+        /// IP protocol number.
+        protocol: u8,
+        /// Source port.
+        src_port: u16,
+        /// Destination port.
+        dst_port: u16,
+    },
     /// ICMP (RFC 792) or ICMPv6 (RFC 4443).
     Icmp {
         /// Whether this is ICMPv6.
@@ -200,7 +210,7 @@ impl Packet<'_> {
             Transport::Other { protocol: 17 } => Protocol::Udp,
             Transport::Other { protocol: 1 } => Protocol::Icmp,
             Transport::Other { protocol: 58 } => Protocol::Icmpv6,
-            Transport::Other { protocol } => Protocol::Other(protocol),
+            Transport::Other { protocol } | Transport::Ports { protocol, .. } => Protocol::Other(protocol),
         }
     }
 }

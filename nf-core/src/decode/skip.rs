@@ -15,13 +15,21 @@ pub enum Skip {
     ShortLinkHeader,
     /// More than three VLAN tags.
     TooManyVlanTags,
-    /// IEEE 802.3 with LLC: a length where Ethernet II has an EtherType (spanning tree, CDP, IS-IS).
+    /// Link headers behind link headers, more than any real network stacks up.
+    TooManyLinkHeaders,
+    /// IEEE 802.2 LLC that carries no EtherType and no IP (spanning tree, CDP, IS-IS).
     Llc,
     /// The link carries something else, named by its EtherType.
     NotIpOrArp(u16),
+    /// The link carries something else, named by a number that is no EtherType (PPP link control, frame relay).
+    NotIp,
+    /// An IEEE 802.11 frame without data: management, control.
+    NoWirelessData,
+    /// IEEE 802.11 data under encryption.
+    Encrypted,
     /// EtherTypes beyond those that [`SkipCounts`] counts one by one.
     OtherEthertype,
-    /// A loopback frame of another address family than IPv4 or IPv6.
+    /// A loopback or logged frame of another address family than IPv4 or IPv6.
     UnknownAddressFamily,
     /// ARP that does not resolve IPv4 addresses.
     UnsupportedArp,
@@ -45,7 +53,11 @@ impl Skip {
             Self::OtherLinkType => "other_link_type",
             Self::ShortLinkHeader => "short_link_header",
             Self::TooManyVlanTags => "too_many_vlan_tags",
+            Self::TooManyLinkHeaders => "too_many_link_headers",
             Self::Llc => "llc",
+            Self::NotIp => "not_ip",
+            Self::NoWirelessData => "no_wireless_data",
+            Self::Encrypted => "encrypted",
             Self::NotIpOrArp(_) => "not_ip_or_arp",
             Self::OtherEthertype => "other_ethertype",
             Self::UnknownAddressFamily => "unknown_address_family",

@@ -8,6 +8,12 @@ const ICMP_WITH_ID: [u8; 8] = [0, 8, 13, 14, 15, 16, 17, 18];
 /// ICMPv6: echo request and reply (RFC 4443).
 const ICMPV6_WITH_ID: [u8; 2] = [128, 129];
 
+/// Protocols other than TCP and UDP whose header begins with ports.
+const DCCP: u8 = 33;
+const SCTP: u8 = 132;
+const UDP_LITE: u8 = 136;
+const PORTS: u32 = 4;
+
 const UDP_HEADER: u32 = 8;
 const TCP_HEADER: u32 = 20;
 const ICMP_HEADER: u32 = 8;
@@ -24,6 +30,7 @@ pub(super) fn decode(protocol: u8, data: &[u8], wire_len: u32, whole: bool) -> R
         6 => TCP_HEADER,
         17 => UDP_HEADER,
         1 => ICMP_HEADER,
+        DCCP | SCTP | UDP_LITE => PORTS,
         58 => ICMPV6_HEADER,
         _ => 0,
     };
@@ -43,6 +50,10 @@ pub(super) fn decode(protocol: u8, data: &[u8], wire_len: u32, whole: bool) -> R
         },
         17 => match (be16(data, 0), be16(data, 2)) {
             (Some(src_port), Some(dst_port)) => Ok((Transport::Udp { src_port, dst_port }, UDP_HEADER)),
+            _ => other,
+        },
+        DCCP | SCTP | UDP_LITE => match (be16(data, 0), be16(data, 2)) {
+            (Some(src_port), Some(dst_port)) => Ok((Transport::Ports { protocol, src_port, dst_port }, PORTS)),
             _ => other,
         },
         1 | 58 => match *data {

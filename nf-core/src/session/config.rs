@@ -1,7 +1,10 @@
 //! How packets are cut into sessions, and how much memory that may take.
 
 use super::KeyKind;
-use crate::{Error, Result, decode::Protocol};
+use crate::{
+    Error, Result,
+    decode::{Decoder, Protocol},
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -18,6 +21,12 @@ use std::time::Duration;
 pub struct SessionConfig {
     /// What makes a session.
     pub key: KeyKind,
+    /// Whether the VLAN identifiers are part of the key, for networks that use one address in several VLANs. Off: the
+    /// same packets seen with and without a tag are one session.
+    pub vlan_in_key: bool,
+    /// How many tunnels inside each other are entered, so that sessions are those inside; 0 for the outer sessions
+    /// alone. [`Decoder::DEFAULT_TUNNELS`], 4.
+    pub tunnels: u8,
     /// Silence that ends a TCP session; `None` for never. 120 s.
     pub idle_tcp: Option<Duration>,
     /// Silence that ends a UDP session or one of another IP protocol; `None` for never. 60 s.
@@ -43,6 +52,8 @@ impl Default for SessionConfig {
     fn default() -> Self {
         Self {
             key: KeyKind::FiveTuple,
+            vlan_in_key: false,
+            tunnels: Decoder::DEFAULT_TUNNELS,
             idle_tcp: Some(Duration::from_secs(120)),
             idle_udp: Some(Duration::from_secs(60)),
             idle_icmp: Some(Duration::from_secs(20)),
@@ -73,6 +84,8 @@ macro_rules! setters {
 
 setters!(
     key: KeyKind,
+    vlan_in_key: bool,
+    tunnels: u8,
     idle_tcp: Option<Duration>,
     idle_udp: Option<Duration>,
     idle_icmp: Option<Duration>,

@@ -29,7 +29,7 @@ use std::{
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
 
 /// A counter that nobody touched for this long is forgotten.
-const FORGET: Duration = Duration::from_secs(900);
+pub(super) const FORGET: Duration = Duration::from_secs(900);
 
 /// Sessions are compared within a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ use std::{fmt, net::IpAddr};
 pub struct Endpoint {
     /// Address.
     pub addr: IpAddr,
-    /// TCP or UDP port; the identifier of ICMP echo and other query messages; 0 where there is neither.
+    /// Port of TCP, UDP, SCTP, DCCP or UDP-Lite; the identifier of ICMP echo and other query messages; 0 where there is neither.
     pub port: u16,
 }
 
@@ -24,6 +24,8 @@ pub struct FlowKey {
     /// The message type of ICMP messages without an identifier (errors, neighbour discovery), each type a session of its
     /// own: merged, an echo flood and the errors it triggers would be one session.
     pub icmp_type: Option<u8>,
+    /// VLAN identifiers, outermost first, where they are [part of the key](super::SessionConfig::vlan_in_key); else 0.
+    pub vlans: [u16; 2],
 }
 
 /// What makes a session.
@@ -38,18 +40,21 @@ pub enum KeyKind {
 }
 
 impl FlowKey {
-    /// The key of a packet, its sender as `orig`.
+    /// The key of a packet, its sender as `orig`, VLANs left out.
     pub fn of(packet: &Packet<'_>, kind: KeyKind) -> Self {
         let mut key = Self {
             orig: Endpoint { addr: packet.src, port: 0 },
             resp: Endpoint { addr: packet.dst, port: 0 },
             protocol: packet.protocol(),
             icmp_type: None,
+            vlans: [0; 2],
         };
         match (kind, packet.transport) {
             (KeyKind::HostPair, _) => key.protocol = Protocol::Other(0),
             (_, Transport::Tcp(tcp)) => (key.orig.port, key.resp.port) = (tcp.src_port, tcp.dst_port),
-            (_, Transport::Udp { src_port, dst_port }) => (key.orig.port, key.resp.port) = (src_port, dst_port),
+            (_, Transport::Udp { src_port, dst_port } | Transport::Ports { src_port, dst_port, .. }) => {
+                (key.orig.port, key.resp.port) = (src_port, dst_port);
+            }
             (_, Transport::Icmp { id: Some(id), .. }) => (key.orig.port, key.resp.port) = (id, id),
             (_, Transport::Icmp { kind, id: None, .. }) => key.icmp_type = Some(kind),
             (_, Transport::Arp { .. } | Transport::Other { .. }) => {}
@@ -85,6 +90,9 @@ impl fmt::Display for FlowKey {
         write!(f, "{}", self.protocol)?;
         if let Some(kind) = self.icmp_type {
             write!(f, " type {kind}")?;
+        }
+        for vlan in self.vlans.iter().filter(|&&vlan| vlan != 0) {
+            write!(f, " vlan {vlan}")?;
         }
         write!(f, " {} > {}", self.orig, self.resp)
     }

@@ -1,5 +1,6 @@
 //! Packets to sessions.
 
+mod clock;
 mod config;
 mod context;
 mod counters;

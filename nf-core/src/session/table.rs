@@ -2,9 +2,10 @@
 
 use super::{
     FlowKey, SessionConfig,
+    clock::Clock,
     config::IDLE_CLASSES,
     entropy::Entropy,
-    host::{HostTable, Party, SETTLE},
+    host::{FORGET, HostTable, Party, SETTLE},
     list::SlotList,
     session::{Direction, EndReason, Order, Outcome, PacketRecord, Session},
     stats::SessionStats,
@@ -24,20 +25,25 @@ use std::{
 /// Share of the memory limit that context may take: 1 / this.
 const CONTEXT_SHARE: usize = 4;
 
+/// Silence after which a SYN with another initial sequence number is another connection although the end of the last
+/// was not captured: how long Linux keeps a port from being used again (`TCP_TIMEWAIT_LEN`).
+const REUSE_SILENCE: Duration = Duration::from_secs(60);
+
 /// UDP ports whose payload is read as DNS: DNS (RFC 1035) and multicast DNS (RFC 6762).
 const DNS_PORTS: [u16; 2] = [53, 5353];
 
 /// Cuts packets into sessions. Frames go in with [`push`](Self::push), ended sessions come out of [`pop`](Self::pop).
 ///
-/// There is no clock: time is that of the newest packet, or what [`advance`](Self::advance) says. The same frames give the
-/// same sessions in the same order, live or replayed.
+/// There is no clock but that of the packets: time is that of the newest packet, or what [`advance`](Self::advance) says.
+/// The same frames give the same sessions in the same order, live or replayed. Times that go back, or lie far in the
+/// future, do not stop the timeouts: where all packets of a minute are more than a minute late, time goes on with them.
 #[derive(Debug)]
 pub struct SessionTable {
     config: SessionConfig,
     idle: [Option<Duration>; IDLE_CLASSES],
     decoder: Decoder,
     entropy: Entropy,
-    clock: Timestamp,
+    clock: Clock,
     index: HashMap<FlowKey, usize>,
     nodes: Slab<Node>,
     /// Open sessions by last packet, one list an idle class.
@@ -100,6 +106,13 @@ struct Node {
     bytes: usize,
 }
 
+impl Node {
+    /// Which way a packet with this key went.
+    fn direction(&self, key: &FlowKey) -> Direction {
+        if key.orig == self.session.key.orig { Direction::Orig } else { Direction::Resp }
+    }
+}
+
 /// What is due next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
@@ -115,11 +128,12 @@ impl SessionTable {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) where a value of the configuration is out of its range.
     pub fn new(config: SessionConfig) -> Result<Self> {
         config.check()?;
+        let longest = config.idle_timeouts().into_iter().chain([config.active]).flatten().max().unwrap_or_default();
         Ok(Self {
             idle: config.idle_timeouts(),
-            decoder: Decoder::new(),
+            decoder: Decoder::new().with_tunnels(config.tunnels),
             entropy: Entropy::new(config.entropy_bytes),
-            clock: Timestamp::from_nanos(i64::MIN),
+            clock: Clock::new(longest.max(FORGET)),
             index: HashMap::new(),
             nodes: Slab::new(),
             silent: Default::default(),
@@ -175,20 +189,26 @@ impl SessionTable {
     fn count(&mut self, time: Timestamp, wire_len: u32) {
         self.stats.frames += 1;
         self.stats.wire_bytes += u64::from(wire_len);
-        self.advance(time);
+        self.clock.packet(time);
+        self.run();
     }
 
     /// Says that it is `now`, so that silence can end sessions; a moment before the newest known one is ignored.
     pub fn advance(&mut self, now: Timestamp) {
-        self.clock = self.clock.max(now);
-        while self.next_due <= self.clock {
+        self.clock.advance(now);
+        self.run();
+    }
+
+    /// Does what is due by now.
+    fn run(&mut self) {
+        while self.next_due <= self.clock.now() {
             match self.due() {
-                Some((at, Due::Settle, slot)) if at <= self.clock => self.settle(slot, at),
-                Some((at, Due::Idle, slot)) if at <= self.clock => {
+                Some((at, Due::Settle, slot)) if at <= self.clock.now() => self.settle(slot, at),
+                Some((at, Due::Idle, slot)) if at <= self.clock.now() => {
                     let reason = self.nodes[slot].tcp.closed().unwrap_or(EndReason::Idle);
                     self.end(slot, reason, at);
                 }
-                Some((at, Due::Active, slot)) if at <= self.clock => self.cut(slot, at),
+                Some((at, Due::Active, slot)) if at <= self.clock.now() => self.cut(slot, at),
                 later => {
                     self.next_due = later.map_or(Timestamp::from_nanos(i64::MAX), |(at, ..)| at);
                     break;
@@ -201,7 +221,7 @@ impl SessionTable {
     pub fn finish(&mut self) {
         while let Some(slot) = self.aged.front() {
             let reason = self.nodes[slot].tcp.closed().unwrap_or(EndReason::Flushed);
-            self.end(slot, reason, self.clock);
+            self.end(slot, reason, self.clock.now());
         }
     }
 
@@ -227,21 +247,43 @@ impl SessionTable {
     }
 
     fn take(&mut self, packet: &Packet<'_>) {
-        let key = FlowKey::of(packet, self.config.key);
+        let mut key = FlowKey::of(packet, self.config.key);
+        if self.config.vlan_in_key {
+            key.vlans = packet.vlans;
+        }
         let dns = dns_of(packet, &key);
         let canonical = key.canonical();
         let slot = match self.index.get(&canonical) {
-            Some(&slot) => match (self.nodes[slot].tcp.closed(), packet.transport) {
-                (Some(reason), Transport::Tcp(tcp)) if opens(tcp.flags) => {
-                    self.end(slot, reason, self.clock);
-                    self.open_session(key, packet, dns.as_ref())
-                }
-                _ => slot,
-            },
+            Some(&slot) if self.is_renewed(slot, &key, packet) => {
+                let reason = self.nodes[slot].tcp.closed().unwrap_or(EndReason::Idle);
+                self.end(slot, reason, self.clock.now());
+                self.open_session(key, packet, dns.as_ref())
+            }
+            Some(&slot) => slot,
             None => self.open_session(key, packet, dns.as_ref()),
         };
         self.update(slot, &key, packet, dns);
         self.keep_within_memory();
+    }
+
+    /// Whether the packet opens another TCP connection between the same ends: a SYN after a reset; a SYN with another
+    /// initial sequence number after both FINs, or after a silence so long that the end was not captured.
+    fn is_renewed(&self, slot: usize, key: &FlowKey, packet: &Packet<'_>) -> bool {
+        let (Transport::Tcp(tcp), Protocol::Tcp) = (packet.transport, key.protocol) else { return false };
+        if !opens(tcp.flags) || packet.later_fragment() {
+            return false;
+        }
+        let node = &self.nodes[slot];
+        let direction = node.direction(key);
+        match node.tcp.closed() {
+            Some(EndReason::Rst) => true,
+            Some(_) => node.tcp.is_renewed_by(direction, &tcp),
+            None => {
+                self.clock.now().since(node.touched) >= REUSE_SILENCE
+                    && node.tcp.has_begun(direction)
+                    && node.tcp.is_renewed_by(direction, &tcp)
+            }
+        }
     }
 
     fn open_session(&mut self, mut key: FlowKey, packet: &Packet<'_>, dns: Option<&DnsFacts>) -> usize {
@@ -275,8 +317,8 @@ impl SessionTable {
             canonical,
             party,
             tcp: TcpTracker::default(),
-            touched: self.clock,
-            opened: self.clock,
+            touched: self.clock.now(),
+            opened: self.clock.now(),
             counted: None,
             accounted: [0; 2],
             dormant: false,
@@ -292,10 +334,10 @@ impl SessionTable {
         self.stats.started += 1;
         self.aged.push_back(slot);
         if self.config.context {
-            self.hosts.begin(&self.nodes[slot].party, self.clock);
+            self.hosts.begin(&self.nodes[slot].party, self.clock.now());
         }
         if let Some(age) = self.config.active {
-            self.next_due = self.next_due.min(self.clock + age);
+            self.next_due = self.next_due.min(self.clock.now() + age);
         }
     }
 
@@ -305,8 +347,8 @@ impl SessionTable {
             self.wake(slot, packet.time);
         }
         let node = &mut self.nodes[slot];
-        node.touched = self.clock;
-        let direction = if key.orig == node.session.key.orig { Direction::Orig } else { Direction::Resp };
+        node.touched = self.clock.now();
+        let direction = node.direction(key);
         let was_closed = node.tcp.closed().is_some();
         let order = match packet.transport {
             _ if packet.later_fragment() => Order::Fragment,
@@ -325,7 +367,7 @@ impl SessionTable {
         }
         if let Some(dns) = dns {
             if self.config.context && !dns.is_response {
-                self.hosts.query(packet.src, &dns, self.clock);
+                self.hosts.query(packet.src, &dns, self.clock.now());
             }
             session.note_dns(dns);
         }
@@ -338,15 +380,15 @@ impl SessionTable {
         let class = SessionConfig::idle_class(node.session.key.protocol);
         self.silent[class].push_back(slot);
         if let Some(idle) = self.idle[class] {
-            self.next_due = self.next_due.min(self.clock + idle);
+            self.next_due = self.next_due.min(self.clock.now() + idle);
         }
         if closes {
-            self.settle(slot, self.clock);
+            self.settle(slot, self.clock.now());
         } else if !was_closed {
             self.unsettled.push_back(slot);
-            self.next_due = self.next_due.min(self.clock + SETTLE);
+            self.next_due = self.next_due.min(self.clock.now() + SETTLE);
             if answered {
-                self.count_outcome(slot, Outcome::Answered, self.clock);
+                self.count_outcome(slot, Outcome::Answered, self.clock.now());
             }
         }
     }
@@ -423,7 +465,7 @@ impl SessionTable {
     fn wake(&mut self, slot: usize, time: Timestamp) {
         let node = &mut self.nodes[slot];
         node.dormant = false;
-        node.opened = self.clock;
+        node.opened = self.clock.now();
         (node.session.start, node.session.end) = (time, time);
         self.begin(slot);
     }
@@ -460,7 +502,7 @@ impl SessionTable {
             match oldest {
                 Some(slot) if self.ended_bytes <= self.config.memory_limit / 2 => {
                     self.stats.evicted += u64::from(!self.nodes[slot].dormant);
-                    self.end(slot, EndReason::Evicted, self.clock);
+                    self.end(slot, EndReason::Evicted, self.clock.now());
                 }
                 _ => match self.pop() {
                     Some(_) => self.stats.dropped += 1,
@@ -488,7 +530,7 @@ fn record(packet: &Packet<'_>, direction: Direction, order: Order, entropy: f32)
         Transport::Tcp(tcp) => (tcp.flags.0, 0, tcp.window),
         Transport::Icmp { kind, code, .. } => (kind, code, 0),
         Transport::Arp { operation } => (u8::try_from(operation).unwrap_or(u8::MAX), 0, 0),
-        Transport::Udp { .. } | Transport::Other { .. } => (0, 0, 0),
+        Transport::Udp { .. } | Transport::Ports { .. } | Transport::Other { .. } => (0, 0, 0),
     };
     PacketRecord {
         time: packet.time,
@@ -501,7 +543,7 @@ fn record(packet: &Packet<'_>, direction: Direction, order: Order, entropy: f32)
         protocol: packet.protocol(),
         ports: match packet.transport {
             Transport::Tcp(tcp) => [tcp.src_port, tcp.dst_port],
-            Transport::Udp { src_port, dst_port } => [src_port, dst_port],
+            Transport::Udp { src_port, dst_port } | Transport::Ports { src_port, dst_port, .. } => [src_port, dst_port],
             _ => [0; 2],
         },
         direction,

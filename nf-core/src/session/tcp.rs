@@ -3,6 +3,10 @@
 use super::session::{Direction, EndReason, Order};
 use crate::decode::{TcpFacts, TcpFlags};
 
+/// How far from the next expected sequence number a reset may be. A receiver takes those within its window (RFC 9293
+/// section 3.5.2), whose scale a capture may not show; this lets one in 128 of random numbers pass.
+const RESET_WINDOW: u32 = 1 << 24;
+
 /// Follows both directions of one TCP connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TcpTracker {
@@ -12,6 +16,8 @@ pub(super) struct TcpTracker {
 
 #[derive(Debug, Clone, Default)]
 struct Side {
+    /// The initial sequence number: that of the SYN, or the one before the first that was seen.
+    initial: Option<u32>,
     /// The sequence number that the next new byte has.
     next: Option<u32>,
     /// The latest hole: from the byte missing first to the byte behind the last one missing.
@@ -27,19 +33,46 @@ fn ahead(a: u32, b: u32) -> i32 {
 impl TcpTracker {
     /// Takes in one segment, `payload_len` bytes of payload on the wire, and says where it stands in its stream.
     pub(super) fn push(&mut self, direction: Direction, tcp: &TcpFacts, payload_len: u32) -> Order {
-        let side = &mut self.sides[direction as usize];
         let flag = |flag: TcpFlags| u32::from(tcp.flags.contains(flag));
-        let order =
-            side.place(tcp.seq, payload_len.saturating_add(flag(TcpFlags::SYN)).saturating_add(flag(TcpFlags::FIN)));
-        side.finished |= tcp.flags.contains(TcpFlags::FIN);
-        if self.closed.is_none() {
-            if tcp.flags.contains(TcpFlags::RST) {
+        if tcp.flags.contains(TcpFlags::RST) {
+            // Its sequence number may stand outside of the stream, and its payload is a message about the reset.
+            if self.closed.is_none() && self.resets(direction, tcp) {
                 self.closed = Some(EndReason::Rst);
-            } else if self.sides.iter().all(|side| side.finished) {
-                self.closed = Some(EndReason::Fin);
             }
+            return Order::Fresh;
+        }
+        let side = &mut self.sides[direction as usize];
+        let syn = flag(TcpFlags::SYN);
+        side.initial.get_or_insert(tcp.seq.wrapping_sub(1 - syn));
+        let order = side.place(tcp.seq, payload_len.saturating_add(syn).saturating_add(flag(TcpFlags::FIN)));
+        side.finished |= tcp.flags.contains(TcpFlags::FIN);
+        if self.closed.is_none() && self.sides.iter().all(|side| side.finished) {
+            self.closed = Some(EndReason::Fin);
         }
         order
+    }
+
+    /// Whether a reset is one that its receiver would take (RFC 9293 section 3.10.7): in answer to a segment that
+    /// nobody waits for, its numbers are made from that segment; else it is near the end of what its sender sent.
+    fn resets(&self, direction: Direction, tcp: &TcpFacts) -> bool {
+        let (sender, receiver) = match direction {
+            Direction::Orig => (&self.sides[0], &self.sides[1]),
+            Direction::Resp => (&self.sides[1], &self.sides[0]),
+        };
+        let near =
+            |number: u32, next: Option<u32>| next.is_none_or(|next| ahead(number, next).unsigned_abs() <= RESET_WINDOW);
+        let answers = tcp.flags.contains(TcpFlags::ACK) && tcp.seq == 0 && near(tcp.ack, receiver.next);
+        answers || near(tcp.seq, sender.next)
+    }
+
+    /// Whether a SYN from this side opens another connection than this one: its initial sequence number is new.
+    pub(super) fn is_renewed_by(&self, direction: Direction, tcp: &TcpFacts) -> bool {
+        self.sides[direction as usize].initial != Some(tcp.seq)
+    }
+
+    /// Whether this side opened with a SYN or was seen later in its stream.
+    pub(super) fn has_begun(&self, direction: Direction) -> bool {
+        self.sides[direction as usize].initial.is_some()
     }
 
     /// Why the connection is over, once it is.
@@ -115,5 +148,38 @@ mod tests {
         let mut tcp = TcpTracker::default();
         tcp.push(Direction::Resp, &segment(0, TcpFlags::RST | TcpFlags::ACK), 0);
         assert_eq!(tcp.closed(), Some(EndReason::Rst));
+    }
+
+    #[test]
+    fn a_reset_counts_where_its_receiver_would_take_it() {
+        let open = || {
+            let mut tcp = TcpTracker::default();
+            tcp.push(Direction::Orig, &segment(1000, TcpFlags::SYN), 0);
+            tcp
+        };
+        let reset = |mut tcp: TcpTracker, direction, seq, ack, flags| {
+            assert_eq!(tcp.push(direction, &TcpFacts { ack, ..segment(seq, flags) }, 0), Order::Fresh);
+            tcp.closed()
+        };
+        let both = TcpFlags::RST | TcpFlags::ACK;
+        assert_eq!(reset(open(), Direction::Resp, 0, 1001, both), Some(EndReason::Rst)); // a closed port
+        assert_eq!(reset(open(), Direction::Orig, 1001, 0, TcpFlags::RST), Some(EndReason::Rst));
+        assert_eq!(reset(open(), Direction::Orig, 1 << 30, 0, TcpFlags::RST), None); // a forged one
+        let mut established = open();
+        established.push(Direction::Resp, &segment(5000, TcpFlags::SYN | TcpFlags::ACK), 0);
+        assert_eq!(reset(established.clone(), Direction::Resp, 5001, 0, TcpFlags::RST), Some(EndReason::Rst));
+        assert_eq!(reset(established.clone(), Direction::Resp, 1 << 30, 0, TcpFlags::RST), None);
+        assert_eq!(reset(established, Direction::Resp, 0, 1 << 30, both), Some(EndReason::Rst)); // 0 is near 5001
+    }
+
+    #[test]
+    fn a_repeated_syn_does_not_renew_and_another_does() {
+        let mut tcp = TcpTracker::default();
+        assert!(!tcp.has_begun(Direction::Orig));
+        tcp.push(Direction::Resp, &segment(70, TcpFlags::SYN | TcpFlags::ACK), 0);
+        tcp.push(Direction::Orig, &segment(1001, TcpFlags::ACK), 0);
+        assert!(!tcp.is_renewed_by(Direction::Orig, &segment(1000, TcpFlags::SYN)));
+        assert!(tcp.is_renewed_by(Direction::Orig, &segment(1001, TcpFlags::SYN)));
+        assert!(!tcp.is_renewed_by(Direction::Resp, &segment(70, TcpFlags::SYN)));
     }
 }

@@ -134,6 +134,66 @@ fn direction_comes_from_the_handshake_where_its_start_was_missed() {
 }
 
 #[test]
+fn simultaneous_open_is_one_session() {
+    // RFC 9293 figure 8: both ends send a SYN before either is answered.
+    let packets = [
+        tcp(0, A, B, SYN, b""),
+        tcp(1, B, A, SYN, b""),
+        tcp(2, A, B, SYN | ACK, b""),
+        tcp(3, B, A, SYN | ACK, b""),
+        tcp(4, A, B, ACK, b"x"),
+        tcp(5, B, A, ACK, b"y"),
+    ];
+    assert_eq!(
+        lines(&packets),
+        ["0.000000000 tcp 10.0.0.1:1025 > 10.0.0.2:80, 6 packets, 326 bytes, 0.005 s, flushed, answered"]
+    );
+}
+
+#[test]
+fn ports_are_used_again_after_silence_but_not_by_a_repeated_syn() {
+    let at = |seconds: i64, seq: u32| {
+        let mut packet = tcp(seconds * 1000, A, B, SYN, b"");
+        if let Transport::Tcp(tcp) = &mut packet.transport {
+            tcp.seq = seq;
+        }
+        packet
+    };
+    let count = |packets: &[Packet<'_>]| run(SessionConfig::default(), packets).0.len();
+    assert_eq!(count(&[at(0, 7), at(59, 8)]), 1); // one that the receiver would not take
+    assert_eq!(count(&[at(0, 7), at(60, 7)]), 1); // sent again
+    assert_eq!(count(&[at(0, 7), at(60, 8)]), 2);
+    let closed = [at(0, 7), tcp(0, B, A, SYN | ACK, b""), tcp(1, A, B, FIN, b""), tcp(2, B, A, FIN, b"")];
+    assert_eq!(count(&[&closed[..], &[at(1, 7)]].concat()), 1); // late, or sent twice
+    assert_eq!(count(&[&closed[..], &[at(1, 8)]].concat()), 2);
+    assert_eq!(count(&[at(0, 7), tcp(1, B, A, RST | ACK, b""), at(1, 7)]), 2); // another try
+}
+
+#[test]
+fn a_time_from_the_far_future_does_not_stop_the_timeouts() {
+    let mut table = SessionTable::new(SessionConfig::default()).expect("valid");
+    table.push_packet(&udp(0, A, (2, 9), b"x"));
+    table.push_packet(&udp(i64::from(u32::MAX) * 1000, (3, 3), (2, 9), b"x"));
+    let ended = |table: &mut SessionTable| std::iter::from_fn(|| table.pop()).count();
+    assert_eq!(ended(&mut table), 1); // nothing tells a long silence from a wrong time
+    for second in 1..400 {
+        table.push_packet(&udp(second * 1000, (4, second as u16), (2, 9), b"x"));
+    }
+    let (open, ended) = (table.open(), ended(&mut table));
+    assert!(open < 150 && ended > 250, "{open} sessions open, {ended} ended");
+}
+
+#[test]
+fn vlans_are_part_of_the_key_where_asked() {
+    let mut packets = [udp(0, A, (2, 9), b"x"), udp(1, A, (2, 9), b"x")];
+    packets[1].vlans = [7, 0];
+    assert_eq!(run(SessionConfig::default(), &packets).0.len(), 1);
+    let sessions = run(SessionConfig::default().vlan_in_key(true), &packets).0;
+    assert_eq!(sessions.len(), 2);
+    assert_eq!(sessions[1].key().to_string(), "udp vlan 7 10.0.0.1:1025 > 10.0.0.2:9");
+}
+
+#[test]
 fn icmp_is_kept_apart_by_identifier_and_type() {
     let packets = [
         echo(0, 1, 2, 8, Some(7)),

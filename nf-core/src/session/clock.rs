@@ -1,0 +1,145 @@
+//! The clock of a session table: it never goes back, whatever the times of packets do.
+
+use crate::Timestamp;
+use std::time::Duration;
+
+const SECOND: i128 = 1_000_000_000;
+
+/// Packets this far behind the clock are late; for less the clock waits.
+const LATE: Duration = Duration::from_secs(60);
+
+/// After late packets alone for this long, by their own times, the clock was wrong and follows them.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A monotone clock driven by packet times.
+///
+/// It is the latest packet time plus a shift of whole seconds. The shift changes in two cases: a step ahead is cut to
+/// the longest timeout, as everything older has ended by then; and where packets stay behind, as after a single packet
+/// from the far future, the clock goes on with them from where it is. Neither lets one wrong time stop the timeouts, and
+/// no sequence of them can take the clock to the end of its range.
+#[derive(Debug)]
+pub(super) struct Clock {
+    now: Timestamp,
+    shift: i128,
+    started: bool,
+    /// Everything is due within this time.
+    stride: Duration,
+    /// Time of the first of the late packets since the last that was not.
+    late_since: Option<Timestamp>,
+}
+
+impl Clock {
+    /// A clock for timeouts up to `longest`.
+    pub(super) fn new(longest: Duration) -> Self {
+        let stride = Duration::from_secs(longest.as_secs().saturating_add(1));
+        Self { now: Timestamp::from_nanos(i64::MIN), shift: 0, started: false, stride, late_since: None }
+    }
+
+    /// The latest time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// A packet came at `time`.
+    pub(super) fn packet(&mut self, time: Timestamp) {
+        self.advance(time);
+        let behind = i128::from(self.now.as_nanos()) - self.shifted(time);
+        if behind <= LATE.as_nanos() as i128 {
+            self.late_since = None;
+            return;
+        }
+        let since = self.late_since.map_or(time, |since| since.min(time));
+        self.late_since = Some(since);
+        if time.since(since) >= PATIENCE {
+            self.shift += behind.div_euclid(SECOND) * SECOND;
+            self.late_since = None;
+        }
+    }
+
+    /// It is `time`, unless it is later already.
+    pub(super) fn advance(&mut self, time: Timestamp) {
+        if !self.started {
+            self.started = true;
+            // Room for times to come on both sides.
+            let room = i128::from(i64::MAX) / 2;
+            let start = i128::from(time.as_nanos());
+            self.shift = (start.clamp(-room, room) - start).div_euclid(SECOND) * SECOND;
+            self.now = timestamp(start + self.shift);
+            return;
+        }
+        let ahead = self.shifted(time) - i128::from(self.now.as_nanos());
+        let excess = ahead - self.stride.as_nanos() as i128;
+        if excess > 0 {
+            self.shift -= excess.div_euclid(SECOND) * SECOND;
+        }
+        self.now = self.now.max(timestamp(self.shifted(time)));
+    }
+
+    fn shifted(&self, time: Timestamp) -> i128 {
+        i128::from(time.as_nanos()) + self.shift
+    }
+}
+
+fn timestamp(nanos: i128) -> Timestamp {
+    Timestamp::from_nanos(nanos.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: i64) -> Timestamp {
+        Timestamp::from_parts(seconds, 5)
+    }
+
+    fn clock() -> Clock {
+        Clock::new(Duration::from_secs(1800))
+    }
+
+    #[test]
+    fn follows_packets_and_waits_for_those_that_are_late() {
+        let mut clock = clock();
+        for (time, now) in [(100, 100), (130, 130), (90, 130), (131, 131), (72, 131), (132, 132)] {
+            clock.packet(seconds(time));
+            assert_eq!(clock.now(), seconds(now));
+        }
+    }
+
+    #[test]
+    fn one_packet_from_the_future_does_not_stop_it() {
+        let mut clock = clock();
+        clock.packet(seconds(100));
+        clock.packet(Timestamp::from_nanos(i64::MAX));
+        let far = clock.now();
+        assert!(far >= seconds(1900) && far < seconds(1903), "{far}");
+        for time in 101..=161 {
+            clock.packet(seconds(time));
+            assert_eq!(clock.now(), far);
+        }
+        clock.packet(seconds(171));
+        assert!(clock.now().since(far) >= Duration::from_secs(9), "{} {far}", clock.now());
+    }
+
+    #[test]
+    fn interleaved_clocks_leave_it_with_the_later_one() {
+        let mut clock = clock();
+        for time in 0..1000 {
+            clock.packet(seconds(10_000 + time));
+            clock.packet(seconds(time));
+            assert_eq!(clock.now(), seconds(10_000 + time));
+        }
+    }
+
+    #[test]
+    fn no_times_take_it_to_its_end() {
+        let mut clock = clock();
+        for round in 0..10_000 {
+            clock.packet(Timestamp::from_nanos(if round % 3 == 0 {
+                i64::MAX
+            } else {
+                i64::MIN + round % 2 * (1 << 40)
+            }));
+        }
+        assert!(clock.now() < Timestamp::from_nanos(i64::MAX / 4 * 3));
+    }
+}
