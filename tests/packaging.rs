@@ -11,10 +11,17 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Where nested builds put their artefacts: beside those of the build that runs this test, so that what both need is built
-/// once.
+/// Where builds of the workspace put their artefacts. Nested builds use it too: what is built there already, in the same
+/// profile, is not built again.
 fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_owned()
+}
+
+/// The workspace's profile for tests that train models.
+fn profile() -> String {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let start = manifest.find("[profile.optimised]").expect("the workspace has the profile");
+    manifest[start..].split("\n\n").next().unwrap().to_owned()
 }
 
 fn cargo(arguments: &[&str]) -> Command {
@@ -42,23 +49,18 @@ fn a_crate_outside_the_workspace_runs_the_lines_of_the_readme() {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, content: String| fs::write(directory.path().join(name), content).unwrap();
     let core = root().join("nf-core");
-    let workspace = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let profiles = workspace.find("[profile.optimised]").map(|start| &workspace[start..]).expect("the last profile");
-    write(
-        "Cargo.toml",
-        format!(
-            "[package]\nname = \"outside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
-            [dependencies]\nnf-core = {{ path = {core:?} }}\n\n\
-            [[bin]]\nname = \"outside\"\npath = \"main.rs\"\n\n{profiles}"
-        ),
+    let profile = profile();
+    let manifest = format!(
+        "[package]\nname = \"outside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
+        [dependencies]\nnf-core = {{ path = {core:?} }}\n\n\
+        [[bin]]\nname = \"outside\"\npath = \"main.rs\"\n\n{profile}\n"
     );
+    write("Cargo.toml", manifest);
     // The versions that the workspace was tested with.
     fs::copy(root().join("Cargo.lock"), directory.path().join("Cargo.lock")).unwrap();
     write("main.rs", format!("fn main() -> Result<(), Box<dyn std::error::Error>> {{\n{}Ok(())\n}}\n", readme_lines()));
-    let manifest = directory.path().join("Cargo.toml");
-    let mut build =
-        cargo(&["build", "--profile", "optimised", "--manifest-path", manifest.to_str().unwrap(), "--target-dir"]);
-    build.arg(target());
+    let mut build = cargo(&["build", "--profile", "optimised", "--manifest-path"]);
+    build.arg(directory.path().join("Cargo.toml")).arg("--target-dir").arg(target());
     run(build);
     let mut program = Command::new(target().join("optimised/outside"));
     // Its paths are those of the repository, what it saves goes to the temporary directory.

@@ -224,3 +224,80 @@ impl Report {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Capture, FeatureSpec, SessionConfig, Timestamp,
+        detector::testing::{Distance, cut, frames, frames_with_uploads},
+    };
+    use nf_tests::PcapWriter;
+    use std::{io::Cursor, sync::Arc};
+
+    fn judge(detector: &Arc<Detector>, frames: &[(Timestamp, Vec<u8>)]) -> JudgedCapture {
+        let mut ordered: Vec<_> = frames.iter().collect();
+        ordered.sort_by_key(|(time, _)| *time);
+        let writer = ordered
+            .into_iter()
+            .fold(PcapWriter::new(), |writer, (time, data)| writer.packet(time.as_nanos() as u64, data));
+        let capture = Capture::from_reader(Cursor::new(writer.finish())).unwrap();
+        JudgedCapture::replay(detector, capture, &SessionConfig::default(), |_| {}).unwrap()
+    }
+
+    /// 400 sessions to calibrate on; 300 benign ones and 6 strange uploads to judge.
+    fn report() -> Report {
+        let (spec, scaler, model) = Distance::head(FeatureSpec::flow(), &cut(&frames(400, 1)));
+        let detector = Detector::builder().head("distance", spec, scaler, model).calibrate(&cut(&frames(400, 2)));
+        let detector = Arc::new(detector.unwrap());
+        let (val, test) = (judge(&detector, &frames(400, 2)), judge(&detector, &frames_with_uploads(300, 6, 3)));
+        let label = |session: &JudgedSession| match session.start.as_nanos() / 1_000_000_000 {
+            ..300 => Label::Benign,
+            300 => Label::AttackerOther,
+            _ => Label::Attack { category: "upload", id: "1" },
+        };
+        Report::new(&detector, &val, &test, label, &[("all".to_owned(), test.clone())]).sessions("train", 400)
+    }
+
+    #[test]
+    fn json_has_the_figures_of_each_head_under_their_names() {
+        let report: Value = serde_json::from_str(&report().phase("fit", 1.5).to_json()).unwrap();
+        assert_eq!(report["sessions"], json!({"train": 400, "val": 400, "test": 305 + 306}));
+        assert_eq!(report["seconds"], json!({"fit": 1.5}));
+        for head in ["combined", "distance"] {
+            let upload = json!({"sessions": 5, "auroc": 1.0, "recall@0.01": 1.0, "recall@0.001": 1.0});
+            assert_eq!(report["heads"][head]["categories"]["upload"], upload);
+            assert_eq!(report["heads"][head]["categories"]["all"]["sessions"], 306);
+            let (fpr, alerts) = (&report["heads"][head]["fpr@0.01"], &report["heads"][head]["alerts_per_hour@0.01"]);
+            assert!(fpr.as_f64().unwrap() < 0.05 && alerts.as_f64().unwrap() < 180.0, "{fpr} {alerts}");
+            let macro_auroc = report["heads"][head]["macro_auroc"].as_f64().unwrap();
+            assert!(macro_auroc > 0.7 && macro_auroc < 0.8, "uploads 1, all about a half: {macro_auroc}");
+            assert!(report["calibrated"][head]["macro_recall@0.01"].as_f64().unwrap() > 0.5);
+            // 400 sessions cannot promise 1 in 1000, however regular their tail.
+            assert_eq!(report["calibrated"][head]["macro_recall@0.001"], Value::Null);
+        }
+    }
+
+    #[test]
+    fn tables_name_every_head_every_kind_and_what_was_refused() {
+        let text = report().to_string();
+        assert!(text.contains("\n| upload | 5 | 1.000 | 1.000 | 1.000 |\n"), "{text}");
+        assert_eq!(text.matches("\n| distance | ").count(), 2, "{text}");
+        assert!(text.contains("combined: 400 held-out benign sessions cannot promise"), "{text}");
+    }
+
+    #[test]
+    fn score_file_has_a_line_a_session_and_a_column_a_head() {
+        let (spec, scaler, model) = Distance::head(FeatureSpec::flow(), &cut(&frames(300, 1)));
+        let detector = Detector::builder().head("distance", spec, scaler, model).calibrate(&cut(&frames(300, 2)));
+        let judged = judge(&Arc::new(detector.unwrap()), &frames(2, 3));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        judged.write_scores(file.path()).unwrap();
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "first_ts,src,dst,sport,dport,proto,score,distance");
+        let (score, head) = (judged.sessions()[0].score, judged.sessions()[0].heads[0]);
+        assert_eq!(lines[1], format!("0.000000000,10.0.0.1,10.0.1.1,20000,80,tcp,{score},{head}"));
+        assert_eq!(lines.len(), 3);
+    }
+}
