@@ -1,5 +1,73 @@
-//! Learns what is normal on a network from its own benign traffic, and says which sessions, and which packets in them,
-//! do not fit.
+//! An engine that learns what is normal on a network from its own benign traffic, and says which sessions do not fit,
+//! which packets and columns make them strange, and holds itself to a budget of false alarms while doing so.
+//!
+//! ```no_run
+//! use nf_core::{Capture, Detector, SessionConfig};
+//!
+//! # fn main() -> nf_core::Result<()> {
+//! let sessions = SessionConfig::default();
+//! let benign = Capture::open("monday.pcap")?.sessions(&sessions)?.collect()?;
+//!
+//! let detector = Detector::recipe()
+//!     .false_positive_rate(0.01) // 1 in 100 benign sessions may alert
+//!     .seed(7)
+//!     .fit(&benign)?; // fits on the past, calibrates on the rest
+//! detector.save("office.nf")?;
+//!
+//! let detector = Detector::load("office.nf")?;
+//! for session in Capture::open("wednesday.pcap")?.sessions(&sessions)? {
+//!     let session = session?;
+//!     if detector.judge(&session)?.is_anomaly() {
+//!         println!("{session}\n{}", detector.explain(&session)?);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The way of the data
+//!
+//! Each room of the crate is a module, and uses only those above it:
+//!
+//! | module | from | to |
+//! |---|---|---|
+//! | [`capture`] | bytes: pcap, pcapng, gzip, zstd | [`Frame`]s |
+//! | [`decode`] | a frame | a [`Packet`](decode::Packet), or the reason why there is none |
+//! | [`session`] | packets | [`Session`]s: two-way flows with what their hosts did around them |
+//! | [`features`] | sessions | [`Rows`] of columns, named and described by a [`Schema`] |
+//! | [`model`] | rows | scores: [`IsolationForest`], [`Autoencoder`], [`Transformer`], or your own [`Model`] |
+//! | [`calibration`] | scores of benign sessions | p-values, and the cut that keeps a false-positive rate |
+//! | [`detector`] | a session | a [`Verdict`] and an [`Explanation`]; the model file |
+//! | [`monitor`] | frames as they come | verdicts as sessions end |
+//!
+//! Every part stands alone:
+//!
+//! ```
+//! use nf_core::{FeatureSpec, IsolationForest, Model, Sessions};
+//! # fn demo(benign: Sessions) -> nf_core::Result<()> {
+//! let rows = FeatureSpec::flow().extract(&*benign)?; // (sessions, 1, columns)
+//! let forest = IsolationForest::params().trees(100).seed(7).fit(&rows)?;
+//! let scores = forest.score(&rows)?; // higher = stranger
+//! # let _ = scores; Ok(())
+//! # }
+//! ```
+//!
+//! # What holds everywhere
+//!
+//! * Time is packet time. There is no clock, no socket, no logger and no global state, and no thread that was not asked for,
+//!   so a replay gives what a live run gave.
+//! * The same session gets the same score, bit for bit on one machine, alone or in a batch, with one thread or many.
+//! * Scores are higher for stranger sessions, and compared with `>`.
+//! * Broken packets are counted by reason. Broken files, configurations and models are [errors](Error) that say where and
+//!   what would be right. No input panics.
+//! * Memory is bounded, and what is dropped for it is counted.
+//! * A column knows only what was known when the verdict fell.
+//!
+//! # Cargo features
+//!
+//! * `neural` (default): the networks, [`Autoencoder`] and [`Transformer`], on burn's CPU backend. Without it packets,
+//!   sessions, columns, the forest and the detector are left, and build in seconds.
+//! * `evaluate`: labels, figures and reports of detection on labelled captures.
 
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -7,13 +75,25 @@
 mod error;
 mod time;
 
+pub mod calibration;
 pub mod capture;
 pub mod decode;
+pub mod detector;
+#[cfg(feature = "evaluate")]
+pub mod evaluate;
 pub mod features;
 pub mod model;
+pub mod monitor;
 pub mod session;
 
+pub use calibration::Calibration;
+pub use capture::{Capture, Frame, LinkType};
+pub use detector::{Detector, Explanation, Reason, Verdict};
 pub use error::{Error, ErrorKind, Result};
-pub use features::FeatureSpec;
-pub use session::SessionConfig;
+pub use features::{Column, FeatureSpec, Rows, Scaler, Schema};
+#[cfg(feature = "neural")]
+pub use model::{Autoencoder, Transformer};
+pub use model::{IsolationForest, Model, Progress};
+pub use monitor::{Event, Monitor};
+pub use session::{EndReason, FlowKey, Outcome, Session, SessionConfig, SessionTable, Sessions};
 pub use time::Timestamp;

@@ -4,11 +4,13 @@ mod context;
 mod flow;
 mod packets;
 mod rows;
+mod scale;
 mod schema;
 mod spec;
 #[cfg(test)]
 mod tests;
 
 pub use rows::Rows;
+pub use scale::Scaler;
 pub use schema::{Column, Fingerprint, Schema, Transform};
 pub use spec::FeatureSpec;

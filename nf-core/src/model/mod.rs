@@ -5,10 +5,13 @@ mod forest;
 #[cfg(feature = "neural")]
 mod neural;
 mod random;
+mod tree;
 
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
 pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
+#[cfg(test)]
+pub(crate) use random::Random;
 
 use crate::{
     Error, ErrorKind, Result,
@@ -30,7 +33,7 @@ pub trait Model: fmt::Debug + Send + Sync {
     /// One score a row, finite, higher = stranger.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) where the rows do not fit [`schema`](Self::schema).
+    /// [`ErrorKind::Schema`] where the rows do not fit [`schema`](Self::schema).
     fn score(&self, rows: &Rows) -> Result<Vec<f32>>;
 
     /// What the model would have expected in place of each value, in the shape of `rows.data()`, where the model can say
@@ -115,13 +118,13 @@ mod tests {
     #[test]
     fn models_are_found_again_by_their_kind() {
         let rows = rows();
-        #[cfg_attr(not(feature = "neural"), expect(unused_mut))]
-        let mut models: Vec<Box<dyn Model>> = vec![Box::new(IsolationForest::params().trees(3).fit(&rows).unwrap())];
-        #[cfg(feature = "neural")]
-        {
-            models.push(Box::new(Autoencoder::params().epochs(1).fit(&rows).unwrap()));
-            models.push(Box::new(Transformer::params().layers(1).epochs(1).fit(&rows).unwrap()));
-        }
+        let models: [Box<dyn Model>; _] = [
+            Box::new(IsolationForest::params().trees(3).fit(&rows).unwrap()),
+            #[cfg(feature = "neural")]
+            Box::new(Autoencoder::params().epochs(1).fit(&rows).unwrap()),
+            #[cfg(feature = "neural")]
+            Box::new(Transformer::params().layers(1).epochs(1).fit(&rows).unwrap()),
+        ];
         for model in models {
             let back = load(model.kind(), model.schema().clone(), &model.to_bytes()).unwrap().expect("one of ours");
             assert_eq!(back.kind(), model.kind());

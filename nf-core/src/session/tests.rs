@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    Timestamp,
+    ErrorKind, Timestamp,
+    capture::{Capture, Frame, LinkType},
     decode::{Fragment, Packet, TcpFacts, TcpFlags, Transport},
 };
 use proptest::prelude::*;
@@ -313,6 +314,72 @@ fn sessions_nobody_pops_are_dropped_and_counted_at_the_limit() {
     assert!(table.stats().dropped > 0 && table.bytes() <= 1 << 20);
     let waiting = std::iter::from_fn(|| table.pop()).count() as u64;
     assert_eq!(waiting + table.stats().dropped, table.stats().ended);
+}
+
+#[test]
+fn a_damaged_capture_gives_its_sessions_then_the_error() {
+    let syn = |port| nf_tests::eth().ipv4([10, 0, 0, 1], [10, 0, 0, 2]).tcp(port, 80).syn().build();
+    let mut bytes = nf_tests::PcapWriter::new().packet(1_000, &syn(1)).packet(2_000, &syn(2)).finish();
+    bytes.truncate(bytes.len() - 5);
+    let open = |bytes: &[u8]| Capture::from_reader(std::io::Cursor::new(bytes.to_vec())).expect("a capture");
+    let mut reader = open(&bytes).sessions(&SessionConfig::default()).expect("valid");
+    assert_eq!(reader.next().expect("a session").expect("whole").key().orig.port, 1);
+    let error = reader.next().expect("the damage").expect_err("an error");
+    assert_eq!(error.kind(), ErrorKind::Capture);
+    assert!(error.to_string().starts_with("reader: packet 2"), "{error}");
+    assert!(reader.next().is_none());
+    let error = open(&bytes).sessions(&SessionConfig::default()).expect("valid").collect().expect_err("damaged");
+    assert_eq!(error.kind(), ErrorKind::Capture);
+    let refused = open(&bytes).sessions(&SessionConfig::default().max_packets(0)).expect_err("out of range");
+    assert_eq!(refused.kind(), ErrorKind::Config);
+}
+
+#[test]
+fn regular_sessions_to_one_service_are_seen_as_such() {
+    let beat = |i: i64| udp(i * 6_000, (1, 2000 + i as u16), (2, 443), b"beat");
+    let (sessions, _) = run(SessionConfig::default(), &(0..10).map(beat).collect::<Vec<_>>());
+    let context = |i: usize| *sessions[i].context().expect("kept");
+    assert_eq!((context(2).service.recent, context(2).service.gap_variation), (3.0, 1.0));
+    let last = context(9).service;
+    assert_eq!((last.recent, last.gap_mean, last.gap_variation), (10.0, 6.0, 0.0));
+    assert_eq!((last.payload_variation, last.sessions), (0.0, [2.0, 10.0]));
+}
+
+#[test]
+fn names_under_one_domain_share_a_counter() {
+    let ask = |i: u64, name: &str| {
+        let payload = nf_tests::DnsMessage::query(name).build();
+        let frame =
+            nf_tests::eth().ipv4([10, 0, 0, 1], [10, 0, 0, 2]).udp(4000 + i as u16, 53).payload(&payload).build();
+        (Timestamp::from_nanos(i as i64 * 100_000_000), frame)
+    };
+    let mut table = SessionTable::new(SessionConfig::default()).expect("valid");
+    let mut names: Vec<_> = (0..20).map(|i| ask(i, &format!("data{i:04}.secret.test"))).collect();
+    names.push(ask(20, "www.example.org"));
+    for (time, data) in &names {
+        table.push(&Frame { time: *time, link_type: LinkType::ETHERNET, wire_len: data.len() as u32, data });
+    }
+    table.finish();
+    let sessions: Vec<_> = std::iter::from_fn(|| table.pop()).collect();
+    let of =
+        |name: &str| sessions.iter().rfind(|s| s.dns().is_some_and(|dns| dns.name.ends_with(name))).expect("there");
+    let tunnel = of("secret.test").context().expect("kept").domain;
+    assert_eq!((tunnel.queries[1], tunnel.names, tunnel.name_length), (20.0, 20.0, 20.0));
+    let other = of("example.org").context().expect("kept").domain;
+    assert_eq!((other.queries[1], other.names), (1.0, 1.0));
+}
+
+#[test]
+fn forged_senders_show_at_their_hardware_address() {
+    let mut table = SessionTable::new(SessionConfig::default()).expect("valid");
+    for i in 0..30u8 {
+        let frame = nf_tests::eth().arp_request([10, 0, 0, 100 + i], [10, 0, 0, 100 + i]).build();
+        let time = Timestamp::from_nanos(i64::from(i) * 50_000_000);
+        table.push(&Frame { time, link_type: LinkType::ETHERNET, wire_len: frame.len() as u32, data: &frame });
+    }
+    table.finish();
+    let last = std::iter::from_fn(|| table.pop()).last().expect("sessions");
+    assert_eq!(last.context().expect("kept").arp_claims, 30.0);
 }
 
 fn any_packet() -> impl Strategy<Value = Packet<'static>> {

@@ -138,8 +138,24 @@ mod tests {
 
     #[test]
     fn shrinkage_is_ledoit_and_wolfs() {
-        // Three points, worked out by hand with the formulas of the paper: S = [[2, 1], [1, 2]] / 3, mean variance 2/3,
-        // ||S - 2/3 I||^2 = 2/9, (sum of fourth powers / n - ||S||^2) / n = (6/3 - 10/9) / 3 = 8/27, so the share is 1.
+        // Distances by scikit-learn 1.9, `LedoitWolf().fit(points).mahalanobis(..)` with a shrinkage of 0.2619.
+        let points = [
+            [10.0, 2.0, 0.0],
+            [0.0, 1.0, 3.0],
+            [20.0, 3.0, 1.0],
+            [-14.0, -2.0, -2.0],
+            [1.0, 1.0, 1.0],
+            [5.0, 2.0, -1.0],
+            [-22.0, -2.0, 0.0],
+            [-3.0, 1.0, 0.0],
+        ];
+        let gaussian = Gaussian::fit(points.as_flattened(), 3);
+        let expected =
+            [([1.0, 1.0, 1.0], 0.220_587_75), ([5.0, 0.0, 0.0], 0.615_197_56), ([0.0, 4.0, 0.0], 0.859_303_96)];
+        for (point, distance) in expected {
+            assert!((gaussian.distance(&point) - distance).abs() < 1e-6, "{point:?} {}", gaussian.distance(&point));
+        }
+        // Three points whose noise exceeds their structure: the share is 1 and the covariance 2/3 of the identity.
         let gaussian = Gaussian::fit(&[1.0, 0.0, 0.0, 1.0, -1.0, -1.0], 2);
         assert!((gaussian.distance(&[1.0, 0.0]) - 1.5f64.sqrt()).abs() < 1e-12);
     }

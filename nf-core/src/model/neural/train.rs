@@ -12,7 +12,7 @@ use crate::{
 };
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, f64::consts::PI};
+use std::{collections::BTreeMap, f64::consts::PI, ops::ControlFlow};
 
 /// How a network is trained. The defaults are those of each network's own `Default`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,14 +119,7 @@ pub(super) fn train<N: Network>(
     let steps = steps_an_epoch * params.epochs as usize;
     let mut best: Option<(f64, u32, Weights)> = None;
     let mut progress = Progress { head: N::KIND.to_owned(), done: 0.0, epoch: 1, loss: None, held_out_loss: None };
-    let mut tell = |progress: &Progress| match watch(progress) {
-        std::ops::ControlFlow::Continue(()) => Ok(()),
-        std::ops::ControlFlow::Break(()) => {
-            let message = format!("training {} was stopped in epoch {}", N::KIND, progress.epoch);
-            Err(Error::new(ErrorKind::Canceled, message))
-        }
-    };
-    tell(&progress)?;
+    tell(watch, &progress)?;
     for epoch in 1..=params.epochs {
         let random = random.stream(u64::from(epoch));
         let (mut error, mut count) = (0.0, 0);
@@ -145,12 +138,12 @@ pub(super) fn train<N: Network>(
             count += batch.real_values();
             progress.loss = Some((error / count.max(1) as f64) as f32);
             progress.done = (step + 1) as f32 / steps as f32;
-            tell(&progress)?;
+            tell(watch, &progress)?;
         }
         if held_out.is_empty() {
             continue;
         }
-        let loss = mean_squared_error(network, &weights, &held_out, rows);
+        let loss = mean_squared_error(network, &weights, &held_out, rows, &mut || tell(watch, &progress))?;
         if !loss.is_finite() {
             return Err(diverged(N::KIND, loss, epoch, steps_an_epoch, params));
         }
@@ -163,11 +156,22 @@ pub(super) fn train<N: Network>(
             }
             _ => best = Some((loss, epoch, weights.clone())),
         }
-        tell(&progress)?;
+        tell(watch, &progress)?;
     }
     progress.done = 1.0;
-    tell(&progress)?;
+    tell(watch, &progress)?;
     Ok(best.map_or(weights, |(_, _, weights)| weights))
+}
+
+/// Calls the closure that watches.
+pub(super) fn tell(watch: &mut Watch, progress: &Progress) -> Result<()> {
+    match watch(progress) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => {
+            let message = format!("training {} was stopped in epoch {}", progress.head, progress.epoch);
+            Err(Error::new(ErrorKind::Canceled, message))
+        }
+    }
 }
 
 fn diverged(kind: &str, loss: f64, epoch: u32, step: usize, params: &TrainingParams) -> Error {
@@ -236,8 +240,14 @@ fn gradient<N: Network>(network: &N, weights: &Weights, batch: &Batch, noise: &R
     (scalar(loss), gradient)
 }
 
-/// The mean squared error over several batches, without noise.
-fn mean_squared_error<N: Network>(network: &N, weights: &Weights, updates: &[Update], rows: &Rows) -> f64 {
+/// The mean squared error over several batches, without noise; `tell` is called after each.
+fn mean_squared_error<N: Network>(
+    network: &N,
+    weights: &Weights,
+    updates: &[Update],
+    rows: &Rows,
+    tell: &mut impl FnMut() -> Result<()>,
+) -> Result<f64> {
     let device = device::judging();
     let tensors = weights.tensors(&device);
     let (mut error, mut count) = (0.0, 0);
@@ -245,8 +255,9 @@ fn mean_squared_error<N: Network>(network: &N, weights: &Weights, updates: &[Upd
         let batch = update.gather(rows);
         error += scalar(network.squared_error(&tensors, &batch, None, &device));
         count += batch.real_values();
+        tell()?;
     }
-    error / count.max(1) as f64
+    Ok(error / count.max(1) as f64)
 }
 
 fn scalar(tensor: Tensor<1>) -> f64 {
@@ -327,7 +338,6 @@ pub(super) mod testing {
 mod tests {
     use super::*;
     use crate::model::neural::{Autoencoder, AutoencoderParams, testing::*};
-    use std::ops::ControlFlow;
 
     fn rows(count: usize) -> Rows {
         let mut random = Random::new(1);
@@ -380,8 +390,9 @@ mod tests {
         assert!(seen.windows(2).all(|pair| pair[0].done <= pair[1].done && pair[0].epoch <= pair[1].epoch));
         let last = seen.last().unwrap();
         assert_eq!((last.done, last.epoch), (1.0, 4));
-        // 540 rows in batches of 64 make 9 updates an epoch; with the ends of epochs and of training and the start.
-        assert_eq!(seen.len(), 1 + 4 * (9 + 1) + 1);
+        // 540 rows in batches of 64 make 9 updates an epoch, 60 held-out rows 1; with the ends of epochs and of training
+        // and the start.
+        assert_eq!(seen.len(), 1 + 4 * (9 + 1 + 1) + 1);
         let first = seen.iter().find_map(|progress| progress.held_out_loss).unwrap();
         assert!(last.held_out_loss.unwrap() < first && last.loss.unwrap() < 1.5);
     }

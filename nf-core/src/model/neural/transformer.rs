@@ -200,10 +200,19 @@ impl TransformerParams {
         self.check()?;
         let encoder = Encoder::new(self.clone(), rows.width());
         encoder.check(rows)?;
-        let weights = train::train(&encoder, &self.training, rows, watch)?;
+        let mut last = None;
+        let weights = train::train(&encoder, &self.training, rows, &mut |progress| {
+            last = Some(progress.clone());
+            watch(progress)
+        })?;
         let mut model = Transformer::new(rows.schema().as_ref().clone(), encoder, weights, None);
         if self.score == TransformerScore::Density {
-            model.density = Some(Gaussian::fit(&model.latents(rows), self.d_model));
+            let mut latents = Vec::with_capacity(rows.len() * self.d_model);
+            for start in (0..rows.len()).step_by(256) {
+                latents.extend(model.latents(&rows.select(start..(start + 256).min(rows.len()))));
+                last.as_ref().map_or(Ok(()), |last| train::tell(watch, last))?;
+            }
+            model.density = Some(Gaussian::fit(&latents, self.d_model));
         }
         Ok(model)
     }
@@ -443,13 +452,13 @@ impl Network for Encoder {
 
 /// Sinusoidal positions (Vaswani et al., 2017, section 3.5) for each step of each row, shape (rows x steps, d).
 fn positions(batch: &Batch, d: usize, device: &Device) -> Tensor<2> {
-    let mut values = Vec::with_capacity(batch.lengths.len() * batch.steps * d);
-    for step in 0..batch.steps {
-        for pair in 0..d / 2 {
-            let angle = step as f64 / 10000f64.powf(2.0 * pair as f64 / d as f64);
-            values.extend([angle.sin() as f32, angle.cos() as f32]);
-        }
-    }
+    let frequencies: Vec<f64> = (0..d / 2).map(|pair| 10000f64.powf(-2.0 * pair as f64 / d as f64)).collect();
+    let wave = |step: usize, frequency: &f64| {
+        let (sin, cos) = (step as f64 * frequency).sin_cos();
+        [sin as f32, cos as f32]
+    };
+    let step = |step| frequencies.iter().flat_map(move |frequency| wave(step, frequency));
+    let values: Vec<f32> = (0..batch.steps).flat_map(step).collect();
     let values = values.repeat(batch.lengths.len());
     Tensor::from_data(TensorData::new(values, [batch.lengths.len() * batch.steps, d]), device)
 }
@@ -526,6 +535,24 @@ mod tests {
         }
         let empty = rows.select(0..5);
         assert!(params().epochs(1).fit(&empty).unwrap().score(&rows).unwrap().iter().all(|score| score.is_finite()));
+    }
+
+    #[test]
+    fn stops_when_told_while_the_density_is_fitted() {
+        let train = waves(600, 8, 8, 1, false);
+        let mut calls = Vec::new();
+        let mut fit = |until: usize| {
+            calls.clear();
+            let fitted = params().epochs(1).fit_with(&train, &mut |progress| {
+                calls.push(progress.done);
+                if calls.len() == until { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            (fitted.map(|_| ()), calls.len(), calls.iter().filter(|done| **done == 1.0).count())
+        };
+        let (fitted, all, behind) = fit(usize::MAX);
+        assert!(fitted.is_ok() && behind >= 4, "{behind}");
+        let (fitted, calls, _) = fit(all - 1);
+        assert_eq!((fitted.unwrap_err().kind(), calls), (ErrorKind::Canceled, all - 1));
     }
 
     #[test]

@@ -1,0 +1,346 @@
+use super::testing::{Distance, cut, frames, frames_with_uploads};
+use super::*;
+use crate::features::{FeatureSpec, Rows, Scaler};
+use crate::model::{Model, Progress};
+use std::{ops::ControlFlow, sync::LazyLock};
+
+static BENIGN: LazyLock<Vec<Session>> = LazyLock::new(|| cut(&frames(1200, 1)));
+
+/// One head of a user's own over packets, one over the session.
+fn own(rate: f64) -> Result<Detector> {
+    let (spec, scaler, model) = Distance::head(FeatureSpec::packets(16), &BENIGN[..600]);
+    let builder = Detector::builder().head("packets", spec, scaler, model);
+    let (spec, scaler, model) = Distance::head(FeatureSpec::flow(), &BENIGN[..600]);
+    builder.head("flow", spec, scaler, model).weight(0.5).false_positive_rate(rate).calibrate(&BENIGN[600..])
+}
+
+fn forest(threads: usize) -> Detector {
+    Detector::recipe().heads(&["forest"]).unwrap().seed(3).threads(threads).fit(&BENIGN).unwrap()
+}
+
+fn bits(verdicts: &[Verdict]) -> Vec<u64> {
+    let head = |head: &HeadVerdict| [u64::from(head.score.to_bits()), head.p_value.to_bits()];
+    let all = |v: &Verdict| {
+        let heads = v.heads.iter().flat_map(head);
+        [u64::from(v.score.to_bits()), v.p_value.to_bits(), u64::from(v.anomaly)].into_iter().chain(heads).collect()
+    };
+    verdicts.iter().flat_map(|v| -> Vec<u64> { all(v) }).collect()
+}
+
+#[test]
+fn uploads_stand_out_and_benign_sessions_keep_the_budget() {
+    let detector = forest(0);
+    let mut sessions = cut(&frames_with_uploads(2100, 5, 2));
+    // The first minute of a capture knows no context yet, and the calibration was on later ones.
+    sessions.drain(..100);
+    let verdicts = detector.judge_batch(&sessions).unwrap();
+    let upload = |s: &Session| s.duration().as_secs() > 60;
+    assert_eq!(sessions.iter().filter(|s| upload(s)).count(), 5);
+    let flagged = |wanted: bool| {
+        let pairs = sessions.iter().zip(&verdicts);
+        pairs.filter(|(s, v)| upload(s) == wanted && v.is_anomaly()).count()
+    };
+    assert_eq!(flagged(true), 5);
+    // 1 % of 2000 is 20, with a deviation of 4.5, and another 3.6 % of the cut's own luck.
+    assert!(flagged(false) <= 50, "{} of 2000 benign sessions flagged", flagged(false));
+    for verdict in &verdicts {
+        assert_eq!(verdict.anomaly, verdict.p_value <= 0.01);
+        assert_eq!(verdict.threshold, detector.threshold());
+    }
+}
+
+#[test]
+fn verdicts_are_the_same_bits_alone_batched_and_over_threads() {
+    let sessions = cut(&frames_with_uploads(300, 3, 4));
+    for detector in [own(0.02).unwrap(), forest(1)] {
+        let alone: Vec<Verdict> = sessions.iter().map(|s| detector.judge(s).unwrap()).collect();
+        for size in [1, 7, 64, 1000] {
+            let batched: Vec<Verdict> =
+                sessions.chunks(size).flat_map(|chunk| detector.judge_batch(chunk).unwrap()).collect();
+            assert_eq!(bits(&batched), bits(&alone), "batches of {size}");
+        }
+        for threads in [2, 5] {
+            let threaded = detector.clone().with_threads(threads).judge_batch(&sessions).unwrap();
+            assert_eq!(bits(&threaded), bits(&alone), "{threads} threads");
+        }
+    }
+    assert_eq!(forest(1).to_bytes(), forest(2).to_bytes(), "fitted by one thread or two");
+}
+
+#[test]
+fn a_recipe_splits_by_time_and_says_what_it_used() {
+    let mut shuffled = BENIGN.clone();
+    shuffled.reverse();
+    let detector =
+        Detector::recipe().heads(&["forest"]).unwrap().seed(3).calibration_share(0.4).fit(&shuffled).unwrap();
+    let provenance = detector.provenance();
+    let training = provenance.training.unwrap();
+    assert_eq!((training.sessions, provenance.calibration.sessions), (720, 480));
+    assert!(training.last < provenance.calibration.first);
+    assert_eq!(training.first, BENIGN.iter().map(|s| s.start()).min().unwrap());
+    assert_eq!((provenance.seed, provenance.version.as_str()), (Some(3), env!("CARGO_PKG_VERSION")));
+    let same = Detector::recipe().heads(&["forest"]).unwrap().seed(3);
+    let same = same.fit_on(&BENIGN[..720], &BENIGN[720..], |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(same.to_bytes(), detector.to_bytes());
+    assert_eq!(detector.head_names().collect::<Vec<_>>(), ["forest"]);
+    assert_eq!(detector.schemas().next().unwrap().name(), "flow+context");
+}
+
+#[test]
+fn progress_names_the_head_and_can_stop_the_fit() {
+    let recipe = Detector::recipe().heads(&["forest"]).unwrap();
+    let mut seen = Vec::new();
+    let watch = |p: &Progress| {
+        seen.push((p.head.clone(), p.done));
+        ControlFlow::Continue(())
+    };
+    recipe.fit_with(&BENIGN, watch).unwrap();
+    assert_eq!(seen, [("forest".to_owned(), 0.0), ("forest".to_owned(), 1.0)]);
+    let error = recipe.fit_with(&BENIGN, |_| ControlFlow::Break(())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Canceled);
+    assert_eq!(error.to_string(), "fitting head forest: stopped by the progress closure");
+}
+
+#[test]
+fn recipes_refuse_what_they_cannot_make() {
+    let refuse = |result: Result<Detector>| {
+        let error = result.unwrap_err();
+        (error.kind(), error.to_string())
+    };
+    let recipe = || Detector::recipe().heads(&["forest"]).unwrap();
+    assert_eq!(
+        refuse(recipe().fit(&BENIGN[..100])),
+        (ErrorKind::Data, "70 benign sessions to fit on, at least 100 are needed: 30 more".to_owned())
+    );
+    assert_eq!(
+        refuse(recipe().false_positive_rate(0.001).fit(&BENIGN)),
+        (
+            ErrorKind::Data,
+            "360 held-out benign sessions cannot promise a false-positive rate of 0.001: 140 more are needed, 500 in all"
+                .to_owned()
+        )
+    );
+    assert_eq!(
+        refuse(recipe().false_positive_rate(0.6).fit(&BENIGN)),
+        (ErrorKind::Config, "false_positive_rate is 0.6, it must be above 0 and at most 0.5".to_owned())
+    );
+    assert_eq!(
+        refuse(recipe().calibration_share(1.0).fit(&BENIGN)),
+        (ErrorKind::Config, "calibration_share is 1, it must be above 0 and below 1".to_owned())
+    );
+    assert_eq!(
+        refuse(recipe().session_config(&SessionConfig::default().context(false)).fit(&BENIGN)),
+        (ErrorKind::Config, "context is false, it must be true, head forest reads it".to_owned())
+    );
+    let unknown = Detector::recipe().heads(&["forest", "tree"]).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Config);
+    let known = Recipe::available_heads().collect::<Vec<_>>().join(", ");
+    assert_eq!(unknown.to_string(), format!("head is tree, it must be one of {known}"));
+    let none = Detector::recipe().heads::<&str>(&[]).unwrap_err();
+    assert_eq!(none.to_string(), "number of heads is 0, it must be at least 1");
+}
+
+#[cfg(not(feature = "neural"))]
+#[test]
+fn heads_of_absent_features_say_which_feature_brings_them() {
+    let error = Detector::recipe().heads(&["session"]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(error.to_string(), "head session needs nf-core built with its cargo feature neural");
+}
+
+/// A model whose scores are wrong in one way or another.
+#[derive(Debug)]
+struct Broken(Schema, &'static [f32]);
+
+impl Model for Broken {
+    fn kind(&self) -> &'static str {
+        "broken"
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.0
+    }
+
+    fn score(&self, _: &Rows) -> Result<Vec<f32>> {
+        Ok(self.1.to_vec())
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+#[test]
+fn builders_refuse_parts_that_do_not_fit() {
+    let flow = || Distance::head(FeatureSpec::flow(), &BENIGN[..100]);
+    let refuse = |builder: Builder| {
+        let error = builder.threads(1).calibrate(&BENIGN[600..]).unwrap_err();
+        (error.kind(), error.to_string())
+    };
+    assert_eq!(
+        refuse(Detector::builder()),
+        (ErrorKind::Config, "number of heads is 0, it must be at least 1".to_owned())
+    );
+    let add = |builder: Builder, name| {
+        let (spec, scaler, model) = flow();
+        builder.head(name, spec, scaler, model)
+    };
+    assert_eq!(
+        refuse(add(add(Detector::builder(), "a"), "a")),
+        (ErrorKind::Config, "two heads are named a, names must be unique".to_owned())
+    );
+    assert_eq!(refuse(add(Detector::builder(), "")).1, "name of a head is empty, it must be at least one letter");
+    assert_eq!(
+        refuse(add(Detector::builder(), "a").weight(-1.0)).1,
+        "weight of head a is -1, it must be above 0 and finite"
+    );
+    let (spec, scaler, model) = flow();
+    let (kind, message) = refuse(Detector::builder().head("a", FeatureSpec::packets(8), scaler.clone(), model));
+    assert_eq!(kind, ErrorKind::Schema);
+    assert!(message.starts_with("scaler of head a: the model wants schema flow"), "{message}");
+    let other = Distance(FeatureSpec::context().schema().as_ref().clone());
+    let (kind, message) = refuse(Detector::builder().head("a", spec.clone(), scaler.clone(), other));
+    assert_eq!(kind, ErrorKind::Schema);
+    assert!(message.starts_with("model of head a: the model wants schema context"), "{message}");
+    let broken = |scores| Broken(scaler.schema().clone(), scores);
+    let build = |scores| refuse(Detector::builder().head("a", spec.clone(), scaler.clone(), broken(scores)));
+    assert_eq!(build(&[1.0]), (ErrorKind::Data, "head a: model broken gave 1 scores for 600 rows".to_owned()));
+    static NAN: [f32; 600] = [f32::NAN; 600];
+    assert_eq!(build(&NAN).1, "head a: model broken gave row 0 the score NaN, scores must be finite");
+}
+
+#[test]
+fn another_budget_moves_the_cut_alone() {
+    let detector = own(0.05).unwrap();
+    let rarer = detector.with_false_positive_rate(0.01).unwrap();
+    assert!(rarer.threshold() > detector.threshold());
+    assert_eq!((detector.false_positive_rate(), rarer.false_positive_rate()), (0.05, 0.01));
+    for session in &BENIGN[..50] {
+        let (a, b) = (detector.judge(session).unwrap(), rarer.judge(session).unwrap());
+        assert_eq!((a.score, a.p_value, a.heads), (b.score, b.p_value, b.heads));
+    }
+    assert_eq!(detector.with_false_positive_rate(0.0005).unwrap_err().kind(), ErrorKind::Data);
+    assert_eq!(detector.with_false_positive_rate(0.0).unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[test]
+fn weights_count_in_the_combined_score() {
+    let detector = own(0.05).unwrap();
+    let verdict = detector.judge(&BENIGN[700]).unwrap();
+    let surprises: Vec<f64> =
+        detector.head_calibrations().zip(&verdict.heads).map(|(c, head)| c.surprise(head.score)).collect();
+    assert_eq!(verdict.score, (surprises[0] + 0.5 * surprises[1]) as f32);
+    assert_eq!(verdict.p_value, detector.calibration().p_value(verdict.score));
+}
+
+#[test]
+fn a_session_without_context_is_refused() {
+    let config = SessionConfig::default().context(false);
+    let mut table = crate::session::SessionTable::new(config).unwrap();
+    frames(1, 1).iter().for_each(|f| table.push(&testing::frame(f)));
+    table.finish();
+    let error = forest(1).judge(&table.pop().unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(error.to_string().starts_with("head forest: session tcp 10.0.0.1:20000 > 10.0.1.1:80 has no context"));
+}
+
+#[test]
+fn sessions_that_mean_something_else_are_refused() {
+    let detector = own(0.05).unwrap();
+    let refuse = |config: SessionConfig| {
+        let error = detector.check_sessions(&config).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        error.to_string()
+    };
+    let config = SessionConfig::default;
+    assert_eq!(
+        refuse(config().max_packets(8)),
+        "max_packets is 8, it must be at least 16, so many packets head packets reads"
+    );
+    assert_eq!(refuse(config().entropy_bytes(64)), "entropy_bytes is 64, it must be 256 as in the detector's training");
+    assert_eq!(
+        refuse(config().key(crate::session::KeyKind::HostPair)),
+        "key is HostPair, it must be FiveTuple as in the detector's training"
+    );
+    assert_eq!(refuse(config().max_packets(0)), "max_packets is 0, it must be 1 to 65536");
+    detector.check_sessions(&config().context(false).max_packets(16).idle_tcp(None)).unwrap();
+}
+
+#[test]
+fn explanations_name_the_columns_that_changed() {
+    let detector = own(0.02).unwrap();
+    let sessions = cut(&frames_with_uploads(50, 1, 6));
+    let upload = sessions.iter().find(|s| s.duration().as_secs() > 60).unwrap();
+    let explanation = detector.explain(upload).unwrap();
+    assert_eq!(explanation, detector.explain(upload).unwrap());
+    assert_eq!(explanation.verdict, detector.judge(upload).unwrap());
+    assert!(explanation.verdict.is_anomaly());
+    let sum: f64 = explanation.reasons.iter().map(|r| r.contribution).sum();
+    assert!(sum > 0.5 && sum <= 1.0 + 1e-9, "{sum}");
+    assert!(explanation.reasons.is_sorted_by(|a, b| a.contribution >= b.contribution));
+    // Every packet waits a minute; none of the benign ones waits a tenth of a second.
+    let gap =
+        explanation.reasons.iter().find(|r| r.packet.is_some() && r.unit == "s").expect("a gap among the reasons");
+    assert!((gap.observed - 60.0).abs() < 1.0 && gap.expected < 0.1, "{gap:?}");
+    assert!(explanation.reasons.iter().any(|r| &*r.head == "flow" && r.packet.is_none()));
+    assert_eq!(explanation.packets.len(), upload.packets().len());
+    assert!(explanation.packets.iter().all(|part| (0.0..=1.0).contains(part)));
+    let shown = explanation.to_string();
+    assert_eq!(shown.lines().count(), 6, "{shown}");
+    assert!(shown.starts_with("anomaly, score ") && shown.contains(", expected "), "{shown}");
+}
+
+#[test]
+fn replacing_the_strongest_reason_makes_a_session_less_strange() {
+    let (spec, scaler, model) = Distance::head(FeatureSpec::flow(), &BENIGN[..600]);
+    let builder = Detector::builder().head("flow", spec.clone(), scaler.clone(), model);
+    let detector = builder.calibrate(&BENIGN[600..]).unwrap();
+    let sessions = cut(&frames_with_uploads(10, 1, 6));
+    let upload = sessions.iter().find(|s| s.duration().as_secs() > 60).unwrap();
+    let explanation = detector.explain(upload).unwrap();
+    let strongest = &explanation.reasons[0];
+    let rows = scaler.apply(spec.extract([upload]).unwrap()).unwrap();
+    let schema = spec.schema();
+    let place = schema.columns().iter().position(|c| c.name == strongest.column).unwrap();
+    let largest = rows.data().iter().map(|x| x.abs()).fold(0.0, f32::max);
+    assert_eq!(rows.data()[place].abs(), largest, "the mean distance falls most where one value is largest");
+    assert!((explanation.reasons.iter().map(|r| r.contribution).sum::<f64>() - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn scalers_of_other_rows_are_refused_before_they_are_used() {
+    let scaler = Scaler::identity(&FeatureSpec::packets(4).schema());
+    let model = Distance(FeatureSpec::packets(4).schema().as_ref().clone());
+    let detector = Detector::builder().head("p", FeatureSpec::packets(4), scaler, model).calibrate(&BENIGN).unwrap();
+    assert!(detector.judge(&BENIGN[0]).unwrap().p_value > 0.0);
+    fn shared<T: Send + Sync + Clone>(_: &T) {}
+    shared(&detector);
+}
+
+#[cfg(feature = "neural")]
+#[test]
+fn networks_give_the_same_bits_alone_batched_over_threads_and_from_a_file() {
+    let recipe = Detector::recipe().heads(&["packets", "session"]).unwrap().false_positive_rate(0.05);
+    let mut heads = Vec::new();
+    let watch = |p: &Progress| {
+        heads.push(p.head.clone());
+        ControlFlow::Continue(())
+    };
+    let benign = cut(&frames(300, 1));
+    let detector = recipe.seed(5).fit_with(&benign, watch).unwrap();
+    heads.dedup();
+    assert_eq!(heads, ["session", "packets"]);
+    let sessions = cut(&frames_with_uploads(100, 2, 4));
+    let alone: Vec<Verdict> = sessions.iter().map(|s| detector.judge(s).unwrap()).collect();
+    for size in [1, 7, 64] {
+        let batched = sessions.chunks(size).flat_map(|chunk| detector.judge_batch(chunk).unwrap());
+        assert_eq!(bits(&batched.collect::<Vec<_>>()), bits(&alone), "batches of {size}");
+    }
+    let loaded = Detector::from_bytes(&detector.to_bytes()).unwrap().with_threads(2);
+    assert_eq!(bits(&loaded.judge_batch(&sessions).unwrap()), bits(&alone));
+    let upload = sessions.iter().find(|s| s.duration().as_secs() > 60).unwrap();
+    let explanation = detector.explain(upload).unwrap();
+    assert!(explanation.verdict.is_anomaly());
+    assert!(explanation.reasons.iter().any(|r| &*r.head == "session" && r.packet.is_none()));
+    assert_eq!(explanation.packets.len(), upload.packets().len());
+}
