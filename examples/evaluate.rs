@@ -2,7 +2,7 @@
 //! the benign sessions around them: each head alone, and all combined.
 
 use nf_core::{
-    Capture, Detector, Result, SessionConfig,
+    Capture, Detector, Error, ErrorKind, Result, SessionConfig,
     detector::Recipe,
     evaluate::{JudgedCapture, JudgedSession, Label, Labels, Report},
 };
@@ -69,6 +69,14 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     let config = SessionConfig::default();
+    // Before the work, so that a place that cannot be written to costs none.
+    let in_place = |path: &Path, error| Error::new(ErrorKind::Io, format!("{}: {error}", path.display()));
+    if let Some(path) = &options.json {
+        fs::write(path, "").map_err(|error| in_place(path, error))?;
+    }
+    if let Some(directory) = &options.scores {
+        fs::create_dir_all(directory).map_err(|error| in_place(directory, error))?;
+    }
     let labels = options.labels.as_ref().map(|path| Labels::read(path, options.attackers.as_deref())).transpose()?;
     let mut phases = Phases::default();
     let train = phases.run("read train", |bar| read_sessions(&options.train, &config, bar))?;
@@ -114,10 +122,9 @@ fn run(options: &Options) -> Result<()> {
         println!("{name:<20} {:>8.1} s", time.as_secs_f64());
     }
     if let Some(path) = &options.json {
-        fs::write(path, report.to_json())?;
+        fs::write(path, report.to_json()).map_err(|error| in_place(path, error))?;
     }
     if let Some(directory) = &options.scores {
-        fs::create_dir_all(directory)?;
         val.write_scores(directory.join("val.csv"))?;
         test.write_scores(directory.join("test.csv"))?;
     }

@@ -81,12 +81,6 @@ impl Error {
     }
 }
 
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::new(ErrorKind::Io, error.to_string()).with_source(error)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

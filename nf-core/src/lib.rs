@@ -73,6 +73,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+mod parallel;
 mod time;
 
 pub mod calibration;

@@ -15,7 +15,8 @@ const BATCH: usize = 256;
 ///
 /// There is no clock, no thread and no socket: the same frames give the same events, live or replayed, however often
 /// `pop` is called between them. Ended sessions wait in the session table until they are popped; with all else there they
-/// stay within [`memory_limit`](SessionConfig::memory_limit), beyond which the oldest are dropped and counted. So pop until
+/// stay within [`memory_limit`](SessionConfig::memory_limit), beyond which the oldest are dropped and counted; up to 256 more
+/// are held with their verdicts. So pop until
 /// there is nothing left after every few frames.
 ///
 /// ```no_run

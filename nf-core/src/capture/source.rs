@@ -53,7 +53,10 @@ impl Source {
         let whole = head.chain(self.reader);
         Ok(match compression {
             "gzip" => Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(whole))),
-            _ => Box::new(zstd::Decoder::new(whole)?),
+            _ => Box::new(
+                zstd::Decoder::new(whole)
+                    .map_err(|error| Error::new(ErrorKind::Io, format!("zstd: {error}")).with_source(error))?,
+            ),
         })
     }
 

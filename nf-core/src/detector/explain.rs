@@ -7,14 +7,21 @@ use std::{fmt, ops::Range, sync::Arc};
 /// How many packets of a session are looked into column by column.
 const DEEP: usize = 4;
 
+/// How many packets of a session are replaced, those furthest from what was expected: replacing all of thousands would take
+/// time by the square of their number.
+const TRIED: usize = 256;
+
+/// Values held at once while ranges of a session are replaced.
+const HELD: usize = 1 << 20;
+
 /// Why a session is as strange as it is, the strongest reason first.
 ///
 /// Every value that a head reads is replaced in turn by what the head's model expected there (where the model cannot say,
-/// by the mean of the training), and the session is judged again: how much less strange that makes it. And the other way:
+/// by the mean of the training, or 0 where columns are not scaled), and the session is judged again: how much less strange that makes it. And the other way:
 /// with all values as expected, each is put back in turn: how much stranger that makes it, which sees values that are
 /// strange twice over, where replacing one leaves the other. The mean of both is the value's part (the first and the last
 /// term of its Shapley value; Shapley, "A value for n-person games", 1953). In heads that read packets whole packets are
-/// replaced first, then single columns of the strangest. A head that finds its own expectation stranger than what it saw,
+/// replaced first (of long sessions the 256 furthest from what was expected), then single columns of the strangest. A head that finds its own expectation stranger than what it saw,
 /// as one fitted on very little may, gives no reasons.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -100,9 +107,20 @@ impl<'a> Probe<'a> {
             explanation.reasons.extend(self.reasons(0, None, &parts, share));
             return Ok(());
         }
-        let packets = self.parts((0..steps).map(step))?;
-        for (sum, part) in explanation.packets.iter_mut().zip(&packets) {
-            *sum += share * part;
+        let mut tried: Vec<usize> = (0..steps).collect();
+        if steps > TRIED {
+            let far = |i: usize| -> f32 {
+                let pairs = self.scaled.data()[step(i)].iter().zip(&self.expected[step(i)]);
+                pairs.map(|(observed, expected)| (observed - expected).powi(2)).sum()
+            };
+            tried.sort_by(|&a, &b| far(b).total_cmp(&far(a)));
+            tried.truncate(TRIED);
+            tried.sort_unstable();
+        }
+        let mut packets = vec![0.0; steps];
+        for (&i, part) in tried.iter().zip(self.parts(tried.iter().map(|&i| step(i)))?) {
+            packets[i] = part;
+            explanation.packets[i] += share * part;
         }
         let mut strangest: Vec<usize> = (0..steps).filter(|&i| packets[i] > 0.0).collect();
         strangest.sort_by(|&a, &b| packets[b].total_cmp(&packets[a]));
@@ -116,7 +134,19 @@ impl<'a> Probe<'a> {
 
     /// What each of these ranges of values adds to how strange the session is, as shares of the sum; all 0 where none adds
     /// anything: the mean of what it adds to all other values as observed, and to all as expected.
-    fn parts(&self, ranges: impl Iterator<Item = Range<usize>> + Clone) -> Result<Vec<f64>> {
+    fn parts(&self, ranges: impl Iterator<Item = Range<usize>>) -> Result<Vec<f64>> {
+        let ranges: Vec<Range<usize>> = ranges.collect();
+        let at_once = (HELD / (2 * self.scaled.data().len()).max(1)).max(1);
+        let mut added = Vec::with_capacity(ranges.len());
+        for some in ranges.chunks(at_once) {
+            added.extend(self.added(some)?);
+        }
+        let sum: f64 = added.iter().sum();
+        Ok(added.into_iter().map(|part| if sum > 0.0 { part / sum } else { 0.0 }).collect())
+    }
+
+    /// What each of these ranges adds, 0 or more.
+    fn added(&self, ranges: &[Range<usize>]) -> Result<Vec<f64>> {
         let (observed, expected) = (self.scaled.data(), &self.expected[..]);
         let mut data = expected.to_vec();
         let mut add = |base: &[f32], other: &[f32], range: Range<usize>| {
@@ -124,18 +154,16 @@ impl<'a> Probe<'a> {
             data.extend_from_slice(base);
             data[start..][range.clone()].copy_from_slice(&other[range]);
         };
-        for range in ranges.clone() {
+        for range in ranges {
             add(observed, expected, range.clone());
-            add(expected, observed, range);
+            add(expected, observed, range.clone());
         }
         let lengths = vec![self.scaled.lengths()[0]; data.len() / observed.len()];
         let rows = Rows::sequences(self.scaled.schema().clone(), self.scaled.steps(), data, lengths)?;
         let scores = self.head.scorer.score_rows(&rows)?;
         let surprises: Vec<f64> = scores.into_iter().map(|score| self.head.surprise(score)).collect();
         let added = |pair: &[f64]| ((self.surprise - pair[0] + pair[1] - surprises[0]) / 2.0).max(0.0);
-        let added: Vec<f64> = surprises[1..].chunks_exact(2).map(added).collect();
-        let sum: f64 = added.iter().sum();
-        Ok(added.into_iter().map(|part| if sum > 0.0 { part / sum } else { 0.0 }).collect())
+        Ok(surprises[1..].chunks_exact(2).map(added).collect())
     }
 
     /// The columns of the step whose values start at `offset`, each with its part of `share`.

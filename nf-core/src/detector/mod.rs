@@ -4,7 +4,6 @@ mod builder;
 mod explain;
 mod file;
 mod head;
-mod parallel;
 mod recipe;
 mod verdict;
 
@@ -17,6 +16,7 @@ use crate::{
     Error, ErrorKind, Result, Timestamp,
     calibration::{Calibration, check_budget},
     features::Schema,
+    parallel,
     session::{Session, SessionConfig},
 };
 use head::{Head, Scorer};
@@ -241,7 +241,7 @@ impl Detector {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] where `context` is off though a head needs it, `max_packets` is below what a head reads, or
-    /// `key` or `entropy_bytes` differ from those of the training.
+    /// `key`, `vlan_in_key`, `tunnels` or `entropy_bytes` differ from those of the training.
     pub fn check_sessions(&self, config: &SessionConfig) -> Result<()> {
         config.check()?;
         for Head { scorer, .. } in &*self.heads {
@@ -256,13 +256,15 @@ impl Detector {
                 return Err(Error::config("max_packets", config.max_packets, &allowed));
             }
         }
-        if config.key != self.sessions.key {
-            let allowed = format!("{:?} as in the detector's training", self.sessions.key);
-            return Err(Error::config("key", format!("{:?}", config.key), &allowed));
-        }
-        if config.entropy_bytes != self.sessions.entropy_bytes {
-            let allowed = format!("{} as in the detector's training", self.sessions.entropy_bytes);
-            return Err(Error::config("entropy_bytes", config.entropy_bytes, &allowed));
+        let (given, own) = (config, &self.sessions);
+        let same = [
+            ("key", format!("{:?}", given.key), format!("{:?}", own.key)),
+            ("vlan_in_key", given.vlan_in_key.to_string(), own.vlan_in_key.to_string()),
+            ("tunnels", given.tunnels.to_string(), own.tunnels.to_string()),
+            ("entropy_bytes", given.entropy_bytes.to_string(), own.entropy_bytes.to_string()),
+        ];
+        if let Some((name, given, own)) = same.into_iter().find(|(_, given, own)| given != own) {
+            return Err(Error::config(name, given, &format!("{own} as in the detector's training")));
         }
         Ok(())
     }

@@ -55,17 +55,7 @@ fn flow_and_context() -> Result<FeatureSpec> {
 }
 
 fn forest(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Box<dyn Model>> {
-    let mut report = |done| {
-        let progress = Progress { head: String::new(), done, epoch: 0, loss: None, held_out_loss: None };
-        match watch(&progress) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(Error::new(ErrorKind::Canceled, "stopped by the progress closure")),
-        }
-    };
-    report(0.0)?;
-    let forest = IsolationForest::params().seed(recipe.seed).threads(recipe.threads).fit(rows)?;
-    report(1.0)?;
-    Ok(Box::new(forest))
+    Ok(Box::new(IsolationForest::params().seed(recipe.seed).threads(recipe.threads).fit_with(rows, watch)?))
 }
 
 #[cfg(feature = "neural")]

@@ -108,12 +108,15 @@ impl Labels {
         let at = |line: u64| format!("{}, line {line}", path.display());
         let mut rules = Vec::new();
         let mut reader = csv::Reader::from_reader(file);
-        for row in reader.deserialize::<Row>() {
-            let row = row.map_err(|error| {
-                let line = error.position().map_or(1, csv::Position::line);
-                Error::new(ErrorKind::Data, format!("{}: {}", at(line), reason(&error))).with_source(error)
-            })?;
-            let line = rules.len() as u64 + 2;
+        let refuse = |error: csv::Error| {
+            let line = error.position().map_or(1, csv::Position::line);
+            Error::new(ErrorKind::Data, format!("{}: {}", at(line), reason(&error))).with_source(error)
+        };
+        let header = reader.headers().map_err(refuse)?.clone();
+        for record in reader.records() {
+            let record = record.map_err(refuse)?;
+            let line = record.position().map_or(1, csv::Position::line);
+            let row: Row = record.deserialize(Some(&header)).map_err(refuse)?;
             rules.push(Rule::new(row).map_err(|error| error.at(at(line)))?);
         }
         // The sort is stable: of two windows that start together the one written first wins.
@@ -174,6 +177,9 @@ impl Rule {
             other => return Err(wrong("match", other, "host or tuple")),
         };
         let (start, end) = (seconds("start_ts", &row.start_ts)?, seconds("end_ts", &row.end_ts)?);
+        if end < start {
+            return Err(wrong("end_ts", &row.end_ts, "start_ts or later"));
+        }
         let start = Timestamp::from_nanos(start.as_nanos().saturating_sub(LEAD.as_nanos() as i64));
         Ok(Self { id: row.id, category: row.category, start, end, kind })
     }

@@ -21,7 +21,10 @@ impl Addresses {
             return Ok(Self::Any);
         }
         if let Some(rest) = pattern.strip_prefix('!') {
-            return Ok(Self::Not(Box::new(Self::new(field, rest)?)));
+            return match rest.starts_with('!') {
+                true => Err(refuse()),
+                false => Ok(Self::Not(Box::new(Self::new(field, rest)?))),
+            };
         }
         if let Some((network, bits)) = pattern.split_once('/') {
             let (network, bits) = (network.parse().map_err(|_| refuse())?, bits.parse().map_err(|_| refuse())?);

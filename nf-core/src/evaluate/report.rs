@@ -180,8 +180,8 @@ fn whole(value: Option<f64>) -> String {
 }
 
 impl fmt::Display for Report {
-    /// Three tables in Markdown: the heads at the empirical quantiles of `val`, the heads at their own calibration, and the
-    /// kinds of attack for all heads combined.
+    /// Tables in Markdown: the heads at the empirical quantiles of `val`, the heads at their own calibration, and the kinds of
+    /// attack for all heads combined and for each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "At the empirical quantile of val:\n")?;
         self.fmt_heads(f, |head| &head.empirical)?;
@@ -190,15 +190,17 @@ impl fmt::Display for Report {
         for refusal in &self.refusals {
             writeln!(f, "\n{refusal}")?;
         }
-        let Some((name, head)) = self.heads.first() else { return Ok(()) };
-        writeln!(f, "\nEach kind of attack, {name}, at the empirical quantile:\n")?;
-        writeln!(f, "| attack | sessions | AUROC | recall at 1 % | recall at 0.1 % |\n|---|---|---|---|---|")?;
-        for (kind, &auroc) in &head.auroc {
-            let sessions = head.sessions.get(kind).copied().unwrap_or_default();
-            let mark = if sessions < MACRO_SESSIONS { " *" } else { "" };
-            let recall = |cut: &Option<CutMetrics>| three(cut.as_ref().and_then(|cut| cut.recall.get(kind).copied()));
-            let [one, tenth] = head.empirical.each_ref().map(recall);
-            writeln!(f, "| {kind}{mark} | {sessions} | {} | {one} | {tenth} |", three(Some(auroc)))?;
+        for (name, head) in &self.heads {
+            writeln!(f, "\nEach kind of attack, {name}, at the empirical quantile:\n")?;
+            writeln!(f, "| attack | sessions | AUROC | recall at 1 % | recall at 0.1 % |\n|---|---|---|---|---|")?;
+            for (kind, &auroc) in &head.auroc {
+                let sessions = head.sessions.get(kind).copied().unwrap_or_default();
+                let mark = if sessions < MACRO_SESSIONS { " *" } else { "" };
+                let recall =
+                    |cut: &Option<CutMetrics>| three(cut.as_ref().and_then(|cut| cut.recall.get(kind).copied()));
+                let [one, tenth] = head.empirical.each_ref().map(recall);
+                writeln!(f, "| {kind}{mark} | {sessions} | {} | {one} | {tenth} |", three(Some(auroc)))?;
+            }
         }
         writeln!(f, "\n\\* fewer than {MACRO_SESSIONS} sessions, not in the macro averages")
     }
@@ -281,7 +283,7 @@ mod tests {
     #[test]
     fn tables_name_every_head_every_kind_and_what_was_refused() {
         let text = report().to_string();
-        assert!(text.contains("\n| upload | 5 | 1.000 | 1.000 | 1.000 |\n"), "{text}");
+        assert_eq!(text.matches("\n| upload | 5 | 1.000 | 1.000 | 1.000 |\n").count(), 2, "{text}");
         assert_eq!(text.matches("\n| distance | ").count(), 2, "{text}");
         assert!(text.contains("combined: 400 held-out benign sessions cannot promise"), "{text}");
     }

@@ -42,9 +42,13 @@ pub(super) fn columns() -> Vec<FlatColumn> {
         "host_pair_sessions", "sessions", "sessions of the pair over all services", host_pair.sessions;
         "host_pair_ports", "ports", "different destination ports in these", host_pair.ports;
     }
-    add("service_failed", "share", Identity, "share of the service's sessions in 60 s that failed", |s| {
-        context(s).service.failed
-    });
+    add(
+        "service_failed",
+        "share",
+        Identity,
+        "share of the service's sessions whose outcome became known in 60 s that failed; 0 without any",
+        |s| context(s).service.failed,
+    );
     add("service_up", "bytes", COUNT, "payload from the source to the service in 60 s", |s| {
         context(s).service.bytes_up
     });

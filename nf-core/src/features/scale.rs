@@ -37,7 +37,7 @@ impl Scale {
         let deviation = f64::sqrt(values.clone().map(|value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count);
         // Below the rounding of the values themselves a deviation means nothing.
         let largest = values.fold(0.0, |largest: f64, value| largest.max(f64::from(value).abs()));
-        let constant = deviation <= 1e-6 * largest;
+        let constant = deviation <= 1e-6 * largest || !(deviation as f32).is_normal();
         Self { mean: mean as f32, deviation: if constant { 1.0 } else { deviation as f32 } }
     }
 }
@@ -154,6 +154,8 @@ mod tests {
 
     #[test]
     fn a_constant_column_may_change_later_within_the_clip() {
+        let tiny = Rows::flat(schema(["x", "y"]), vec![0.0, 0.0, 1e-45, 0.0]).unwrap();
+        assert!(Scaler::fit(&tiny).unwrap().apply(tiny).unwrap().data().iter().all(|value| value.is_finite()));
         for constant in [0.0, 0.1, 1e9] {
             let rows = Rows::flat(schema(["x", "y"]), [constant, 0.0].repeat(1000)).unwrap();
             let scaler = Scaler::fit(&rows).unwrap();

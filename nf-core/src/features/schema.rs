@@ -98,9 +98,25 @@ impl Transform {
 
 /// The columns of a table, in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Schema {
     name: Cow<'static, str>,
     columns: Vec<Column>,
+}
+
+/// A schema as it stands in a file.
+#[derive(Deserialize)]
+struct Unchecked {
+    name: Cow<'static, str>,
+    columns: Vec<Column>,
+}
+
+impl TryFrom<Unchecked> for Schema {
+    type Error = Error;
+
+    fn try_from(Unchecked { name, columns }: Unchecked) -> Result<Self> {
+        Self::new(name, columns)
+    }
 }
 
 impl Schema {

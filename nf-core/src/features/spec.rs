@@ -14,8 +14,11 @@ use std::sync::Arc;
 /// assert_eq!(both.schema().name(), "flow+context");
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Kind", into = "Kind")]
 pub struct FeatureSpec(Kind);
+
+/// Most packets of a session that a spec may ask for, as many as a session can keep.
+const MOST_PACKETS: u32 = 65536;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,6 +50,36 @@ impl Part {
         match self {
             Self::Flow => flow::columns(),
             Self::Context => context::columns(),
+        }
+    }
+}
+
+impl From<FeatureSpec> for Kind {
+    fn from(spec: FeatureSpec) -> Self {
+        spec.0
+    }
+}
+
+impl TryFrom<Kind> for FeatureSpec {
+    type Error = Error;
+
+    fn try_from(kind: Kind) -> Result<Self> {
+        kind.check()?;
+        Ok(Self(kind))
+    }
+}
+
+impl Kind {
+    fn check(&self) -> Result<()> {
+        match self {
+            Self::Packets(n) | Self::Addresses(n) if !(1..=MOST_PACKETS).contains(n) => {
+                Err(Error::config("packets", n, "1 to 65536"))
+            }
+            Self::Flat(parts) if parts.is_empty() => Err(Error::config("number of flat specs", 0, "at least 1")),
+            Self::Flat(parts) if (1..parts.len()).any(|i| parts[..i].contains(&parts[i])) => {
+                Err(Error::new(ErrorKind::Config, "a flat spec stands there twice, it must stand once"))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -124,13 +157,13 @@ impl FeatureSpec {
     /// The rows of some sessions, one each, in their order.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] where the spec asks for 0 packets, [`ErrorKind::Data`] where it asks for context and a session
+    /// [`ErrorKind::Config`] where the spec asks for 0 packets or more than 65536, [`ErrorKind::Data`] where it asks for context and a session
     /// has none.
     pub fn extract<'a>(&self, sessions: impl IntoIterator<Item = &'a Session>) -> Result<Rows> {
+        self.0.check()?;
         let schema = self.schema();
         let (mut data, mut lengths) = (Vec::new(), Vec::new());
         match &self.0 {
-            Kind::Packets(0) | Kind::Addresses(0) => Err(Error::config("packets", 0, "at least 1")),
             Kind::Packets(n) | Kind::Addresses(n) => {
                 let write = if matches!(self.0, Kind::Packets(_)) { packets::behaviour } else { packets::addresses };
                 for session in sessions {

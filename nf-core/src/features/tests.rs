@@ -113,7 +113,7 @@ fn flat_specs_stand_side_by_side_once_each() {
 #[test]
 fn refuses_no_packets_and_missing_context() {
     let error = FeatureSpec::packets(0).extract([]).unwrap_err();
-    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Config, "packets is 0, it must be at least 1"));
+    assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Config, "packets is 0, it must be 1 to 65536"));
     let bare = sessions(SessionConfig::default().context(false), &exchange());
     assert!(FeatureSpec::flow().extract(&bare).is_ok());
     let error = FeatureSpec::context().extract(&bare).unwrap_err();
@@ -122,6 +122,20 @@ fn refuses_no_packets_and_missing_context() {
         error.to_string(),
         "session tcp 10.0.0.1:1000 > 10.0.0.2:80 has no context, read sessions with `context` switched on"
     );
+}
+
+#[test]
+fn specs_that_cannot_be_are_refused_from_text_too() {
+    let refuse = |text: &str| serde_json::from_str::<FeatureSpec>(text).unwrap_err().to_string();
+    assert_eq!(refuse(r#"{"flat":[]}"#), "number of flat specs is 0, it must be at least 1");
+    assert_eq!(refuse(r#"{"flat":["flow","flow"]}"#), "a flat spec stands there twice, it must stand once");
+    assert_eq!(refuse(r#"{"packets":70000}"#), "packets is 70000, it must be 1 to 65536");
+    let columns = r#"{"name":"x","unit":"","meaning":"","transform":"Identity","missing":null}"#;
+    let schema = |columns: &str| serde_json::from_str::<Schema>(&format!(r#"{{"name":"s","columns":[{columns}]}}"#));
+    assert_eq!(schema("").unwrap_err().to_string(), "columns of schema s is 0, it must be at least 1");
+    assert!(schema(&format!("{columns},{columns}")).unwrap_err().to_string().contains("names must be unique"));
+    assert_eq!(schema(columns).unwrap().width(), 1);
+    assert_eq!(FeatureSpec::packets(u32::MAX).extract([]).unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The isolation forest: strange rows are separated from the others by few random cuts.
 
 use super::{
-    Model,
+    Model, Progress, Watch,
     bytes::{Reader, Writer},
     one_step,
     random::Random,
@@ -10,9 +10,10 @@ use super::{
 use crate::{
     Error, ErrorKind, Result,
     features::{Rows, Schema},
+    parallel::in_chunks,
 };
 use serde::{Deserialize, Serialize};
-use std::thread;
+use std::ops::ControlFlow;
 
 /// What an [`IsolationForest`] is fitted with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +88,14 @@ impl IsolationForestParams {
     /// [`ErrorKind::Config`] where a parameter is out of range, [`ErrorKind::Schema`] where the rows have more than one
     /// step, [`ErrorKind::Data`] where there are fewer than two rows.
     pub fn fit(&self, rows: &Rows) -> Result<IsolationForest> {
+        self.fit_with(rows, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`fit`](Self::fit); `watch` is called after every few trees, and may stop the fit.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit), and [`ErrorKind::Canceled`] where `watch` says stop.
+    pub fn fit_with(&self, rows: &Rows, watch: &mut Watch<'_>) -> Result<IsolationForest> {
         self.check()?;
         one_step(IsolationForest::KIND, rows)?;
         if rows.len() < 2 {
@@ -94,24 +103,32 @@ impl IsolationForestParams {
             return Err(Error::new(ErrorKind::Data, message));
         }
         let samples = self.samples.min(rows.len());
-        let cores = || thread::available_parallelism().map_or(1, usize::from);
-        let threads = if self.threads == 0 { cores() } else { self.threads }.min(self.trees);
         let random = Random::new(self.seed);
         let average = average_path_lengths(samples);
-        let mut trees = vec![Tree::default(); self.trees];
-        let share = self.trees.div_ceil(threads);
-        thread::scope(|scope| {
-            for (part, chunk) in trees.chunks_mut(share).enumerate() {
-                let (random, average) = (&random, &average);
-                scope.spawn(move || {
-                    for (i, tree) in chunk.iter_mut().enumerate() {
-                        let random = random.stream((part * share + i) as u64);
-                        *tree = Grower::new(rows, samples, average, random).grow();
-                    }
-                });
-            }
-        });
+        let grow = |&tree: &usize| Grower::new(rows, samples, &average, random.stream(tree as u64)).grow();
+        let numbers: Vec<usize> = (0..self.trees).collect();
+        let mut trees = Vec::with_capacity(self.trees);
+        for few in numbers.chunks(TREES_A_REPORT) {
+            let done = trees.len() as f32 / self.trees as f32;
+            tell(watch, IsolationForest::KIND, done)?;
+            trees.extend(in_chunks(few, self.threads, |chunk| Ok(chunk.iter().map(grow).collect()))?);
+        }
+        tell(watch, IsolationForest::KIND, 1.0)?;
         Ok(IsolationForest { schema: rows.schema().as_ref().clone(), samples, average: average[samples], trees })
+    }
+}
+
+/// Trees grown between two calls of the closure that watches.
+const TREES_A_REPORT: usize = 32;
+
+/// Tells how far a fit without epochs has come.
+fn tell(watch: &mut Watch<'_>, kind: &str, done: f32) -> Result<()> {
+    let progress = Progress { head: kind.to_owned(), done, epoch: 0, loss: None, held_out_loss: None };
+    match watch(&progress) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => {
+            Err(Error::new(ErrorKind::Canceled, format!("fitting {kind} was stopped at {:.0} %", 100.0 * done)))
+        }
     }
 }
 

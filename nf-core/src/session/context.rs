@@ -44,7 +44,7 @@ pub struct Activity {
 pub struct Service {
     /// Sessions in 10 s and 60 s.
     pub sessions: [f64; 2],
-    /// Share of the sessions in 60 s that failed; 0 without sessions.
+    /// Share of the sessions with a known outcome in 60 s that failed; 0 without any.
     pub failed: f64,
     /// Payload bytes from the source in 60 s.
     pub bytes_up: f64,

@@ -42,7 +42,8 @@ pub(super) struct OutcomeCounters {
 #[derive(Debug, Default)]
 pub(super) struct ServiceCounters {
     pub(super) sessions: Window,
-    pub(super) failed: Window,
+    /// Failed, answered.
+    pub(super) outcomes: [Window; 2],
     pub(super) up: Window,
     pub(super) down: Window,
     pub(super) open: u32,
@@ -144,9 +145,10 @@ impl ServiceCounters {
 
     pub(super) fn observe(&self, second: i64) -> Service {
         let sessions = both(&self.sessions, second);
+        let [failed, answered] = [0, 1].map(|outcome: usize| self.outcomes[outcome].sum(second, SPAN) as f64);
         let mut service = Service {
             sessions,
-            failed: self.failed.sum(second, SPAN) as f64 / sessions[1].max(1.0),
+            failed: failed / (failed + answered).max(1.0),
             bytes_up: self.up.sum(second, SPAN) as f64,
             bytes_down: self.down.sum(second, SPAN) as f64,
             open: f64::from(self.open),

@@ -11,7 +11,7 @@ use super::{
     counters::{ActivityCounters, Counters, DomainCounters, HostPairCounters, ServiceCounters},
     list::{SlotList, map_bytes},
     session::Outcome,
-    window::{Distinct, SPAN},
+    window::{Distinct, SPAN, Window},
 };
 use crate::{
     Timestamp,
@@ -241,20 +241,17 @@ impl HostTable {
         self.activity(party.port_key(), now, |counters| {
             counters.outcomes[new].get_or_insert_default().hosts.add(s, hash(party.source));
         });
+        let count = |outcomes: &mut [Window; 2]| {
+            if let Some((old, at)) = old {
+                outcomes[old].take_back(at);
+            }
+            outcomes[new].add(s, 1);
+        };
         if self.has(&party.service_key()) {
-            self.service(party, now, |counters| match (old, outcome) {
-                (Some((0, at)), Outcome::Answered) => counters.failed.take_back(at),
-                (_, Outcome::Failed) => counters.failed.add(s, 1),
-                _ => {}
-            });
+            self.service(party, now, |counters| count(&mut counters.outcomes));
         }
         if self.has(&party.host_pair_key()) {
-            self.host_pair(party, now, |counters| {
-                if let Some((old, at)) = old {
-                    counters.outcomes[old].take_back(at);
-                }
-                counters.outcomes[new].add(s, 1);
-            });
+            self.host_pair(party, now, |counters| count(&mut counters.outcomes));
         }
     }
 

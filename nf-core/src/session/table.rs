@@ -169,7 +169,7 @@ impl SessionTable {
 
     /// Sessions that have not ended.
     pub fn open(&self) -> usize {
-        self.nodes.len()
+        (self.stats.started - self.stats.ended) as usize
     }
 
     /// Bytes held by open sessions, ended ones that wait, context, and the room that all these keep for more.
@@ -217,7 +217,11 @@ impl SessionTable {
                     let reason = self.nodes[slot].tcp.closed().unwrap_or(EndReason::Idle);
                     self.end(slot, reason, at);
                 }
-                Some((at, Due::Active, slot)) if at <= self.clock.now() => self.cut(slot, at),
+                Some((at, Due::Active, slot)) if at <= self.clock.now() => match self.nodes[slot].tcp.closed() {
+                    // It is over: trailing packets stay with it until its silence is long enough.
+                    Some(_) => self.aged.remove(slot),
+                    None => self.cut(slot, at),
+                },
                 later => {
                     self.next_due = later.map_or(Timestamp::from_nanos(i64::MAX), |(at, ..)| at);
                     break;
@@ -228,7 +232,9 @@ impl SessionTable {
 
     /// Ends all open sessions, oldest start first.
     pub fn finish(&mut self) {
-        while let Some(slot) = self.aged.front() {
+        let mut slots: Vec<usize> = self.nodes.iter().map(|(slot, _)| slot).collect();
+        slots.sort_by_key(|&slot| (self.nodes[slot].opened, slot));
+        for slot in slots {
             let reason = self.nodes[slot].tcp.closed().unwrap_or(EndReason::Flushed);
             self.end(slot, reason, self.clock.now());
         }

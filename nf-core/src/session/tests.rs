@@ -114,6 +114,32 @@ fn idle_and_active_timeouts_cut_in_packet_time() {
 }
 
 #[test]
+fn a_closed_session_is_not_cut_and_keeps_its_trailing_packets() {
+    let seconds = |s: i64| s * 1000;
+    let mut packets: Vec<_> = (0..18).map(|i| tcp(seconds(i * 100), A, B, ACK, b"x")).collect();
+    packets.extend([tcp(seconds(1790), A, B, FIN, b""), tcp(seconds(1791), B, A, FIN, b"")]);
+    packets.push(tcp(seconds(1850), A, B, ACK, b""));
+    assert_eq!(
+        lines(&packets),
+        ["0.000000000 tcp 10.0.0.1:1025 > 10.0.0.2:80, 21 packets, 1152 bytes, 1850.000 s, fin, failed"]
+    );
+}
+
+#[test]
+fn finish_leaves_nothing_behind() {
+    let mut table = SessionTable::new(SessionConfig::default().idle_udp(None)).expect("valid");
+    table.push_packet(&udp(0, A, (2, 9), b"x"));
+    table.advance(Timestamp::from_nanos(1_801_000_000_000));
+    assert_eq!((table.open(), table.stats().ended), (0, 1));
+    table.finish();
+    table.push_packet(&udp(1_802_000, (2, 9), A, b"y"));
+    table.finish();
+    let sessions: Vec<_> = std::iter::from_fn(|| table.pop()).collect();
+    assert_eq!((sessions.len(), sessions[1].key().orig.port), (2, 9), "what follows is a session of its own");
+    assert_eq!((table.open(), table.stats().started), (0, 2));
+}
+
+#[test]
 fn silence_needs_no_packet() {
     let mut table = SessionTable::new(SessionConfig::default()).expect("valid");
     table.push_packet(&udp(0, A, (2, 9), b"x"));
@@ -407,7 +433,11 @@ proptest! {
         prop_assert_eq!((stats.started, stats.ended), (sessions.len() as u64, sessions.len() as u64));
         prop_assert!(sessions.iter().all(|s| s.outcome() != Outcome::Pending && s.context().is_some()));
         let spec = crate::FeatureSpec::flow().and(crate::FeatureSpec::context()).expect("both flat");
-        prop_assert!(spec.extract(&sessions).is_ok());
+        let rows = spec.extract(&sessions).expect("finite");
+        for (i, column) in rows.schema().columns().iter().enumerate().filter(|(_, column)| column.unit == "share") {
+            let mut values = rows.data().iter().skip(i).step_by(rows.width());
+            prop_assert!(values.all(|value| (0.0..=1.0).contains(value)), "{}", column.name);
+        }
     }
 
     #[test]

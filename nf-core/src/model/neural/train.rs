@@ -160,7 +160,11 @@ pub(super) fn train<N: Network>(
     }
     progress.done = 1.0;
     tell(watch, &progress)?;
-    Ok(best.map_or(weights, |(_, _, weights)| weights))
+    let weights = best.map_or(weights, |(_, _, weights)| weights);
+    match weights.values.iter().all(|value| value.is_finite()) {
+        true => Ok(weights),
+        false => Err(diverged(N::KIND, f64::NAN, params.epochs, steps_an_epoch, params)),
+    }
 }
 
 /// Calls the closure that watches.

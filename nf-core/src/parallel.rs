@@ -1,4 +1,4 @@
-//! Work on sessions in chunks, over threads that are asked for.
+//! Work in chunks, over threads that are asked for.
 
 use crate::Result;
 use std::{
@@ -7,12 +7,12 @@ use std::{
     thread,
 };
 
-/// Most sessions of a chunk: bounds the rows held at once.
+/// Most items of a chunk: bounds what is held at once.
 const CHUNK: usize = 1024;
 
 /// Applies `work` to chunks of `items` on `threads` threads (0 for one a core) and joins what it gives, in order; the
 /// error of the earliest failing chunk where there is one. `work` must give for a chunk what it gives for its parts.
-pub(super) fn in_chunks<T: Sync, R: Send>(
+pub(crate) fn in_chunks<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
     work: impl Fn(&[T]) -> Result<Vec<R>> + Sync,
