@@ -2,7 +2,7 @@
 //! What is kept is real: no byte is changed, and a session is kept whole or left out whole. `examples/data` was made with it.
 
 use nf_core::{
-    Error, ErrorKind, Result, SessionConfig, Timestamp,
+    SessionConfig, Timestamp,
     capture::{Capture, Frame, LinkType},
     decode::{Decoder, Packet, Transport},
     evaluate::Labels,
@@ -16,6 +16,9 @@ use std::{
     process::ExitCode,
     time::Duration,
 };
+
+/// Errors of reading captures and of writing files alike.
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 const USAGE: &str = "\
 usage: cut IN OUT.pcap.zst [OPTION]..
@@ -71,7 +74,7 @@ fn run(options: &Options) -> Result<()> {
     let mut capture = Capture::open(&options.input)?;
     let first = capture.next_frame()?.map(|frame| (frame.time, frame.link_type));
     let Some((first, link_type)) = first else {
-        return Err(Error::new(ErrorKind::Data, format!("{} holds no frame", options.input.display())));
+        return Err(format!("{} holds no frame", options.input.display()).into());
     };
     let mut writer = PcapWriter::create(options, link_type)?;
     let mut capture = Capture::open(&options.input)?;

@@ -88,9 +88,8 @@ impl Bar {
 /// # Errors
 /// Where the file cannot be read to its end.
 pub fn read_sessions(path: &Path, config: &SessionConfig, bar: &Bar) -> Result<Sessions> {
-    let mut reader = Capture::open(path)?.sessions(config)?;
     let mut sessions = Vec::new();
-    while let Some(session) = reader.next() {
+    for session in Capture::open(path)?.sessions(config)? {
         sessions.push(session?);
         if sessions.len() % 256 == 0 {
             bar.set(None, || format!("{} sessions", sessions.len()));

@@ -83,9 +83,9 @@ impl Pareto {
     /// Whether excesses may well come from this distribution, fitted to them: Anderson and Darling's statistic lies below
     /// its 5 % point for the fitted shape.
     ///
-    /// The points were simulated for this estimator and 500 excesses; those Choulakian and Stephens give for maximum
-    /// likelihood ("Goodness-of-fit tests for the generalized Pareto distribution", Technometrics 43, 2001) differ by at
-    /// most 0.01. With 30 excesses the test's true level is 3 to 4 %.
+    /// The points were simulated for this estimator and 500 excesses, in the way of Choulakian and Stephens ("Goodness-of-fit
+    /// tests for the generalized Pareto distribution", Technometrics 43, 2001), whose points are for maximum likelihood. With
+    /// 30 excesses the test's true level is 3 to 4 %.
     pub(super) fn fits(&self, excesses: &[f64]) -> bool {
         const POINTS: [(f64, f64); 9] = [
             (-0.9, 1.302),
