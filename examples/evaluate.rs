@@ -4,7 +4,7 @@
 use nf_core::{
     Capture, Detector, Error, ErrorKind, Result, SessionConfig,
     detector::Recipe,
-    evaluate::{JudgedCapture, JudgedSession, Label, Labels, Report},
+    evaluate::{JudgedCapture, Labels, Report, Truth},
 };
 use nf_examples::{Bar, Phases, data, read_sessions};
 use std::{
@@ -102,15 +102,18 @@ fn run(options: &Options) -> Result<()> {
     let test = phases.run("judge test", |bar| replay(&options.test, bar))?;
     let mut attacks = Vec::new();
     for (name, path) in &options.attacks {
-        attacks.push((name.clone(), phases.run(&format!("judge {name}"), |bar| replay(path, bar))?));
+        let judged = phases.run(&format!("judge {name}"), |bar| replay(path, bar))?;
+        attacks.push((judged, Truth::attack(name, Capture::open(path)?, &config)?));
     }
 
     let mut report = phases.run("count", |_| {
-        let label = |session: &JudgedSession| {
-            let label = labels.as_ref().map_or(Label::Benign, |labels| labels.label(&session.key, session.start));
-            if options.strict { label.strict(session.key.protocol) } else { label }
+        let truth = match labels {
+            Some(labels) => Truth::labelled(labels, options.strict, Capture::open(&options.test)?, &config)?,
+            None => Truth::benign(),
         };
-        Ok(Report::new(&detector, &val, &test, label, &attacks))
+        let mut parts = vec![(&test, &truth)];
+        parts.extend(attacks.iter().map(|(judged, truth)| (judged, truth)));
+        Ok(Report::new(&val, &parts))
     })?;
     report = report.sessions("train", train.len());
     for (name, time) in phases.done() {
