@@ -15,7 +15,7 @@ use std::{fs::File, path::Path, sync::Arc};
 pub struct JudgedCapture {
     pub(super) series: Arc<[Series]>,
     pub(super) sessions: Vec<JudgedSession>,
-    pub(super) stats: TableStats,
+    pub(super) stats: Vec<TableStats>,
 }
 
 /// A score that every judged session has: that of all heads combined, or of one head.
@@ -65,23 +65,24 @@ impl JudgedCapture {
         &self.sessions
     }
 
-    /// What was read, and what could not be used.
-    pub fn stats(&self) -> &TableStats {
+    /// What was read, and what could not be used, for each capture file.
+    pub fn stats(&self) -> &[TableStats] {
         &self.stats
     }
 
+    /// Adds the sessions of another capture that the same detector or baseline judged.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.sessions.extend(other.sessions);
+        self.stats.extend(other.stats);
+    }
+
     /// Seconds of packet time from the first packet of a session to the last; 0 without sessions.
+    ///
+    /// Of several files it is what lies between the first and the last of all: name files that follow each other.
     pub fn seconds(&self) -> f64 {
         let start = self.sessions.iter().map(|session| session.start).min();
         let end = self.sessions.iter().map(|session| session.end).max();
         start.zip(end).map_or(0.0, |(start, end)| end.since(start).as_secs_f64())
-    }
-
-    /// The sessions that started at `from` or later, for a capture whose beginning something was fitted on.
-    #[must_use]
-    pub fn since(mut self, from: Timestamp) -> Self {
-        self.sessions.retain(|session| session.start >= from);
-        self
     }
 
     /// Writes the scores as CSV: `first_ts,src,dst,sport,dport,proto,score`, then a column a head. `first_ts` is in seconds, the

@@ -1,7 +1,7 @@
 //! A capture replayed through the monitor, and what it said when.
 
 use super::{
-    BUDGETS,
+    BUDGETS, Recording,
     judged::{COMBINED, JudgedCapture, JudgedSession, Series},
 };
 use crate::{
@@ -38,7 +38,25 @@ impl JudgedCapture {
         }
         monitor.finish();
         take_verdicts(&mut monitor, &mut ends, config, &mut sessions)?;
-        Ok(Self { series: series_of(detector), sessions, stats: monitor.stats().table })
+        Ok(Self { series: series_of(detector), sessions, stats: vec![monitor.stats().table] })
+    }
+
+    /// As [`replay`](Self::replay), for the sessions that count in a recording; each file meets a monitor of its own.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay) and [`Capture::open`].
+    pub fn of_recording(
+        detector: &Arc<Detector>,
+        recording: &Recording,
+        config: &SessionConfig,
+        mut watch: impl FnMut(u64),
+    ) -> Result<Self> {
+        let mut all = Self { series: series_of(detector), sessions: Vec::new(), stats: Vec::new() };
+        for capture in recording.captures() {
+            all.extend(Self::replay(detector, capture?, config, &mut watch)?);
+        }
+        all.sessions.retain(|session| recording.holds(session.start));
+        Ok(all)
     }
 }
 
@@ -98,7 +116,7 @@ impl Ends {
     }
 
     /// When the next popped session ended; `None` for those that the end of the capture ended.
-    fn next(&mut self) -> Option<Timestamp> {
+    pub(super) fn next(&mut self) -> Option<Timestamp> {
         self.times.pop_front()
     }
 }
@@ -141,7 +159,6 @@ mod tests {
         let seen: Vec<_> = judged.sessions().iter().map(|s| (s.start, s.judged_at, s.packets)).collect();
         let at = |seconds| Timestamp::from_parts(seconds, 0);
         assert_eq!(seen, [(at(0), at(75), 2), (at(75), at(136), 2)]);
-        assert_eq!(judged.clone().since(at(1)).sessions().len(), 1);
     }
 
     #[test]

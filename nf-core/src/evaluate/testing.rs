@@ -9,7 +9,8 @@ use crate::{
     decode::Protocol,
     session::{Endpoint, FlowKey, TableStats},
 };
-use std::net::IpAddr;
+use nf_tests::PcapWriter;
+use std::{io::Write, net::IpAddr};
 
 fn moment(seconds: f64) -> Timestamp {
     Timestamp::from_nanos((seconds * 1e9).round() as i64)
@@ -34,5 +35,19 @@ pub(super) fn session(start: f64, judged_at: f64, score: f32) -> JudgedSession {
 /// A capture of these sessions, without heads.
 pub(super) fn judged(sessions: impl IntoIterator<Item = JudgedSession>) -> JudgedCapture {
     let series = [Series { name: COMBINED.to_owned(), refusals: [const { None }; BUDGETS.len()] }];
-    JudgedCapture { series: series.into(), sessions: sessions.into_iter().collect(), stats: TableStats::default() }
+    JudgedCapture {
+        series: series.into(),
+        sessions: sessions.into_iter().collect(),
+        stats: vec![TableStats::default()],
+    }
+}
+
+/// A capture file of these packets, times in seconds.
+pub(super) fn pcap_file(packets: impl IntoIterator<Item = (f64, Vec<u8>)>) -> tempfile::NamedTempFile {
+    let writer = packets
+        .into_iter()
+        .fold(PcapWriter::new(), |writer, (time, data)| writer.packet(moment(time).as_nanos() as u64, &data));
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(&writer.finish()).expect("written");
+    file
 }
