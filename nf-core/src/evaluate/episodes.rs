@@ -87,22 +87,20 @@ pub(super) fn median_delay<'a>(outcomes: impl IntoIterator<Item = &'a EpisodeOut
 mod tests {
     use super::*;
     use crate::{
-        Capture,
-        evaluate::testing::{judged, session},
+        evaluate::{
+            Recording,
+            testing::{judged, pcap_file, session},
+        },
         session::SessionConfig,
     };
-    use nf_tests::{PcapWriter, eth};
-    use std::io::Cursor;
+    use nf_tests::eth;
 
     #[test]
     fn delay_and_counts_by_hand() {
         // One packet a second from 100 s to 109 s, all of one attack.
-        let writer = (100..110).fold(PcapWriter::new(), |writer, second| {
-            let packet = eth().ipv4([10, 0, 0, 1], [10, 0, 0, 2]).udp(second, 9).build();
-            writer.packet(u64::from(second) * 1_000_000_000, &packet)
-        });
-        let capture = Capture::from_reader(Cursor::new(writer.finish())).unwrap();
-        let truth = Truth::attack("scan", capture, &SessionConfig::default()).unwrap();
+        let packet = |second| eth().ipv4([10, 0, 0, 1], [10, 0, 0, 2]).udp(second, 9).build();
+        let file = pcap_file((100..110).map(|second| (f64::from(second), packet(second))));
+        let truth = Truth::attack("scan", &Recording::new(file.path()), &SessionConfig::default()).unwrap();
         // Start and verdict of each session in seconds, and its score.
         let sessions = [(100.0, 104.5, 1.0), (101.0, 107.5, 5.0), (102.0, 106.0, 3.0), (108.0, 120.0, 9.0)];
         let judged = judged(sessions.map(|(start, at, score)| session(start, at, score)));

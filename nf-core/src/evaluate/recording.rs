@@ -1,7 +1,7 @@
 //! What to read: capture files, and which part of their time.
 
 use crate::{
-    Capture, Result, Timestamp,
+    Capture, Error, ErrorKind, Result, Timestamp,
     session::{Session, SessionConfig},
 };
 use std::path::{Path, PathBuf};
@@ -45,6 +45,32 @@ impl Recording {
     pub fn until(mut self, until: Timestamp) -> Self {
         self.until = Some(until);
         self
+    }
+
+    /// The earlier and the later part of the recording, with `share` of its time in the first.
+    ///
+    /// # Errors
+    /// As [`Capture::open`] and [`Capture::next_frame`]; [`ErrorKind::Config`] where `share` is not between 0 and 1,
+    /// [`ErrorKind::Data`] where no frame counts.
+    pub fn split(&self, share: f64) -> Result<(Self, Self)> {
+        if !(share > 0.0 && share < 1.0) {
+            return Err(Error::config("share of the earlier part", share, "above 0 and below 1"));
+        }
+        let (mut first, mut last): (Option<Timestamp>, Option<Timestamp>) = (None, None);
+        for capture in self.captures() {
+            let mut capture = capture?;
+            while let Some(frame) = capture.next_frame()? {
+                if self.holds(frame.time) {
+                    first = Some(first.map_or(frame.time, |first| first.min(frame.time)));
+                    last = Some(last.map_or(frame.time, |last| last.max(frame.time)));
+                }
+            }
+        }
+        let Some((first, last)) = first.zip(last) else {
+            return Err(Error::new(ErrorKind::Data, "0 frames to split by time, at least 1 is needed"));
+        };
+        let middle = first + last.since(first).mul_f64(share);
+        Ok((self.clone().until(middle), self.clone().since(middle)))
     }
 
     /// The files.
@@ -99,6 +125,10 @@ mod tests {
         assert_eq!(ports(all.clone().until(at(9))), [0, 1, 2, 3, 4], "the fifth runs past it, and is whole");
         assert_eq!(ports(all.clone().since(at(9)).until(at(13))), [5, 6]);
         assert_eq!(ports(Recording::of([file.path(), file.path()]).since(at(18))), [9, 9]);
+        let (early, late) = Recording::new(file.path()).split(0.5).unwrap();
+        assert_eq!((ports(early), ports(late)), (vec![0, 1, 2, 3, 4], vec![5, 6, 7, 8, 9]));
+        let share = all.split(1.0).unwrap_err().to_string();
+        assert_eq!(share, "share of the earlier part is 1, it must be above 0 and below 1");
         let missing = Recording::of(["no/such.pcap"]).sessions(&SessionConfig::default()).unwrap_err();
         assert!(missing.to_string().starts_with("no/such.pcap"), "{missing}");
     }

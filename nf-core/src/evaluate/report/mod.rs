@@ -1,7 +1,7 @@
 //! The figures of an evaluation: each head alone and all combined.
 
 mod json;
-mod text;
+pub(super) mod text;
 
 use super::{
     cut::{Cut, CutReport},

@@ -1,26 +1,22 @@
 use super::*;
 use crate::{
-    Capture, Detector, FeatureSpec, SessionConfig, Timestamp,
+    Detector, FeatureSpec, SessionConfig, Timestamp,
     detector::testing::{Distance, cut, frames, frames_with_uploads},
-    evaluate::Labels,
+    evaluate::{Labels, Recording, testing::pcap_file},
 };
-use nf_tests::PcapWriter;
 use serde_json::{Value, json};
-use std::{
-    io::{Cursor, Write},
-    sync::Arc,
-};
+use std::{io::Write, sync::Arc};
+use tempfile::NamedTempFile;
 
-fn capture(frames: &[(Timestamp, Vec<u8>)]) -> Capture {
-    let mut ordered: Vec<_> = frames.iter().collect();
+fn file(frames: &[(Timestamp, Vec<u8>)]) -> NamedTempFile {
+    let mut ordered = frames.to_vec();
     ordered.sort_by_key(|(time, _)| *time);
-    let writer =
-        ordered.into_iter().fold(PcapWriter::new(), |writer, (time, data)| writer.packet(time.as_nanos() as u64, data));
-    Capture::from_reader(Cursor::new(writer.finish())).unwrap()
+    pcap_file(ordered.into_iter().map(|(time, data)| (time.as_secs_f64(), data)))
 }
 
 fn judge(detector: &Arc<Detector>, frames: &[(Timestamp, Vec<u8>)]) -> JudgedCapture {
-    JudgedCapture::replay(detector, capture(frames), &SessionConfig::default(), |_| {}).unwrap()
+    let file = file(frames);
+    JudgedCapture::of_recording(detector, &Recording::new(file.path()), &SessionConfig::default(), |_| {}).unwrap()
 }
 
 fn detector() -> Arc<Detector> {
@@ -30,7 +26,7 @@ fn detector() -> Arc<Detector> {
 
 /// Uploads from the second given on are attacks.
 fn uploads_from(second: u32) -> Labels {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let mut file = NamedTempFile::new().unwrap();
     let header = "id,category,start_ts,end_ts,src,dst,proto,dport,sport,match,tool,params";
     write!(file, "{header}\n1,upload,{second},9999,*,*,tcp,80,*,tuple,x,\n").unwrap();
     Labels::read(file.path(), None).unwrap()
@@ -42,8 +38,10 @@ fn report() -> Report {
     let strange = frames_with_uploads(300, 6, 3);
     let (val, test) = (judge(&detector, &frames(400, 2)), judge(&detector, &strange));
     let config = SessionConfig::default();
-    let labelled = Truth::labelled(uploads_from(300), false, capture(&strange), &config).unwrap();
-    let all = Truth::attack("all", capture(&strange), &config).unwrap();
+    let file = file(&strange);
+    let recording = Recording::new(file.path());
+    let labelled = Truth::labelled(uploads_from(300), false, &recording, &config).unwrap();
+    let all = Truth::attack("all", &recording, &config).unwrap();
     Report::new(&val, &[(&test, &labelled), (&test, &all)]).sessions("train", 400)
 }
 
@@ -120,7 +118,7 @@ fn tables_name_every_head_every_kind_and_what_was_refused() {
 #[test]
 fn score_file_has_a_line_a_session_and_a_column_a_head() {
     let judged = judge(&detector(), &frames(2, 3));
-    let file = tempfile::NamedTempFile::new().unwrap();
+    let file = NamedTempFile::new().unwrap();
     judged.write_scores(file.path()).unwrap();
     let text = std::fs::read_to_string(file.path()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
