@@ -5,7 +5,7 @@ use super::{
     fragments::{First, FragmentKey, Fragments},
     ip::Ip,
     link::{Link, Network},
-    transport, tunnel,
+    plain, transport, tunnel,
 };
 use crate::capture::Frame;
 use etherparse::{ArpPacketSlice, EtherType};
@@ -76,13 +76,22 @@ impl Decoder {
     /// # Errors
     /// The reason why the frame gives no packet; count it with [`SkipCounts`](super::SkipCounts).
     pub fn decode<'a>(&mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+        match plain::decode(frame, self.tunnels > 0) {
+            Some(packet) => Ok(packet),
+            None => self.decode_any(frame),
+        }
+    }
+
+    /// Decodes any frame, plain or not.
+    #[inline(never)]
+    pub(super) fn decode_any<'a>(&mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         let link = Link::decode(frame)?;
         let (mut packet, mut first) = self.network(frame, &link, frame.data, None)?;
         for _ in 0..self.tunnels {
             if packet.later_fragment() {
                 break;
             }
-            let Some((header, data)) = tunnel::inner(&packet) else { break };
+            let Some((header, data)) = tunnel::inner(packet.transport, packet.payload) else { break };
             let wire_len = packet.payload_len.saturating_sub((packet.payload.len() - data.len()) as u32);
             let Ok(link) = Link::walk(header, data) else { break };
             let Ok((inner, inner_first)) = self.network(frame, &link, data, Some(wire_len)) else { break };

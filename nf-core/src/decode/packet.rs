@@ -4,7 +4,7 @@ use crate::Timestamp;
 use std::{fmt, net::IpAddr};
 
 /// A decoded packet. It borrows the payload from the frame.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// When the frame was captured.
     pub time: Timestamp,
