@@ -1,9 +1,10 @@
 //! The detector this crate recommends: which heads there are, and how they are fitted and calibrated.
 
-use super::{Detector, Provenance, Span, head::Scorer};
+use super::{Detector, Provenance, Span, Terms, head::Scorer};
 use crate::{
     Error, ErrorKind, Result,
     calibration::{check_budget, check_rate},
+    evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Scaler},
     model::{IsolationForest, Model, Progress, Watch},
     session::{Session, SessionConfig},
@@ -22,14 +23,18 @@ struct HeadRecipe {
     spec: fn() -> Result<FeatureSpec>,
     /// Whether columns are brought to one scale first; packet columns are on one already.
     scale: bool,
+    /// How much it counts in the combined score.
+    weight: f64,
     fit: fn(&Rows, &Recipe, &mut Watch<'_>) -> Result<Box<dyn Model>>,
 }
 
 /// Every head there is to choose from, in the order in which detectors hold them.
 const HEADS: &[HeadRecipe] = &[
     #[cfg(feature = "neural")]
-    HeadRecipe { name: "session", default: true, spec: flow_and_context, scale: true, fit: autoencoder },
-    HeadRecipe { name: "forest", default: true, spec: flow_and_context, scale: true, fit: forest },
+    HeadRecipe { name: "session", default: true, spec: flow_and_context, scale: true, weight: 1.0, fit: autoencoder },
+    // Beside 98 other columns a timer's regularity drowns.
+    HeadRecipe { name: "rhythm", default: true, spec: rhythm, scale: true, weight: 0.3, fit: forest },
+    HeadRecipe { name: "forest", default: true, spec: flow_and_context, scale: true, weight: 0.3, fit: forest },
     #[cfg(feature = "neural")]
     HeadRecipe {
         name: "packets",
@@ -38,6 +43,7 @@ const HEADS: &[HeadRecipe] = &[
         default: false,
         spec: || Ok(FeatureSpec::packets(64)),
         scale: false,
+        weight: 1.0,
         fit: transformer,
     },
 ];
@@ -53,6 +59,10 @@ const FEWEST: usize = 100;
 
 fn flow_and_context() -> Result<FeatureSpec> {
     FeatureSpec::flow().and(FeatureSpec::context())
+}
+
+fn rhythm() -> Result<FeatureSpec> {
+    FeatureSpec::context().select(["service_gap_variation", "service_payload_variation"])
 }
 
 fn forest(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Box<dyn Model>> {
@@ -87,6 +97,7 @@ pub struct Recipe {
     seed: u64,
     threads: usize,
     sessions: SessionConfig,
+    evidence: Option<EvidenceConfig>,
 }
 
 impl Default for Recipe {
@@ -98,6 +109,7 @@ impl Default for Recipe {
             seed: 0,
             threads: 0,
             sessions: SessionConfig::default(),
+            evidence: Some(EvidenceConfig::default()),
         }
     }
 }
@@ -157,6 +169,13 @@ impl Recipe {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// How scores are added up over sessions; `None` for each session by itself. The default configuration unless set.
+    #[must_use]
+    pub fn evidence(mut self, evidence: impl Into<Option<EvidenceConfig>>) -> Self {
+        self.evidence = evidence.into();
         self
     }
 
@@ -240,7 +259,8 @@ impl Recipe {
             training: Some(Span::of(training)),
             calibration: Span::of(held_out),
         };
-        Detector::calibrate(scorers, held_out, self.rate, self.threads, self.sessions.clone(), provenance)
+        let Self { rate, threads, sessions, evidence, .. } = self.clone();
+        Detector::calibrate(scorers, held_out, Terms { rate, threads, sessions, evidence }, provenance)
     }
 
     fn fit_head(&self, head: &HeadRecipe, training: &[&Session], watch: &mut Watch<'_>) -> Result<Scorer> {
@@ -248,6 +268,6 @@ impl Recipe {
         let rows = spec.extract(training.iter().copied())?;
         let scaler = if head.scale { Scaler::fit(&rows)? } else { Scaler::identity(rows.schema()) };
         let model = (head.fit)(&scaler.apply(rows)?, self, watch)?;
-        Scorer::new(head.name, spec, scaler, model, 1.0)
+        Scorer::new(head.name, spec, scaler, model, head.weight)
     }
 }

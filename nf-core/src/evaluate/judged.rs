@@ -28,7 +28,8 @@ pub struct JudgedSession {
     pub start: Timestamp,
     /// Time of the last packet.
     pub end: Timestamp,
-    /// The score of all heads combined, higher = stranger.
+    /// The score that decided, higher = stranger: of the evidence where the detector adds up over sessions, else of all heads
+    /// combined.
     pub score: f32,
     /// Share of benign sessions at least as strange, above 0 and at most 1, by the detector's calibration.
     pub p_value: f64,
@@ -143,8 +144,8 @@ impl JudgedSession {
             key: if answered_first { session.key().reversed() } else { *session.key() },
             start: session.start(),
             end: session.end(),
-            score: verdict.score,
-            p_value: verdict.p_value,
+            score: verdict.deciding_score(),
+            p_value: verdict.deciding_p_value(),
             heads: verdict.heads.iter().map(|head| head.score).collect(),
         }
     }

@@ -80,7 +80,8 @@ impl Report {
             let thresholds = BUDGETS.map(|rate| calibration.threshold(rate).map_err(&mut refuse).ok());
             report.heads.push((name.to_owned(), HeadReport::new(&scores, &val, thresholds, test.seconds())));
         };
-        add("combined", detector.calibration(), &|session| session.score);
+        let deciding = detector.evidence_calibration().unwrap_or(detector.calibration());
+        add("combined", deciding, &|session| session.score);
         for (place, (name, calibration)) in detector.head_names().zip(detector.head_calibrations()).enumerate() {
             add(name, calibration, &|session| session.heads[place]);
         }

@@ -14,6 +14,8 @@ pub struct Session {
     pub(crate) key: FlowKey,
     pub(crate) start: Timestamp,
     pub(crate) end: Timestamp,
+    pub(crate) ended: Timestamp,
+    pub(crate) cold: bool,
     pub(crate) end_reason: EndReason,
     pub(crate) outcome: Outcome,
     pub(crate) macs: Option<[[u8; 6]; 2]>,
@@ -37,6 +39,18 @@ impl Session {
     /// Time of the last packet (the latest, where packets came out of order).
     pub fn end(&self) -> Timestamp {
         self.end
+    }
+
+    /// When the session table ended it, by the table's clock: the moment from which a verdict can be known. Never before
+    /// that of a session that ended earlier in the same table.
+    pub fn ended(&self) -> Timestamp {
+        self.ended
+    }
+
+    /// Whether it began in the first minute of its session table, while the table still learned what hosts did lately:
+    /// context then says less than it does later.
+    pub fn is_cold(&self) -> bool {
+        self.cold
     }
 
     /// From the first packet to the last.
@@ -109,6 +123,8 @@ impl Session {
             key: self.key,
             start: self.end,
             end: self.end,
+            ended: self.end,
+            cold: false,
             end_reason: EndReason::Flushed,
             outcome: Outcome::Pending,
             macs: self.macs,

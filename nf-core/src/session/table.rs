@@ -32,6 +32,9 @@ const ENDED_SHARE: usize = 8;
 /// was not captured: how long Linux keeps a port from being used again (`TCP_TIMEWAIT_LEN`).
 const REUSE_SILENCE: Duration = Duration::from_secs(60);
 
+/// How long context counters look back: until then they know less than they will.
+const WARM_UP: Duration = Duration::from_secs(super::window::SPAN as u64);
+
 /// UDP ports whose payload is read as DNS: DNS (RFC 1035) and multicast DNS (RFC 6762).
 const DNS_PORTS: [u16; 2] = [53, 5353];
 
@@ -47,6 +50,8 @@ pub struct SessionTable {
     decoder: Decoder,
     entropy: Entropy,
     clock: Clock,
+    /// When the first packet came, by the clock.
+    began: Timestamp,
     index: HashMap<FlowKey, usize>,
     nodes: Slab<Node>,
     /// Open sessions by last packet, one list an idle class.
@@ -141,6 +146,7 @@ impl SessionTable {
             decoder: Decoder::new().with_tunnels(config.tunnels),
             entropy: Entropy::new(config.entropy_bytes),
             clock: Clock::new(longest.max(FORGET)),
+            began: Timestamp::default(),
             index: HashMap::new(),
             nodes: Slab::new(),
             silent: Default::default(),
@@ -196,9 +202,12 @@ impl SessionTable {
     }
 
     fn count(&mut self, time: Timestamp, wire_len: u32) {
+        self.clock.packet(time);
+        if self.stats.frames == 0 {
+            self.began = self.clock.now();
+        }
         self.stats.frames += 1;
         self.stats.wire_bytes += u64::from(wire_len);
-        self.clock.packet(time);
         self.run();
     }
 
@@ -319,6 +328,8 @@ impl SessionTable {
             key,
             start: packet.time,
             end: packet.time,
+            ended: self.clock.now(),
+            cold: self.clock.now().since(self.began) < WARM_UP,
             end_reason: EndReason::Flushed,
             outcome: Outcome::Pending,
             macs,
@@ -502,6 +513,7 @@ impl SessionTable {
 
     fn emit(&mut self, mut session: Box<Session>, reason: EndReason) {
         session.end_reason = reason;
+        session.ended = self.clock.now();
         session.packets.shrink_to_fit();
         self.stats.ended += 1;
         self.ended_bytes += session_bytes(&session);
