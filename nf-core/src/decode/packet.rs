@@ -197,6 +197,28 @@ impl Packet<'_> {
         self.fragment == Fragment::Later
     }
 
+    /// The packet apart from its frame's bytes: without payload.
+    pub(crate) fn headers(&self) -> Packet<'static> {
+        let Packet { time, wire_len, captured_len, network_len, macs, vlans, src, dst, .. } = *self;
+        let Packet { ttl, transport, payload_len, truncated, fragment, .. } = *self;
+        Packet {
+            time,
+            wire_len,
+            captured_len,
+            network_len,
+            macs,
+            vlans,
+            src,
+            dst,
+            ttl,
+            transport,
+            payload_len,
+            payload: &[],
+            truncated,
+            fragment,
+        }
+    }
+
     /// The protocol of the session this packet belongs to.
     pub fn protocol(&self) -> Protocol {
         match self.transport {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Result, Timestamp,
     capture::Frame,
-    decode::{Decoder, DnsFacts, Packet, Protocol, SkipCounts, TcpFlags, Transport},
+    decode::{Decoder, DnsFacts, Packet, Protocol, Skip, SkipCounts, TcpFlags, Transport},
 };
 use slab::Slab;
 use std::{
@@ -188,17 +188,25 @@ impl SessionTable {
     pub fn push(&mut self, frame: &Frame<'_>) {
         match self.decoder.decode(frame) {
             Ok(packet) => self.push_packet(&packet),
-            Err(skip) => {
-                self.count(frame.time, frame.wire_len);
-                self.stats.skipped.add(skip);
-            }
+            Err(skip) => self.push_skipped(frame, skip),
         }
+    }
+
+    /// Takes in a frame that gave no packet.
+    pub(super) fn push_skipped(&mut self, frame: &Frame<'_>, skip: Skip) {
+        self.count(frame.time, frame.wire_len);
+        self.stats.skipped.add(skip);
     }
 
     /// Takes in a packet that the caller decoded; it counts as a frame.
     pub fn push_packet(&mut self, packet: &Packet<'_>) {
+        self.push_measured(packet, self.entropy.of(packet.payload));
+    }
+
+    /// Takes in a packet whose payload has this entropy.
+    pub(super) fn push_measured(&mut self, packet: &Packet<'_>, entropy: f32) {
         self.count(packet.time, packet.wire_len);
-        self.take(packet);
+        self.take(packet, entropy);
     }
 
     fn count(&mut self, time: Timestamp, wire_len: u32) {
@@ -270,7 +278,7 @@ impl SessionTable {
         settle.into_iter().chain(active).chain(idle).min()
     }
 
-    fn take(&mut self, packet: &Packet<'_>) {
+    fn take(&mut self, packet: &Packet<'_>, entropy: f32) {
         let mut key = FlowKey::of(packet, self.config.key);
         if self.config.vlan_in_key {
             key.vlans = packet.vlans;
@@ -286,7 +294,7 @@ impl SessionTable {
             Some(&slot) => slot,
             None => self.open_session(key, packet, dns.as_ref()),
         };
-        self.update(slot, &key, packet, dns);
+        self.update(slot, &key, packet, entropy, dns);
         self.keep_within_memory();
     }
 
@@ -368,7 +376,7 @@ impl SessionTable {
         }
     }
 
-    fn update(&mut self, slot: usize, key: &FlowKey, packet: &Packet<'_>, dns: Option<DnsFacts>) {
+    fn update(&mut self, slot: usize, key: &FlowKey, packet: &Packet<'_>, entropy: f32, dns: Option<DnsFacts>) {
         self.stats.packets += 1;
         if self.nodes[slot].dormant {
             self.wake(slot, packet.time);
@@ -384,7 +392,7 @@ impl SessionTable {
             }
             _ => Order::Fresh,
         };
-        let record = record(packet, direction, order, self.entropy.of(packet.payload));
+        let record = record(packet, direction, order, entropy);
         let session = &mut node.session;
         session.end = session.end.max(packet.time);
         let tcp = matches!(packet.transport, Transport::Tcp(_)) && order != Order::Fragment;
