@@ -1,8 +1,10 @@
 //! What the example programs share: where the captures are, phases that are timed and show how far they are.
 
 mod columns;
+mod inputs;
 
 pub use columns::columns;
+pub use inputs::{Inputs, Part, TruthSource};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use nf_core::{Capture, Progress, Result, SessionConfig, session::Sessions};

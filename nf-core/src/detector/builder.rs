@@ -110,6 +110,7 @@ impl Builder {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: None,
             training: None,
+            left_out: 0,
             calibration: Span::of(&held_out),
         };
         let Self { rate, threads, sessions, evidence, .. } = self;

@@ -77,6 +77,8 @@ pub struct Provenance {
     pub seed: Option<u64>,
     /// The sessions the heads were fitted on; `None` for a detector of a user's own heads.
     pub training: Option<Span>,
+    /// Sessions of the training that were left out as too strange, by the assumed contamination.
+    pub left_out: u64,
     /// The benign sessions it was calibrated on.
     pub calibration: Span,
 }
@@ -127,27 +129,16 @@ impl Detector {
             }
         }
         check_budget(terms.rate, held_out.len(), true)?;
-        let accumulator = terms.evidence.clone().map(Accumulator::new).transpose()?;
-        let mut heads = Vec::new();
-        let mut surprises = vec![0.0; held_out.len()];
-        for scorer in scorers {
-            let scores = parallel::in_chunks(held_out, terms.threads, |chunk| scorer.score(chunk))?;
-            let head = Head::calibrate(scorer, &scores)?;
-            for (sum, score) in surprises.iter_mut().zip(scores) {
-                *sum += head.surprise(score);
-            }
-            heads.push(head);
+        if let Some(config) = &terms.evidence {
+            config.check()?;
         }
-        let combined: Vec<f32> = surprises.into_iter().map(|sum| sum as f32).collect();
-        let evidence = match (terms.evidence, accumulator) {
-            (Some(config), Some(mut accumulator)) => {
-                let mut weighed = vec![0.0; held_out.len()];
-                for i in by_end(held_out) {
-                    weighed[i] = accumulator.add(held_out[i], combined[i]).score;
-                }
-                Some(Evidence { config, calibration: Calibration::fit(&weighed)? })
+        let (heads, combined) = score_heads(scorers, held_out, terms.threads)?;
+        let evidence = match terms.evidence {
+            Some(config) => {
+                let calibration = Calibration::fit(&weigh_all(&config, held_out, &combined)?)?;
+                Some(Evidence { config, calibration })
             }
-            _ => None,
+            None => None,
         };
         Self::assemble(heads, Calibration::fit(&combined)?, evidence, terms.rate, terms.sessions, provenance)
     }
@@ -360,6 +351,31 @@ impl Detector {
         }
         Ok(())
     }
+}
+
+/// Calibrates heads on some sessions, and gives what their scores of these come to.
+fn score_heads(scorers: Vec<Scorer>, sessions: &[&Session], threads: usize) -> Result<(Vec<Head>, Vec<f32>)> {
+    let mut heads = Vec::new();
+    let mut sums = vec![0.0; sessions.len()];
+    for scorer in scorers {
+        let scores = parallel::in_chunks(sessions, threads, |chunk| scorer.score(chunk))?;
+        let head = Head::calibrate(scorer, &scores)?;
+        for (sum, score) in sums.iter_mut().zip(scores) {
+            *sum += head.surprise(score);
+        }
+        heads.push(head);
+    }
+    Ok((heads, sums.into_iter().map(|sum| sum as f32).collect()))
+}
+
+/// The evidence of each of some sessions of one session table, from their own scores.
+fn weigh_all(config: &EvidenceConfig, sessions: &[&Session], scores: &[f32]) -> Result<Vec<f32>> {
+    let mut accumulator = Accumulator::new(config.clone())?;
+    let mut weighed = vec![0.0; sessions.len()];
+    for i in by_end(sessions) {
+        weighed[i] = accumulator.add(sessions[i], scores[i]).score;
+    }
+    Ok(weighed)
 }
 
 /// The places of sessions in the order in which they ended; those that ended at one moment stay in order.
