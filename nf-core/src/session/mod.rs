@@ -1,5 +1,6 @@
 //! Packets to sessions.
 
+mod ahead;
 mod clock;
 mod config;
 mod context;

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Result, Timestamp,
     capture::Frame,
-    decode::{Decoder, DnsFacts, Packet, Protocol, TcpFlags, Transport},
+    decode::{Decoder, DnsFacts, Packet, Protocol, Skip, TcpFlags, Transport},
 };
 use slab::Slab;
 use std::{collections::VecDeque, time::Duration};
@@ -122,17 +122,25 @@ impl SessionTable {
     pub fn push(&mut self, frame: &Frame<'_>) {
         match self.decoder.decode(frame) {
             Ok(packet) => self.push_packet(&packet),
-            Err(skip) => {
-                self.count(frame.time, frame.wire_len);
-                self.stats.skipped.add(skip);
-            }
+            Err(skip) => self.push_skipped(frame, skip),
         }
+    }
+
+    /// Takes in a frame that gave no packet.
+    pub(super) fn push_skipped(&mut self, frame: &Frame<'_>, skip: Skip) {
+        self.count(frame.time, frame.wire_len);
+        self.stats.skipped.add(skip);
     }
 
     /// Takes in a packet that the caller decoded; it counts as a frame.
     pub fn push_packet(&mut self, packet: &Packet<'_>) {
+        self.push_measured(packet, self.entropy.of(packet.payload));
+    }
+
+    /// Takes in a packet whose payload has this entropy.
+    pub(super) fn push_measured(&mut self, packet: &Packet<'_>, entropy: f32) {
         self.count(packet.time, packet.wire_len);
-        self.take(packet, self.entropy.of(packet.payload));
+        self.take(packet, entropy);
     }
 
     fn count(&mut self, time: Timestamp, wire_len: u32) {
