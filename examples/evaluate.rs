@@ -41,6 +41,7 @@ what to do
   --baselines [all|NAME,..] put baselines into the table
   --contaminate SHARE       fit once more with that share of attacks among the training sessions, may be repeated
   --json OUT                write the figures as JSON
+  --html OUT                write the figures as a page with plots
   --scores DIR              write the scores of every session to DIR/val.csv and DIR/test.csv";
 
 #[derive(Debug, Default)]
@@ -62,6 +63,7 @@ struct Options {
     baselines: Vec<String>,
     contaminate: Vec<f64>,
     json: Option<PathBuf>,
+    html: Option<PathBuf>,
     scores: Option<PathBuf>,
 }
 
@@ -89,7 +91,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<()> {
     let in_place = |path: &Path, error| Error::new(ErrorKind::Io, format!("{}: {error}", path.display()));
     // Before the work, so that a place that cannot be written to costs none.
-    if let Some(path) = &options.json {
+    for path in [&options.json, &options.html].into_iter().flatten() {
         fs::write(path, "").map_err(|error| in_place(path, error))?;
     }
     if let Some(directory) = &options.scores {
@@ -119,6 +121,11 @@ fn run(options: &Options) -> Result<()> {
     }
     if let Some(path) = &options.json {
         fs::write(path, evaluation.to_json()).map_err(|error| in_place(path, error))?;
+    }
+    if let Some(path) = &options.html {
+        let parts: Vec<_> = first.parts.iter().zip(&bench.truths).collect();
+        let page = evaluation.to_html(&options.title(), &parts);
+        fs::write(path, page).map_err(|error| in_place(path, error))?;
     }
     if let Some(directory) = &options.scores {
         first.val.write_scores(directory.join("val.csv"))?;
@@ -290,6 +297,7 @@ impl Options {
                 }
                 Long("contaminate") => options.contaminate.push(parser.value()?.parse()?),
                 Long("json") => options.json = Some(parser.value()?.into()),
+                Long("html") => options.html = Some(parser.value()?.into()),
                 Long("scores") => options.scores = Some(parser.value()?.into()),
                 Short('h') | Long("help") => return Ok(None),
                 _ => return Err(argument.unexpected()),
@@ -310,6 +318,15 @@ impl Options {
             0 if named => Err("--corpus, --split and --calibrate do not go with captures of one's own".into()),
             0 | 2 => Ok(()),
             _ => Err(format!("{} must be given too", missing.join(" and ")).into()),
+        }
+    }
+
+    /// The name of what is judged.
+    fn title(&self) -> String {
+        let of = |name: &Option<String>, default: &str| name.clone().unwrap_or_else(|| default.to_owned());
+        match &self.test {
+            Some(test) => test.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            None => format!("{}, {}", of(&self.corpus, "lab"), of(&self.split, "test")),
         }
     }
 
