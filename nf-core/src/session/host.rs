@@ -364,6 +364,12 @@ impl HostTable {
         party.places = Places { pair, activity, service, ..party.places };
     }
 
+    /// Has a session's counters read into the cache: it will end soon.
+    pub(super) fn fetch(&self, party: &Party) {
+        self.activities.fetch(party.places.source);
+        self.pairs.fetch(party.places.pair);
+    }
+
     /// What the counters say about a session of the given outcome.
     pub(super) fn observe(&self, party: &Party, outcome: Outcome, now: Timestamp) -> Context {
         let s = second(now);

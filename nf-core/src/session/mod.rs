@@ -7,6 +7,7 @@ mod counters;
 mod counts;
 mod distinct;
 mod entropy;
+mod held;
 mod host;
 mod key;
 mod keyed;
@@ -18,6 +19,7 @@ mod record;
 mod series;
 #[expect(clippy::module_inception, reason = "the file of the type Session")]
 mod session;
+mod slots;
 mod stats;
 mod store;
 mod table;
