@@ -368,6 +368,13 @@ impl HostTable {
     pub(super) fn fetch(&self, party: &Party) {
         self.activities.fetch(party.places.source);
         self.pairs.fetch(party.places.pair);
+        self.ports.fetch_key(&self.keyed, &party.port_key());
+    }
+
+    /// Has the places of a session's counters read into the cache: it will begin soon.
+    pub(super) fn fetch_places(&self, party: &Party) {
+        self.activities.fetch_key(&self.keyed, &party.key(Of::Source));
+        self.pairs.fetch_key(&self.keyed, &party.pair_key());
     }
 
     /// What the counters say about a session of the given outcome.

@@ -88,8 +88,7 @@ impl<V> Linked<0> for Entry<V> {
 impl<V: Counters> Store<V> {
     /// An empty store that holds at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        // 18 bytes of index for each slot: nine a bucket, and right after it grew half the buckets are in use.
-        let most_slots = (limit / 4 * SLOT_QUARTERS / (Slots::<Entry<V>>::BYTES + 18)).max(1);
+        let most_slots = (limit / 4 * SLOT_QUARTERS / (Slots::<Entry<V>>::BYTES + Index::SLOT_BYTES)).max(1);
         Self {
             index: Index::default(),
             entries: Slots::default(),
@@ -167,6 +166,11 @@ impl<V: Counters> Store<V> {
         Some(result)
     }
 
+    /// Has the place of a key read into the cache: it will be looked up soon.
+    pub(super) fn fetch_key(&self, keyed: &Keyed, key: &Key) {
+        self.index.fetch(keyed.hash(key));
+    }
+
     /// Has the counters of a handle read into the cache: they will be asked for soon.
     pub(super) fn fetch(&self, handle: Handle) {
         self.entries.fetch((handle.serial != 0).then_some(handle.slot));
@@ -226,7 +230,11 @@ impl<V: Counters> Store<V> {
 
     fn remove(&mut self, slot: u32) {
         let list = if self.entries[slot].known { &mut self.known } else { &mut self.fresh };
-        self.entries.fetch(list.after(&self.entries, slot));
+        if let Some(next) = list.after(&self.entries, slot) {
+            // In a flood it is the next to go, and was fetched when the one before went.
+            self.index.fetch(self.entries[next].hash);
+            self.entries.fetch(list.after(&self.entries, next));
+        }
         list.remove(&mut self.entries, slot);
         let entry = &mut self.entries[slot];
         (entry.serial, entry.known) = (0, false);

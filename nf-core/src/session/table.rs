@@ -253,6 +253,9 @@ impl SessionTable {
         }
         let mac = macs.map(|[sender, _]| sender);
         let party = Party::new(key.orig.addr, key.resp.addr, key.resp.port, key.protocol, dns.as_ref(), mac);
+        if self.config.context {
+            self.hosts.fetch_places(&party);
+        }
         let slot = self.nodes.put(Node::new(key.protocol, party, canonical, swapped, self.clock.now()));
         self.index.insert(canonical.1, slot);
         self.begin(slot, true);
@@ -438,6 +441,7 @@ impl SessionTable {
         if let Some(next) = self.agenda.next_silent(&self.nodes, slot) {
             let node = self.node(next);
             node.held.fetch();
+            self.index.fetch(node.canonical.1);
             if self.config.context {
                 self.hosts.fetch(&node.party);
             }
