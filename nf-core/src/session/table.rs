@@ -302,6 +302,7 @@ impl SessionTable {
         }
         let node = &mut self.nodes[slot];
         node.touched = self.clock.now();
+        node.party.last();
         let direction = node.direction(swapped);
         let was_closed = node.tcp.closed().is_some();
         let order = node.order(direction, packet);
