@@ -1,17 +1,16 @@
 //! What a packet carries of other packets: where the header of the inner one begins.
 
-use super::{Packet, Transport, link::Header};
+use super::{Transport, link::Header};
 
 /// Extension headers of a GTP packet.
 const MAX_GTP_EXTENSIONS: usize = 8;
 
 type Inner<'a> = Option<(Header, &'a [u8])>;
 
-/// The packet inside, where the protocol or a port says that there is one. A port is no proof: what is not well formed
-/// inside is no tunnel.
-pub(super) fn inner<'a>(packet: &Packet<'a>) -> Inner<'a> {
-    let data = packet.payload;
-    match packet.transport {
+/// The packet inside a payload, where the protocol or a port says that there is one. A port is no proof: what is not
+/// well formed inside is no tunnel.
+pub(super) fn inner(transport: Transport, data: &[u8]) -> Inner<'_> {
+    match transport {
         Transport::Other { protocol: 4 | 41 } => Some((Header::Ip, data)), // RFC 2003, RFC 4213
         Transport::Other { protocol: 47 } => gre(data),
         Transport::Other { protocol: 97 } => Some((Header::Ethernet, data.get(2..)?)), // EtherIP, RFC 3378

@@ -64,7 +64,7 @@ fn moved(session: &Session, start: Timestamp) -> Session {
         let nanos = i128::from(start.as_nanos()) + i128::from(time.as_nanos()) - i128::from(session.start.as_nanos());
         Timestamp::from_nanos(nanos.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
     };
-    (moved.start, moved.end) = (shift(session.start), shift(session.end));
+    (moved.start, moved.end, moved.ended) = (shift(session.start), shift(session.end), shift(session.ended));
     moved.packets.iter_mut().for_each(|packet| packet.time = shift(packet.time));
     moved
 }

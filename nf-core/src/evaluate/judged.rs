@@ -44,7 +44,7 @@ pub struct JudgedSession {
     pub judged_at: Timestamp,
     /// How many packets it has.
     pub packets: u64,
-    /// The score that decides, higher = stranger: that of all heads combined.
+    /// The score that decides, higher = stranger: that of the evidence, or of all heads combined where there is none.
     pub score: f32,
     /// Share of benign sessions at least as strange, above 0 and at most 1, by the calibration of that score.
     pub p_value: f64,
@@ -131,7 +131,7 @@ impl JudgedSession {
         Self {
             heads: verdict.heads.iter().map(|head| head.score).collect(),
             head_p_values: verdict.heads.iter().map(|head| head.p_value).collect(),
-            ..Self::scored(session, verdict.score, verdict.p_value, judged_at)
+            ..Self::scored(session, verdict.deciding_score(), verdict.deciding_p_value(), judged_at)
         }
     }
 

@@ -97,7 +97,7 @@ fn the_calibrated_cut_is_the_threshold_of_the_calibration() {
     let detector = detector();
     let (val, test) = (judge(&detector, &frames(400, 2)), judge(&detector, &frames(300, 4)));
     let report = Report::new(&val, &[(&test, &Truth::benign())]);
-    let threshold = detector.with_false_positive_rate(0.01).unwrap().threshold();
+    let threshold = detector.with_false_positive_rate(0.01).unwrap().evidence_threshold();
     let above = test.sessions().iter().filter(|session| session.score > threshold).count();
     let [Some(cut), None] = &report.combined().calibrated else { panic!("1 % is promised, 0.1 % is not") };
     assert_eq!(cut.figures.fpr, Some(above as f64 / 300.0));
