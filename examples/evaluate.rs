@@ -26,7 +26,7 @@ what to read
   --split NAME              what of the lab is judged: test (unless given), or dev where there is one
   --calibrate NAME          what of the lab is calibrated on: val (unless given) or val-long
   --train T, --val V        benign captures to fit on and to calibrate on, may be repeated; without --val the latest 30 %
-                            of the time of T
+                            of the time of T, or the corpus's own
   --test S                  the capture to judge; without labels all of it is benign
   --labels L.csv            which sessions of S are which attack
   --packet-labels L.csv:C   which packets of S are which attack: columns frame and C
@@ -314,6 +314,14 @@ impl Options {
         let own = [("--train", !self.train.is_empty()), ("--test", self.test.is_some())];
         let missing: Vec<&str> = own.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();
         let named = self.corpus.is_some() || self.split.is_some() || self.calibrate.is_some();
+        let labels = [
+            ("--labels", self.labels.is_some()),
+            ("--packet-labels", self.packet_labels.is_some()),
+            ("--attackers", self.attackers.is_some()),
+        ];
+        if let (None, Some((name, _))) = (&self.test, labels.iter().find(|(_, given)| *given)) {
+            return Err(format!("{name} is of --test, which must be given too").into());
+        }
         match missing.len() {
             0 if named => Err("--corpus, --split and --calibrate do not go with captures of one's own".into()),
             0 | 2 => Ok(()),
@@ -332,6 +340,7 @@ impl Options {
 
     fn inputs(&self) -> Result<Inputs> {
         let of = |name: &Option<String>, default: &str| name.clone().unwrap_or_else(|| default.to_owned());
+        let val = (!self.val.is_empty()).then(|| Recording::of(&self.val));
         let mut inputs = match &self.test {
             None => Inputs::corpus(&of(&self.corpus, "lab"), &of(&self.split, "test"), &of(&self.calibrate, "val"))?,
             Some(test) => {
@@ -340,11 +349,11 @@ impl Options {
                     (None, Some((path, column))) => TruthSource::Packets(path.clone(), column.clone()),
                     (None, None) => TruthSource::Benign,
                 };
-                let val = (!self.val.is_empty()).then(|| Recording::of(&self.val));
                 let test = Part::new("test", Recording::new(test), source);
-                Inputs::of(Recording::of(&self.train), val, Some(test))?
+                Inputs::of(Recording::of(&self.train), val.clone(), Some(test))?
             }
         };
+        inputs.val = val.unwrap_or(inputs.val);
         for (name, path) in &self.attacks {
             inputs.add_attack(name, path);
         }

@@ -18,16 +18,16 @@ use std::fmt::Write;
 const LEAST_RATE: f64 = 1e-4;
 /// Highest `-log10 p` of the chart over time.
 const MOST_SURPRISE: f64 = 6.0;
-/// Lanes that episodes which overlap in time are spread over.
-const LANES: usize = 4;
+/// Lanes above the chart that episodes which overlap in time are spread over.
+const LANES: usize = 6;
 /// Benign sessions less strange than this are left out of the chart over time: they are nine of ten, and say nothing there.
 const SHOWN_FROM: f64 = 1.0;
 
 /// Macro recall against the false-positive rate, a line each of the rows given, the last one in front.
 pub(super) fn recall_curves(rows: &[(String, &HeadReport)]) -> String {
     let mut chart = Chart::new(
-        640.0,
-        340.0,
+        940.0,
+        380.0,
         Axis::decades(LEAST_RATE, "false-positive rate, benign sessions that are judged"),
         Axis::linear(0.0, 1.0, 5, "macro recall"),
     );
@@ -53,11 +53,14 @@ pub(super) fn kind_curves(head: &HeadReport) -> String {
         chart.line(macro_line, "line faint", "all kinds");
         chart.line(head.curve.fpr.iter().copied().zip(recalls.iter().copied()), "line ours", kind);
         let sessions = head.sessions.get(kind).copied().unwrap_or_default();
-        let few = if sessions < MACRO_SESSIONS { ", too few for the averages" } else { "" };
+        let few = if sessions < MACRO_SESSIONS { " *" } else { "" };
         let auroc = head.auroc.get(kind).map_or(String::new(), |auroc| format!(", AUROC {auroc:.3}"));
         let name = escape(kind);
         let svg = chart.finish(&format!("recall of {kind}"));
-        let _ = writeln!(charts, "<figure><figcaption><b>{name}</b> {sessions}{few}{auroc}</figcaption>{svg}</figure>");
+        let _ = writeln!(
+            charts,
+            "<figure><figcaption><b>{name}</b>{few}<br/>{sessions} sessions{auroc}</figcaption>{svg}</figure>"
+        );
     }
     charts + "</div>\n"
 }
@@ -75,7 +78,8 @@ pub(super) fn over_time(judged: &JudgedCapture, truth: &Truth, outcomes: &[Episo
         360.0,
         Axis::linear(0.0, judged.seconds(), 10, "start of the session, s"),
         Axis::linear(0.0, MOST_SURPRISE, 6, "-log10 p-value"),
-    );
+    )
+    .with_lanes(LANES);
     let (mut benign, mut attacks) = (Vec::new(), Vec::new());
     for session in judged.sessions() {
         let point = (since(start, session.start), (-session.p_value.log10()).min(MOST_SURPRISE));
@@ -90,16 +94,13 @@ pub(super) fn over_time(judged: &JudgedCapture, truth: &Truth, outcomes: &[Episo
     for rate in BUDGETS {
         chart.level(-rate.log10(), "threshold", &format!("alerts above, at {} %", rate * 100.0));
     }
-    let mut free = [f64::NEG_INFINITY; LANES];
     for (episode, outcome) in truth.episodes().iter().zip(outcomes) {
         let (from, to) = (since(start, episode.first()), since(start, episode.last()));
-        let lane = free.iter().position(|free| *free < from).unwrap_or(LANES - 1);
-        free[lane] = free[lane].max(to);
-        let class = if outcome.detection.is_some() { "episode hit" } else { "episode missed" };
-        chart.lane(from, to, lane, class, &episode_title(episode, outcome));
+        let class = if outcome.detection.is_some() { "hit" } else { "missed" };
+        chart.lane(from, to, class, &episode.category, &episode_title(episode, outcome));
     }
     let legend = "<p class=\"legend\"><span><i class=\"attack\"></i>attack session</span><span><i class=\"benign\"></i>benign \
-        session, one of ten</span><span><i class=\"hit\"></i>episode with an alert at 1 %</span><span><i class=\"missed\"></i>\
+        session, the strangest tenth</span><span><i class=\"hit\"></i>episode with an alert at 1 %</span><span><i class=\"missed\"></i>\
         episode missed</span></p>\n";
     chart.finish("strangeness of every session over time") + legend
 }
@@ -127,7 +128,7 @@ pub(super) fn rate_by_minute(judged: &JudgedCapture, truth: &Truth, rate: f64) -
         minutes[place].1 += usize::from(session.p_value <= rate);
     }
     let shares = minutes.iter().map(|(sessions, alerts)| *alerts as f64 / (*sessions).max(1) as f64 * 100.0);
-    let most = shares.clone().fold(rate * 200.0, f64::max);
+    let most = shares.clone().fold(rate * 200.0, f64::max) * 1.1;
     let mut chart = Chart::new(
         490.0,
         220.0,

@@ -3,7 +3,11 @@
 use std::fmt::Write;
 
 /// Pixels around the plot: left, top, right, bottom.
-const MARGIN: [f64; 4] = [52.0, 14.0, 14.0, 40.0];
+const MARGIN: [f64; 4] = [52.0, 14.0, 24.0, 40.0];
+/// Pixels of a lane of bars with words above the plot.
+const LANE: f64 = 13.0;
+/// About how wide a letter in a lane is, in pixels.
+const LETTER: f64 = 5.4;
 
 /// One axis: which values it spans, and where its ticks stand.
 #[derive(Debug, Clone)]
@@ -67,13 +71,27 @@ pub(super) struct Chart {
     height: f64,
     x: Axis,
     y: Axis,
+    /// Until where each lane above the plot is taken, in pixels.
+    lanes: Vec<f64>,
     body: String,
 }
 
 impl Chart {
     /// An empty chart of so many pixels.
     pub(super) fn new(width: f64, height: f64, x: Axis, y: Axis) -> Self {
-        Self { width, height, x, y, body: String::new() }
+        Self { width, height, x, y, lanes: Vec::new(), body: String::new() }
+    }
+
+    /// The same with room for so many lanes of bars above the plot.
+    pub(super) fn with_lanes(mut self, lanes: usize) -> Self {
+        self.lanes = vec![0.0; lanes];
+        self.height += LANE * lanes as f64;
+        self
+    }
+
+    /// The upper edge of the plot.
+    fn top(&self) -> f64 {
+        MARGIN[1] + LANE * self.lanes.len() as f64
     }
 
     pub(super) fn x(&self, value: f64) -> f64 {
@@ -82,8 +100,8 @@ impl Chart {
     }
 
     pub(super) fn y(&self, value: f64) -> f64 {
-        let [_, top, _, bottom] = MARGIN;
-        self.height - bottom - self.y.place(value) * (self.height - top - bottom)
+        let bottom = MARGIN[3];
+        self.height - bottom - self.y.place(value) * (self.height - self.top() - bottom)
     }
 
     /// A line through some points.
@@ -126,13 +144,21 @@ impl Chart {
         );
     }
 
-    /// A bar that hangs in the plot `lane` lanes of 5 pixels below its upper edge.
-    pub(super) fn lane(&mut self, from: f64, to: f64, lane: usize, class: &str, title: &str) {
-        let (left, right, top) = (self.x(from), self.x(to), MARGIN[1] + 2.0 + 5.0 * lane as f64);
+    /// A bar with words in the first lane above the plot that has room for both; in the last where none has.
+    pub(super) fn lane(&mut self, from: f64, to: f64, class: &str, words: &str, title: &str) {
+        let (left, right) = (self.x(from), self.x(to));
         let width = (right - left).max(2.0);
+        let Some(last) = self.lanes.len().checked_sub(1) else { return };
+        let lane = self.lanes.iter().position(|taken| *taken < left).unwrap_or(last);
+        self.lanes[lane] = left + width.max(words.chars().count() as f64 * LETTER + 6.0);
+        let top = MARGIN[1] + LANE * lane as f64 - 6.0;
         let _ = writeln!(
             self.body,
-            "<rect class=\"{class}\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"4\" rx=\"1\">{}</rect>",
+            "<g class=\"{class}\"><rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"11\" rx=\"2\"/>\
+            <text class=\"lane\" x=\"{:.1}\" y=\"{:.1}\">{}</text>{}</g>",
+            left + 3.0,
+            top + 8.5,
+            escape(words),
             tip(title)
         );
     }
@@ -155,7 +181,7 @@ impl Chart {
 
     /// The chart with its axes.
     pub(super) fn finish(&self, label: &str) -> String {
-        let [left, top, right, bottom] = MARGIN;
+        let ([left, _, right, bottom], top) = (MARGIN, self.top());
         let (width, height) = (self.width, self.height);
         let (floor, wall) = (height - bottom, width - right);
         let mut svg = format!("<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\n", escape(label));
@@ -229,9 +255,26 @@ mod tests {
 
     #[test]
     fn values_stand_where_the_axes_say() {
-        let chart = Chart::new(166.0, 154.0, Axis::decades(1e-2, "x"), Axis::linear(0.0, 10.0, 2, "y"));
+        let chart = Chart::new(176.0, 154.0, Axis::decades(1e-2, "x"), Axis::linear(0.0, 10.0, 2, "y"));
         assert_eq!([1e-2, 1e-1, 1.0, 0.0, 7.0].map(|x| chart.x(x).round()), [52.0, 102.0, 152.0, 52.0, 152.0]);
         assert_eq!([0.0, 5.0, 10.0, -3.0].map(|y| chart.y(y).round()), [114.0, 64.0, 14.0, 114.0]);
+    }
+
+    #[test]
+    fn bars_take_the_first_lane_with_room_for_their_words() {
+        let axes = || (Axis::linear(0.0, 100.0, 2, "x"), Axis::linear(0.0, 1.0, 2, "y"));
+        let (x, y) = axes();
+        let mut chart = Chart::new(1000.0, 200.0, x, y).with_lanes(2);
+        let bottom = chart.y(0.0);
+        assert_eq!((chart.y(1.0), bottom), (MARGIN[1] + 2.0 * LANE, 200.0 + 2.0 * LANE - MARGIN[3]));
+        chart.lane(0.0, 1.0, "hit", "a long name", "");
+        chart.lane(3.0, 4.0, "hit", "b", "");
+        chart.lane(50.0, 60.0, "hit", "c", "");
+        chart.lane(51.0, 60.0, "hit", "d", "");
+        chart.lane(52.0, 60.0, "hit", "e", "");
+        let tops: Vec<&str> =
+            chart.body.split(" y=\"").skip(1).step_by(2).map(|s| s.split('"').next().unwrap()).collect();
+        assert_eq!(tops, ["8.0", "21.0", "8.0", "21.0", "21.0"]);
     }
 
     #[test]

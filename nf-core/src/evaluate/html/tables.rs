@@ -64,42 +64,38 @@ pub(super) fn heads(heads: &[(String, HeadReport)]) -> String {
     let head = [
         "",
         "macro AUROC",
-        "recall at 1 %",
-        "realised FPR",
-        "95 %",
+        "recall at 1 % / 0.1 %",
+        "realised FPR (95 %) at 1 %",
+        "at 0.1 %",
         "false alerts / h",
-        "episodes",
-        "recall at 0.1 %",
-        "realised FPR",
-        "95 %",
-        "false alerts / h",
-        "episodes",
+        "episodes hit",
     ];
     let of = |kind: CutKind| {
         heads.iter().map(move |(name, report)| {
-            let mut row = vec![name.clone(), text::three(report.macro_auroc)];
-            for (rate, cut) in BUDGETS.iter().zip(report.cuts(kind)) {
-                row.extend(cut_cells(*rate, cut.as_ref()));
-            }
-            row
+            let cuts = report.cuts(kind);
+            let [often, rarely] = std::array::from_fn(|place| rate_cell(BUDGETS[place], cuts[place].as_ref()));
+            vec![
+                name.clone(),
+                text::three(report.macro_auroc),
+                text::both(cuts, |cut, _| text::three(cut.figures.macro_recall)),
+                often,
+                rarely,
+                text::both(cuts, |cut, _| text::whole(cut.figures.alerts_per_hour)),
+                text::both(cuts, |cut, _| text::hit(cut)),
+            ]
         })
     };
     table("At the empirical quantile of val: how well the scores rank", &head, &[0], of(CutKind::Empirical))
         + &table("At the detector's own calibration: what a user gets", &head, &[0], of(CutKind::Calibrated))
-        + "<p class=\"note\">Red: the 95 % interval of the realised rate does not hold the budget.</p>\n"
+        + "<p class=\"note\">Red: all of the 95 % interval of the realised rate lies above the budget.</p>\n"
 }
 
-fn cut_cells(rate: f64, cut: Option<&CutReport>) -> [String; 5] {
-    let Some(cut) = cut else { return std::array::from_fn(|_| "-".to_owned()) };
-    let mark = if cut.is_consistent_with(rate) == Some(false) { "!" } else { "" };
-    [
-        text::three(cut.figures.macro_recall),
-        format!("{mark}{}", text::percent(cut.figures.fpr)),
-        cut.fpr_interval
-            .map_or("-".to_owned(), |Interval { low, high }| format!("{:.2} to {:.2}", low * 100.0, high * 100.0)),
-        text::whole(cut.figures.alerts_per_hour),
-        text::hit(cut),
-    ]
+/// The realised rate with its interval.
+fn rate_cell(rate: f64, cut: Option<&CutReport>) -> String {
+    let Some(cut) = cut else { return "-".to_owned() };
+    let Some(Interval { low, high }) = cut.fpr_interval else { return "-".to_owned() };
+    let mark = if low > rate { "!" } else { "" };
+    format!("{mark}{} ({:.2} to {:.2})", text::percent(cut.figures.fpr), low * 100.0, high * 100.0)
 }
 
 pub(super) fn kinds(head: &HeadReport) -> String {
@@ -108,7 +104,8 @@ pub(super) fn kinds(head: &HeadReport) -> String {
     }
     let rows = head.auroc.iter().map(|(kind, &auroc)| {
         let sessions = head.sessions.get(kind).copied().unwrap_or_default();
-        let mut row = vec![kind.clone(), sessions.to_string(), text::three(Some(auroc))];
+        let few = if sessions < MACRO_SESSIONS { " *" } else { "" };
+        let mut row = vec![format!("{kind}{few}"), sessions.to_string(), text::three(Some(auroc))];
         for cut in head.empirical.iter().chain(&head.calibrated) {
             row.push(text::three(cut.as_ref().and_then(|cut| cut.figures.recall.get(kind).copied())));
         }
@@ -116,8 +113,8 @@ pub(super) fn kinds(head: &HeadReport) -> String {
     });
     let head = ["", "sessions", "AUROC", "empirical, 1 %", "0.1 %", "calibrated, 1 %", "0.1 %"];
     let note = format!(
-        "<p class=\"note\">Below: recall against the false-positive rate of each kind, the mean of all dashed. Kinds with fewer \
-        than {MACRO_SESSIONS} sessions are in no average: they are hit or missed as episodes.</p>\n"
+        "<p class=\"note\">* fewer than {MACRO_SESSIONS} sessions: in no average, hit or missed as episodes. Below: recall \
+        of each kind against the false-positive rate, the mean of all dashed, the budgets dotted.</p>\n"
     );
     table("Recall at the budgets", &head, &[0], rows) + &note
 }
@@ -147,10 +144,10 @@ pub(super) fn episodes(head: &HeadReport) -> String {
         "length",
         "packets",
         "sessions",
-        "alert at 1 % after",
+        "alert at 1 %",
         "packets",
         "sessions",
-        "alert at 0.1 % after",
+        "alert at 0.1 %",
         "packets",
         "sessions",
     ];

@@ -63,5 +63,5 @@ fn figures_of_the_page_are_those_of_the_report() {
     // The test scores lie half a decade of p above those of val: 3.0 to 3.49 of them are above val's 1 % cut of 2.96.
     assert!(page.contains("<td>300</td>") && page.contains("1 of 1"), "sessions and episodes");
     assert_eq!(page.matches("class=\"line ours\"").count(), 2, "ours among the curves, and the one kind");
-    assert!(page.contains("class=\"dot attack\"") && page.contains("class=\"episode hit\""));
+    assert!(page.contains("class=\"dot attack\"") && page.contains("class=\"hit\""));
 }
