@@ -1,6 +1,7 @@
 //! An open session with what the table keeps beside it, and the order in which open sessions become due.
 
 use super::{
+    Context,
     config::{IDLE_CLASSES, SessionConfig},
     host::{Party, SETTLE},
     keyed::Key,
@@ -102,13 +103,14 @@ impl Node {
 /// Bytes of a slot: the node, and the slab's mark of use.
 pub(super) const SLOT_BYTES: usize = size_of::<Node>() + size_of::<usize>();
 
-/// Bytes of a session on the heap.
-pub(super) fn session_bytes(session: &Session) -> usize {
+/// Bytes of a session on the heap. A context that it will have counts from the start: sessions may end faster than they
+/// are popped, and that must not take more memory than they had when open.
+pub(super) fn session_bytes(session: &Session, context: bool) -> usize {
     let allocated = |bytes: usize| if bytes == 0 { 0 } else { bytes + ALLOCATION };
     allocated(size_of::<Session>())
         + allocated(session.packets.capacity() * size_of::<PacketRecord>())
         + session.dns.as_ref().map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()))
-        + session.context.as_ref().map_or(0, |context| allocated(size_of_val(&**context)))
+        + if context { allocated(size_of::<Context>()) } else { 0 }
 }
 
 /// What is due next.

@@ -154,6 +154,10 @@ impl SessionTable {
     /// Does what is due by now.
     fn run(&mut self) {
         while self.agenda.next <= self.clock.now() {
+            // What ends takes memory until it is popped, and this may be no packet that would see to it.
+            if self.grown {
+                self.keep_within_memory();
+            }
             match self.agenda.due(&self.nodes) {
                 Some((at, due, slot)) if at <= self.clock.now() => self.run_one(at, due, slot),
                 later => {
@@ -191,7 +195,7 @@ impl SessionTable {
     /// The next ended session, in the order in which they ended.
     pub fn pop(&mut self) -> Option<Session> {
         let session = self.ended.pop_front()?;
-        self.ended_bytes -= session_bytes(&session);
+        self.ended_bytes -= session_bytes(&session, self.config.context);
         Some(*session)
     }
 
@@ -332,7 +336,7 @@ impl SessionTable {
     /// Compares what a session holds with what was counted for it.
     fn recount(&mut self, slot: u32) {
         let node = &mut self.nodes[slot as usize];
-        let bytes = session_bytes(&node.session);
+        let bytes = session_bytes(&node.session, self.config.context);
         self.grown |= bytes > node.bytes;
         self.bytes = self.bytes + bytes - node.bytes;
         node.bytes = bytes;
@@ -351,11 +355,7 @@ impl SessionTable {
             let [up, down] = [0, 1].map(|side| total[side] - node.accounted[side]);
             node.accounted = total;
             self.hosts.traffic(&mut node.party, node.opened, up, down, at);
-            let had_context = node.session.context.is_some();
             node.session.context = Some(Box::new(self.hosts.observe(&node.party, outcome, at)));
-            if !had_context {
-                self.recount(slot);
-            }
         }
     }
 
@@ -425,7 +425,7 @@ impl SessionTable {
         session.ended = self.clock.now();
         session.packets.shrink_to_fit();
         self.stats.ended += 1;
-        self.ended_bytes += session_bytes(&session);
+        self.ended_bytes += session_bytes(&session, self.config.context);
         self.ended.push_back(session);
         self.grown = true;
     }
