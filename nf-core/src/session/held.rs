@@ -99,14 +99,6 @@ impl Held {
         }
     }
 
-    pub(super) fn has_context(&self) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::One(first) => first.context.is_some(),
-            Self::Many(session) => session.context.is_some(),
-        }
-    }
-
     pub(super) fn settle(&mut self, outcome: Outcome, context: Option<Context>) {
         let (known, place) = match self {
             Self::Nothing => return,
@@ -132,13 +124,14 @@ impl Held {
         }
     }
 
-    /// Bytes on the heap.
-    pub(super) fn bytes(&self) -> usize {
+    /// Bytes on the heap. A context that it will have counts from the start: sessions may end faster than they are popped,
+    /// and that must not take more memory than they had when open.
+    pub(super) fn bytes(&self, context: bool) -> usize {
         let allocated = |bytes: usize| if bytes == 0 { 0 } else { bytes + ALLOCATION };
-        let context = |context: &Option<Box<Context>>| context.as_ref().map_or(0, |_| allocated(size_of::<Context>()));
+        let context = if context { allocated(size_of::<Context>()) } else { 0 };
         match self {
             Self::Nothing => 0,
-            Self::One(first) => allocated(size_of::<First>()) + context(&first.context),
+            Self::One(_) => allocated(size_of::<First>()) + context,
             Self::Many(session) => {
                 allocated(size_of::<Session>())
                     + allocated(session.packets.capacity() * size_of::<PacketRecord>())
@@ -146,7 +139,7 @@ impl Held {
                         .dns
                         .as_ref()
                         .map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()))
-                    + context(&session.context)
+                    + context
             }
         }
     }

@@ -160,6 +160,10 @@ impl SessionTable {
     /// Does what is due by now.
     fn run(&mut self) {
         while self.agenda.next <= self.clock.now() {
+            // What ends takes memory until it is popped, and this may be no packet that would see to it.
+            if self.grown {
+                self.keep_within_memory();
+            }
             match self.agenda.due(&self.nodes) {
                 Some((at, due, slot)) if at <= self.clock.now() => self.run_one(at, due, slot),
                 later => {
@@ -197,7 +201,7 @@ impl SessionTable {
     /// The next ended session, in the order in which they ended.
     pub fn pop(&mut self) -> Option<Session> {
         let held = self.ended.pop_front()?;
-        self.ended_bytes -= held.bytes();
+        self.ended_bytes -= held.bytes(self.config.context);
         held.into_session()
     }
 
@@ -358,7 +362,7 @@ impl SessionTable {
     /// Compares what a session holds with what was counted for it.
     fn recount(&mut self, slot: u32) {
         let node = &mut self.nodes[slot];
-        let bytes = node.held.bytes();
+        let bytes = node.held.bytes(self.config.context);
         self.grown |= bytes > node.bytes;
         self.bytes = self.bytes + bytes - node.bytes;
         node.bytes = bytes;
@@ -378,11 +382,7 @@ impl SessionTable {
             self.hosts.traffic(&mut node.party, node.opened, up, down, at);
             context = Some(self.hosts.observe(&node.party, outcome, at));
         }
-        let grown = context.is_some() && !node.held.has_context();
         node.held.settle(outcome, context);
-        if grown {
-            self.recount(slot);
-        }
     }
 
     /// Counts an outcome in the context: once, and once more where it turns out otherwise.
@@ -453,7 +453,7 @@ impl SessionTable {
     fn emit(&mut self, mut held: Held, reason: EndReason) {
         held.end(reason, self.clock.now());
         self.stats.ended += 1;
-        self.ended_bytes += held.bytes();
+        self.ended_bytes += held.bytes(self.config.context);
         self.ended.push_back(held);
         self.grown = true;
     }
