@@ -39,7 +39,7 @@ impl Interval {
 /// few trials and for none or all hits (Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", 2001).
 ///
 /// ```
-/// let interval = nf_core::evaluate::wilson(0, 10).expect("ten trials");
+/// let interval = nf_core::calibration::wilson(0, 10).expect("ten trials");
 /// assert!(interval.low == 0.0 && (interval.high - 0.278).abs() < 0.001);
 /// ```
 pub fn wilson(hits: usize, all: usize) -> Option<Interval> {
