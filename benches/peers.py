@@ -32,6 +32,8 @@ PEERS = ROOT / "benches" / "peers"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neural-filter" / "peers"
 PYTHON = CACHE / "python" / "bin" / "python3"
 DEBIAN = {"softflowd": "softflowd", "nfpcapd": "nfdump", "ndpiReader": "libndpi-bin"}
+# GNU time, from Debian too: what the kernel says of the largest memory of a process that Python starts is at least Python's own.
+TIME = "/usr/bin/time"
 PYPI = {"nfstream": "6.6.0", "scapy": "2.8.0", "dpkt": "1.9.8"}
 # Packets of the cut for those that need a hundred microseconds for each.
 CUT = 100_000
@@ -155,7 +157,8 @@ def build():
 def install():
     # softflowd is in a folder for administrators.
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
-    missing = [package for program, package in DEBIAN.items() if not shutil.which(program)]
+    programs = {**DEBIAN, TIME: "time"}
+    missing = [package for program, package in programs.items() if not shutil.which(program)]
     if missing:
         root = [] if os.geteuid() == 0 else ["sudo"]
         run([*root, "apt-get", "update", "-q"])
@@ -194,10 +197,12 @@ def read(path):
 
 
 def measure(peer, path, port):
-    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryDirectory() as directory, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, \
+            tempfile.NamedTemporaryFile() as memory:
         command = [str(part).format(capture=path, directory=directory, port=port) for part in peer.command]
         start = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        timed = [TIME, "--format=%M", f"--output={memory.name}", *command]
+        process = subprocess.Popen(timed, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         _, status, used = os.wait4(process.pid, 0)
         wall = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -207,7 +212,7 @@ def measure(peer, path, port):
             texts.append(file.read().decode(errors="replace"))
         if process.returncode:
             sys.exit(f"peers.py: {' '.join(command)} ended with {process.returncode}:\n{texts[1][-2000:]}")
-        return Run(used.ru_utime + used.ru_stime, wall, used.ru_maxrss * 1024, peer.sessions(*texts))
+        return Run(used.ru_utime + used.ru_stime, wall, int(memory.read().split()[-1]) * 1024, peer.sessions(*texts))
 
 
 def table(peers, packets, cut_packets, made, rounds):
