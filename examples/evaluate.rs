@@ -1,12 +1,15 @@
 //! Fits a detector on benign traffic, calibrates it on later benign traffic, and says how well it tells labelled attacks from
-//! the benign sessions around them: each head alone, and all combined.
+//! the benign sessions around them: each head alone, all combined, and baselines beside them.
 
 use nf_core::{
-    Capture, Detector, Error, ErrorKind, Result, SessionConfig,
+    Detector, Error, ErrorKind, Result, Session, SessionConfig,
     detector::Recipe,
-    evaluate::{JudgedCapture, JudgedSession, Label, Labels, Report},
+    evaluate::{
+        Baseline, Comparison, ContaminationReport, Evaluation, JudgedCapture, Label, Recording, Repeats, Report,
+        Shortcuts, Truth, contaminate,
+    },
 };
-use nf_examples::{Bar, Phases, data, read_sessions};
+use nf_examples::{Bar, Inputs, Part, Phases, TruthSource};
 use std::{
     fs,
     ops::ControlFlow,
@@ -16,32 +19,48 @@ use std::{
 };
 
 const USAGE: &str = "\
-usage: evaluate [--train T --val V --test S [--labels L.csv] [--attackers A.json]] [--attack NAME=CAPTURE].. [OPTION]..
+usage: evaluate [--corpus NAME | --train T.. [--val V..] --test S [--labels L.csv]] [OPTION]..
 
-  --train T, --val V        benign captures: to fit on, and to calibrate on
-  --test S                  the capture to judge; without --labels all of it is benign
+what to read
+  --corpus NAME             lab (unless given), westermo or maxf_dns: from $NF_DATA, the lab also from the examples' cut
+  --split NAME              what of the lab is judged: test (unless given), or dev where there is one
+  --calibrate NAME          what of the lab is calibrated on: val (unless given) or val-long
+  --train T, --val V        benign captures to fit on and to calibrate on, may be repeated; without --val the latest 30 %
+                            of the time of T
+  --test S                  the capture to judge; without labels all of it is benign
   --labels L.csv            which sessions of S are which attack
+  --packet-labels L.csv:C   which packets of S are which attack: columns frame and C
   --attackers A.json        hosts whose traffic outside every attack is left out
   --attack NAME=CAPTURE     a capture all of which is one attack, may be repeated
+
+what to do
   --heads all|NAME,..       heads of the detector (those of the default recipe)
   --strict                  leave out address resolution that carries another attack's label
   --seed N                  seed of everything random (7)
+  --seeds N                 repeat with N seeds from --seed on: means and spreads
+  --baselines [all|NAME,..] put baselines into the table
+  --contaminate SHARE       fit once more with that share of attacks among the training sessions, may be repeated
   --json OUT                write the figures as JSON
-  --scores DIR              write the scores of every session to DIR/val.csv and DIR/test.csv
-
-Without captures the lab corpus is taken: from $NF_DATA/lab where NF_DATA is set, else the cut that comes with the examples.";
+  --scores DIR              write the scores of every session to DIR/val.csv and DIR/test.csv";
 
 #[derive(Debug, Default)]
 struct Options {
-    train: PathBuf,
-    val: PathBuf,
-    test: PathBuf,
+    corpus: Option<String>,
+    split: Option<String>,
+    calibrate: Option<String>,
+    train: Vec<PathBuf>,
+    val: Vec<PathBuf>,
+    test: Option<PathBuf>,
     labels: Option<PathBuf>,
+    packet_labels: Option<(PathBuf, String)>,
     attackers: Option<PathBuf>,
     attacks: Vec<(String, PathBuf)>,
     heads: Option<Vec<String>>,
     strict: bool,
     seed: u64,
+    seeds: u64,
+    baselines: Vec<String>,
+    contaminate: Vec<f64>,
     json: Option<PathBuf>,
     scores: Option<PathBuf>,
 }
@@ -68,123 +87,266 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let config = SessionConfig::default();
-    // Before the work, so that a place that cannot be written to costs none.
     let in_place = |path: &Path, error| Error::new(ErrorKind::Io, format!("{}: {error}", path.display()));
+    // Before the work, so that a place that cannot be written to costs none.
     if let Some(path) = &options.json {
         fs::write(path, "").map_err(|error| in_place(path, error))?;
     }
     if let Some(directory) = &options.scores {
         fs::create_dir_all(directory).map_err(|error| in_place(directory, error))?;
     }
-    let labels = options.labels.as_ref().map(|path| Labels::read(path, options.attackers.as_deref())).transpose()?;
     let mut phases = Phases::default();
-    let train = phases.run("read train", |bar| read_sessions(&options.train, &config, bar))?;
-    let calibration = phases.run("read val", |bar| read_sessions(&options.val, &config, bar))?;
-    let detector = phases.run("fit and calibrate", |bar| {
-        let mut recipe = Detector::recipe().seed(options.seed);
-        if let Some(heads) = &options.heads {
-            recipe = recipe.heads(heads)?;
-        }
-        recipe.fit_on(&train, &calibration, |progress| {
-            bar.fit(progress);
-            ControlFlow::Continue(())
-        })
-    })?;
-    let detector = Arc::new(detector.with_threads(0));
-
-    let replay = |path: &Path, bar: &Bar| {
-        JudgedCapture::replay(&detector, Capture::open(path)?, &config, |frames| {
-            bar.set(None, || format!("{frames} frames"));
-        })
-    };
-    let val = phases.run("judge val", |bar| replay(&options.val, bar))?;
-    let test = phases.run("judge test", |bar| replay(&options.test, bar))?;
-    let mut attacks = Vec::new();
-    for (name, path) in &options.attacks {
-        attacks.push((name.clone(), phases.run(&format!("judge {name}"), |bar| replay(path, bar))?));
+    let bench = Bench::read(options, &mut phases)?;
+    let mut runs = Vec::new();
+    for seed in options.seed..options.seed + options.seeds {
+        runs.push((seed, bench.run(&bench.train, options, seed, &mut phases)?));
     }
-
-    let mut report = phases.run("count", |_| {
-        let label = |session: &JudgedSession| {
-            let label = labels.as_ref().map_or(Label::Benign, |labels| labels.label(&session.key, session.start));
-            if options.strict { label.strict(session.key.protocol) } else { label }
-        };
-        Ok(Report::new(&detector, &val, &test, label, &attacks))
-    })?;
-    report = report.sessions("train", train.len());
+    let (_, first) = &runs[0];
+    let mut evaluation = Evaluation::new(bench.report(first).sessions("train", bench.train.len()));
+    let reports = runs.iter().map(|(seed, run)| (*seed, bench.report(run)));
+    evaluation.repeats = (runs.len() > 1).then(|| Repeats::new(reports));
+    evaluation.contamination = bench.contamination(options, &runs, &mut phases)?;
+    evaluation.comparison = bench.comparison(options, &evaluation.report, &mut phases)?;
+    evaluation.shortcuts = bench.shortcuts(&mut phases)?;
     for (name, time) in phases.done() {
-        report = report.phase(name, time.as_secs_f64());
+        evaluation.report = evaluation.report.phase(name, time.as_secs_f64());
     }
-    print!("{report}");
+
+    print!("{evaluation}");
     println!();
     for (name, time) in phases.done() {
-        println!("{name:<20} {:>8.1} s", time.as_secs_f64());
+        println!("{name:<28} {:>8.1} s", time.as_secs_f64());
     }
     if let Some(path) = &options.json {
-        fs::write(path, report.to_json()).map_err(|error| in_place(path, error))?;
+        fs::write(path, evaluation.to_json()).map_err(|error| in_place(path, error))?;
     }
     if let Some(directory) = &options.scores {
-        val.write_scores(directory.join("val.csv"))?;
-        test.write_scores(directory.join("test.csv"))?;
+        first.val.write_scores(directory.join("val.csv"))?;
+        first.parts[0].write_scores(directory.join("test.csv"))?;
     }
     Ok(())
+}
+
+/// What was read, and everything is measured on.
+struct Bench {
+    config: SessionConfig,
+    inputs: Inputs,
+    truths: Vec<Truth>,
+    train: Vec<Session>,
+    val: Vec<Session>,
+}
+
+/// What one detector or baseline said of everything.
+struct Run {
+    val: JudgedCapture,
+    parts: Vec<JudgedCapture>,
+}
+
+impl Bench {
+    fn read(options: &Options, phases: &mut Phases) -> Result<Self> {
+        let (config, inputs) = (SessionConfig::default(), options.inputs()?);
+        let truths = phases.run("read labels", |_| {
+            inputs.parts.iter().map(|part| part.truth(options.strict, &config)).collect::<Result<Vec<_>>>()
+        })?;
+        let train = phases.run("read train", |_| inputs.train.sessions(&config))?;
+        let val = phases.run("read val", |_| inputs.val.sessions(&config))?;
+        Ok(Self { config, inputs, truths, train, val })
+    }
+
+    /// Fits the detector on these sessions, calibrates it, and judges everything.
+    fn run(&self, train: &[Session], options: &Options, seed: u64, phases: &mut Phases) -> Result<Run> {
+        let detector = phases.run(&format!("fit, seed {seed}"), |bar| {
+            // Each budget is asked of the calibration later; none must keep a small recording from being judged.
+            let mut recipe = Detector::recipe().false_positive_rate(0.5).seed(seed);
+            if let Some(heads) = &options.heads {
+                recipe = recipe.heads(heads)?;
+            }
+            recipe.fit_on(train, &self.val, |progress| {
+                bar.fit(progress);
+                ControlFlow::Continue(())
+            })
+        })?;
+        let detector = Arc::new(detector.with_threads(0));
+        phases.run(&format!("judge, seed {seed}"), |bar| {
+            let judge = |recording| JudgedCapture::of_recording(&detector, recording, &self.config, frames(bar));
+            let parts = self.inputs.parts.iter().map(|part| judge(&part.recording)).collect::<Result<_>>()?;
+            Ok(Run { val: judge(&self.inputs.val)?, parts })
+        })
+    }
+
+    fn report(&self, run: &Run) -> Report {
+        let parts: Vec<_> = run.parts.iter().zip(&self.truths).collect();
+        Report::new(&run.val, &parts)
+    }
+
+    fn comparison(&self, options: &Options, ours: &Report, phases: &mut Phases) -> Result<Option<Comparison>> {
+        let mut comparison = Comparison::new();
+        for name in &options.baselines {
+            let run = phases.run(name, |bar| {
+                let (train, val) = (&self.inputs.train, &self.inputs.val);
+                let baseline = Baseline::fit(name, train, val, &self.config, options.seed, frames(bar))?;
+                let judge = |part: &Part| baseline.judge(&part.recording, frames(bar));
+                let parts = self.inputs.parts.iter().map(judge).collect::<Result<_>>()?;
+                Ok(Run { val: baseline.val().clone(), parts })
+            })?;
+            comparison = comparison.with(name, &self.report(&run));
+        }
+        Ok((!options.baselines.is_empty()).then(|| comparison.with("this detector", ours)))
+    }
+
+    fn contamination(
+        &self,
+        options: &Options,
+        clean: &[(u64, Run)],
+        phases: &mut Phases,
+    ) -> Result<Vec<ContaminationReport>> {
+        if options.contaminate.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Sorted { attacks, .. } = self.judged_sessions()?;
+        let mut reports = Vec::new();
+        for &share in &options.contaminate {
+            let mut report: Option<ContaminationReport> = None;
+            for (seed, clean) in clean {
+                let mixed = contaminate(&self.train, &attacks, share, *seed)?;
+                let dirty = self.run(&mixed.sessions, options, *seed, phases)?;
+                let so_far = report.unwrap_or_else(|| ContaminationReport::new(share, &mixed.attacks));
+                report = Some(so_far.with(&self.report(clean), &self.report(&dirty)));
+            }
+            reports.extend(report);
+        }
+        Ok(reports)
+    }
+
+    fn shortcuts(&self, phases: &mut Phases) -> Result<Option<Shortcuts>> {
+        let Sorted { benign, attacks } = phases.run("read sessions to probe", |_| self.judged_sessions())?;
+        if attacks.is_empty() {
+            return Ok(None);
+        }
+        phases.run("probe columns", |_| Shortcuts::probe(&benign, &attacks)).map(Some)
+    }
+
+    /// The benign sessions of what is judged, and the attacks with their kinds.
+    fn judged_sessions(&self) -> Result<Sorted> {
+        let Sorted { mut benign, mut attacks } = Sorted::default();
+        for (part, truth) in self.inputs.parts.iter().zip(&self.truths) {
+            for session in part.recording.sessions(&self.config)? {
+                match truth.label_session(&session) {
+                    Label::Benign => benign.push(session),
+                    Label::Attack { category, .. } => attacks.push((category.to_owned(), session)),
+                    Label::AttackerOther => {}
+                }
+            }
+        }
+        Ok(Sorted { benign, attacks })
+    }
+}
+
+/// Sessions of known truth.
+#[derive(Default)]
+struct Sorted {
+    benign: Vec<Session>,
+    /// With their kinds.
+    attacks: Vec<(String, Session)>,
+}
+
+/// Shows how many frames were read.
+fn frames(bar: &Bar) -> impl FnMut(u64) {
+    |frames| bar.set(None, || format!("{frames} frames"))
 }
 
 impl Options {
     /// The options, or `None` where help was asked for.
     fn parse(mut parser: lexopt::Parser) -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::*;
-        let mut options = Self { seed: 7, ..Self::default() };
+        let mut options = Self { seed: 7, seeds: 1, ..Self::default() };
         while let Some(argument) = parser.next()? {
             match argument {
-                Long("train") => options.train = parser.value()?.into(),
-                Long("val") => options.val = parser.value()?.into(),
-                Long("test") => options.test = parser.value()?.into(),
+                Long("corpus") => options.corpus = Some(parser.value()?.string()?),
+                Long("split") => options.split = Some(parser.value()?.string()?),
+                Long("calibrate") => options.calibrate = Some(parser.value()?.string()?),
+                Long("train") => options.train.push(parser.value()?.into()),
+                Long("val") => options.val.push(parser.value()?.into()),
+                Long("test") => options.test = Some(parser.value()?.into()),
                 Long("labels") => options.labels = Some(parser.value()?.into()),
+                Long("packet-labels") => {
+                    let (path, column) = parted(parser.value()?.string()?, ':', "--packet-labels", "FILE:COLUMN")?;
+                    options.packet_labels = Some((path.into(), column));
+                }
                 Long("attackers") => options.attackers = Some(parser.value()?.into()),
-                Long("attack") => {
-                    let value = parser.value()?.string()?;
-                    let (name, path) = value
-                        .split_once('=')
-                        .ok_or_else(|| format!("--attack is \"{value}\", it must be NAME=CAPTURE"))?;
-                    options.attacks.push((name.to_owned(), path.into()));
+                Long("attack" | "attacks") => {
+                    let (name, path) = parted(parser.value()?.string()?, '=', "--attack", "NAME=CAPTURE")?;
+                    options.attacks.push((name, path.into()));
                 }
                 Long("heads") => {
-                    let value = parser.value()?.string()?;
-                    options.heads = Some(match value.as_str() {
-                        "all" => Recipe::available_heads().map(str::to_owned).collect(),
-                        names => names.split(',').map(str::to_owned).collect(),
-                    });
+                    options.heads = Some(names(&parser.value()?.string()?, Recipe::available_heads()));
                 }
                 Long("strict") => options.strict = true,
                 Long("seed") => options.seed = parser.value()?.parse()?,
+                Long("seeds") => options.seeds = parser.value()?.parse()?,
+                Long("baselines") => {
+                    let value = parser.optional_value().map_or_else(|| Ok("all".to_owned()), |value| value.string())?;
+                    options.baselines = names(&value, Baseline::names());
+                }
+                Long("contaminate") => options.contaminate.push(parser.value()?.parse()?),
                 Long("json") => options.json = Some(parser.value()?.into()),
                 Long("scores") => options.scores = Some(parser.value()?.into()),
                 Short('h') | Long("help") => return Ok(None),
                 _ => return Err(argument.unexpected()),
             }
         }
-        options.captures()?;
+        options.check()?;
         Ok(Some(options))
     }
 
-    /// Fills in the lab corpus where no capture was named.
-    fn captures(&mut self) -> Result<(), lexopt::Error> {
-        let missing = [("--train", &self.train), ("--val", &self.val), ("--test", &self.test)]
-            .map(|(name, path)| path.as_os_str().is_empty().then_some(name));
-        let missing: Vec<&str> = missing.into_iter().flatten().collect();
-        match missing.len() {
-            0 => return Ok(()),
-            3 => {}
-            _ => return Err(format!("{} must be given too", missing.join(" and ")).into()),
+    fn check(&self) -> Result<(), lexopt::Error> {
+        if self.seeds == 0 {
+            return Err("--seeds is 0, it must be at least 1".into());
         }
-        let lab = std::env::var_os("NF_DATA").map_or_else(|| data("lab"), |root| Path::new(&root).join("lab"));
-        self.train = lab.join("train.pcap.zst");
-        self.val = lab.join("val.pcap.zst");
-        self.test = lab.join("test.pcap.zst");
-        self.labels.get_or_insert_with(|| lab.join("test.labels.csv"));
-        self.attackers.get_or_insert_with(|| lab.join("test.conf.json"));
-        Ok(())
+        let own = [("--train", !self.train.is_empty()), ("--test", self.test.is_some())];
+        let missing: Vec<&str> = own.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();
+        let named = self.corpus.is_some() || self.split.is_some() || self.calibrate.is_some();
+        match missing.len() {
+            0 if named => Err("--corpus, --split and --calibrate do not go with captures of one's own".into()),
+            0 | 2 => Ok(()),
+            _ => Err(format!("{} must be given too", missing.join(" and ")).into()),
+        }
+    }
+
+    fn inputs(&self) -> Result<Inputs> {
+        let of = |name: &Option<String>, default: &str| name.clone().unwrap_or_else(|| default.to_owned());
+        let mut inputs = match &self.test {
+            None => Inputs::corpus(&of(&self.corpus, "lab"), &of(&self.split, "test"), &of(&self.calibrate, "val"))?,
+            Some(test) => {
+                let source = match (&self.labels, &self.packet_labels) {
+                    (Some(labels), _) => TruthSource::Labels(labels.clone(), self.attackers.clone()),
+                    (None, Some((path, column))) => TruthSource::Packets(path.clone(), column.clone()),
+                    (None, None) => TruthSource::Benign,
+                };
+                let val = (!self.val.is_empty()).then(|| Recording::of(&self.val));
+                let test = Part::new("test", Recording::new(test), source);
+                Inputs::of(Recording::of(&self.train), val, Some(test))?
+            }
+        };
+        for (name, path) in &self.attacks {
+            inputs.add_attack(name, path);
+        }
+        Ok(inputs)
+    }
+}
+
+/// The two parts of a value that a sign stands between.
+fn parted(value: String, sign: char, option: &str, form: &str) -> Result<(String, String), lexopt::Error> {
+    // A path may hold the sign, a name does not: the column stands behind the last, the name before the first.
+    let parts = if sign == ':' { value.rsplit_once(sign) } else { value.split_once(sign) };
+    let (name, rest) = parts.ok_or_else(|| format!("{option} is \"{value}\", it must be {form}"))?;
+    Ok((name.to_owned(), rest.to_owned()))
+}
+
+/// Names between commas, or all there are.
+fn names(value: &str, all: impl Iterator<Item = &'static str>) -> Vec<String> {
+    match value {
+        "all" => all.map(str::to_owned).collect(),
+        names => names.split(',').map(str::to_owned).collect(),
     }
 }

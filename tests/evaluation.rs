@@ -4,7 +4,7 @@
 use nf_core::{
     Capture, Detector, SessionConfig, Timestamp,
     decode::Protocol,
-    evaluate::{JudgedCapture, Label, LabelledScores, Labels, Report, empirical_threshold},
+    evaluate::{JudgedCapture, Label, LabelledScores, Labels, Recording, Report, Truth, empirical_threshold},
     session::{Endpoint, FlowKey},
 };
 use std::{
@@ -201,17 +201,10 @@ fn a_replay_of_the_lab_has_its_sessions_and_the_figures_of_its_script() {
         return;
     }
     let labels = Labels::read(lab.join("test.labels.csv"), Some(&lab.join("test.conf.json"))).unwrap();
+    let recording = Recording::new(lab.join("test.pcap.zst"));
     for strict in [false, true] {
-        let report = Report::new(
-            &detector,
-            &val,
-            &test,
-            |session| {
-                let label = labels.label(&session.key, session.start);
-                if strict { label.strict(session.key.protocol) } else { label }
-            },
-            &[],
-        );
+        let truth = Truth::labelled(labels.clone(), strict, &recording, &config).unwrap();
+        let report = Report::new(&val, &[(&test, &truth)]);
         let report: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
         let ours = &report["heads"]["combined"];
         let theirs = scoring_script(&lab, &path("val.csv"), &path("test.csv"), strict);

@@ -3,8 +3,10 @@
 mod columns;
 #[cfg(feature = "tables")]
 pub mod extract;
+mod inputs;
 
 pub use columns::columns;
+pub use inputs::{Inputs, Part, TruthSource};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use nf_core::{Capture, Progress, Result, SessionConfig, session::Sessions};

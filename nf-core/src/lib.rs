@@ -82,6 +82,7 @@ pub mod decode;
 pub mod detector;
 #[cfg(feature = "evaluate")]
 pub mod evaluate;
+pub mod evidence;
 pub mod features;
 pub mod model;
 pub mod monitor;

@@ -4,6 +4,7 @@ use crate::{
     Error, Result, Timestamp,
     capture::Frame,
     detector::{Detector, Verdict},
+    evidence::Accumulator,
     session::{Session, SessionConfig, SessionTable, TableStats},
 };
 use std::{collections::VecDeque, sync::Arc};
@@ -41,6 +42,7 @@ const BATCH: usize = 256;
 pub struct Monitor {
     table: SessionTable,
     detector: Arc<Detector>,
+    accumulator: Option<Accumulator>,
     ready: VecDeque<Event>,
     judged: u64,
     anomalies: u64,
@@ -92,7 +94,8 @@ impl Monitor {
         let detector = detector.into();
         detector.check_sessions(config)?;
         let table = SessionTable::new(config.clone())?;
-        Ok(Self { table, detector, ready: VecDeque::new(), judged: 0, anomalies: 0, failures: 0 })
+        let accumulator = detector.accumulator();
+        Ok(Self { table, detector, accumulator, ready: VecDeque::new(), judged: 0, anomalies: 0, failures: 0 })
     }
 
     /// Takes in one frame. A frame that cannot be used is counted, never an error.
@@ -150,7 +153,10 @@ impl Monitor {
 
     fn give(&mut self, session: Session, verdict: Result<Verdict>) {
         self.ready.push_back(match verdict {
-            Ok(verdict) => {
+            Ok(mut verdict) => {
+                if let Some(accumulator) = &mut self.accumulator {
+                    self.detector.weigh(accumulator, &session, &mut verdict);
+                }
                 self.judged += 1;
                 self.anomalies += u64::from(verdict.is_anomaly());
                 Event::Verdict { session, verdict }
@@ -192,7 +198,8 @@ mod tests {
         let detector = Arc::new(detector());
         let frames = frames_with_uploads(700, 3, 5);
         let sessions = cut(&frames);
-        let verdicts = detector.judge_batch(&sessions).unwrap();
+        let verdicts = detector.judge_all(&sessions).unwrap();
+        assert!(verdicts.iter().all(|verdict| verdict.evidence.is_some()));
         let expected: Vec<_> = sessions.iter().map(Session::to_string).zip(verdicts).collect();
         for every in [1, 50, usize::MAX] {
             let mut monitor = Monitor::new(detector.clone(), &SessionConfig::default()).unwrap();
@@ -205,7 +212,7 @@ mod tests {
             }
             monitor.finish();
             drain(&mut monitor, &mut seen);
-            assert_eq!(seen, expected, "popped every {every} frames");
+            assert!(seen == expected, "popped every {every} frames");
             let stats = monitor.stats();
             assert_eq!((stats.table.frames, stats.judged, stats.failures), (frames.len() as u64, 703, 0));
             assert_eq!(stats.anomalies, expected.iter().filter(|(_, v)| v.is_anomaly()).count() as u64);

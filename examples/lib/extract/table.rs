@@ -104,7 +104,7 @@ pub(super) fn session_table(sessions: &[Session], first: u64) -> Table {
     table.add("turns", count(&|s| Some(s.stats().turns.into())));
     table.add("fragments", count(&|s| Some(s.stats().fragments.into())));
     table.add("truncated", count(&|s| Some(s.stats().truncated.into())));
-    add_moments(&mut table, "gap", sessions, &|s| &s.stats().gaps);
+    add_moments(&mut table, "gap", sessions, |s| &s.stats().gaps);
     add_side(&mut table, "orig", sessions, |s| &s.stats().orig);
     add_side(&mut table, "resp", sessions, |s| &s.stats().resp);
     let names = sessions.iter().map(|s| s.dns().map(|dns| dns.name.clone()));
@@ -131,14 +131,19 @@ fn add_side(table: &mut Table, side: &str, sessions: &[Session], stats: fn(&Sess
     count("zero_windows", &|side| Some(side.zero_windows.into()));
     count("retransmissions", &|side| Some(side.retransmissions.into()));
     count("disorder", &|side| Some(side.disorder.into()));
-    add_moments(table, &format!("{side}_payload"), sessions, &|s| &stats(s).payload);
-    add_moments(table, &format!("{side}_gap"), sessions, &|s| &stats(s).gaps);
-    add_moments(table, &format!("{side}_entropy"), sessions, &|s| &stats(s).entropy);
+    add_moments(table, &format!("{side}_payload"), sessions, |s| &stats(s).payload);
+    add_moments(table, &format!("{side}_gap"), sessions, |s| &stats(s).gaps);
+    add_moments(table, &format!("{side}_entropy"), sessions, |s| &stats(s).entropy);
 }
 
 /// Mean, deviation, smallest and largest, which no values have none of.
-fn add_moments(table: &mut Table, name: &str, sessions: &[Session], moments: &dyn Fn(&Session) -> &Moments) {
-    let mut add = |what: &str, of: fn(&Moments) -> f64| {
+fn add_moments<const STEPS: u64>(
+    table: &mut Table,
+    name: &str,
+    sessions: &[Session],
+    moments: impl Fn(&Session) -> &Moments<STEPS>,
+) {
+    let mut add = |what: &str, of: fn(&Moments<STEPS>) -> f64| {
         let of = |session| Some(moments(session)).filter(|moments| moments.count() > 0).map(of);
         table.add(format!("{name}_{what}"), Values::Quantity(sessions.iter().map(of).collect()));
     };

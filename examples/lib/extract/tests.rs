@@ -7,7 +7,10 @@ use arrow_array::{
     types::{Float32Type, Float64Type, TimestampNanosecondType, UInt64Type},
 };
 use arrow_schema::DataType;
-use nf_core::{Capture, FeatureSpec, SessionConfig, Timestamp, session::Sessions};
+use nf_core::{
+    Capture, FeatureSpec, SessionConfig, Timestamp,
+    session::{Moments, Sessions},
+};
 use nf_tests::{PcapWriter, eth};
 use std::{
     fs::{self, File},
@@ -118,6 +121,11 @@ fn column<'a>((names, rows): &'a Text, name: &str) -> Vec<&'a str> {
     rows.iter().map(|row| row[place].as_str()).collect()
 }
 
+/// Empty for no numbers, which have no mean.
+fn mean<const STEPS: u64>(moments: &Moments<STEPS>) -> String {
+    if moments.count() > 0 { moments.mean().to_string() } else { String::new() }
+}
+
 #[test]
 fn sessions_are_those_of_the_library_in_plain_units() {
     let (directory, path) = directory();
@@ -147,8 +155,6 @@ fn sessions_are_those_of_the_library_in_plain_units() {
     check("orig_syn", &|s| s.stats().orig.flags[1].to_string());
     check("resp_psh", &|s| s.stats().resp.flags[3].to_string());
     check("dns_name", &|s| s.dns().map_or(String::new(), |dns| dns.name.clone()));
-    let mean =
-        |gaps: &nf_core::session::Moments| if gaps.count() > 0 { gaps.mean().to_string() } else { String::new() };
     check("gap_mean", &|s| mean(&s.stats().gaps));
     check("resp_entropy_mean", &|s| mean(&s.stats().resp.entropy));
     let numbers: Vec<String> = (0..expected.len()).map(|number| number.to_string()).collect();

@@ -1,8 +1,9 @@
 //! A detector of one's own heads.
 
-use super::{Detector, Provenance, Span, head::Scorer};
+use super::{Detector, Provenance, Span, Terms, head::Scorer};
 use crate::{
     Error, Result,
+    evidence::EvidenceConfig,
     features::{FeatureSpec, Scaler},
     model::Model,
     session::{Session, SessionConfig},
@@ -15,6 +16,7 @@ pub struct Builder {
     rate: f64,
     threads: usize,
     sessions: SessionConfig,
+    evidence: Option<EvidenceConfig>,
 }
 
 #[derive(Debug)]
@@ -28,7 +30,13 @@ struct Planned {
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { heads: Vec::new(), rate: 0.01, threads: 0, sessions: SessionConfig::default() }
+        Self {
+            heads: Vec::new(),
+            rate: 0.01,
+            threads: 0,
+            sessions: SessionConfig::default(),
+            evidence: Some(EvidenceConfig::default()),
+        }
     }
 }
 
@@ -77,6 +85,13 @@ impl Builder {
         self
     }
 
+    /// How scores are added up over sessions; `None` for each session by itself. The default configuration unless set.
+    #[must_use]
+    pub fn evidence(mut self, evidence: impl Into<Option<EvidenceConfig>>) -> Self {
+        self.evidence = evidence.into();
+        self
+    }
+
     /// Calibrates the heads on benign sessions that no model was fitted on.
     ///
     /// # Errors
@@ -95,8 +110,10 @@ impl Builder {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: None,
             training: None,
+            left_out: 0,
             calibration: Span::of(&held_out),
         };
-        Detector::calibrate(scorers, &held_out, self.rate, self.threads, self.sessions, provenance)
+        let Self { rate, threads, sessions, evidence, .. } = self;
+        Detector::calibrate(scorers, &held_out, Terms { rate, threads, sessions, evidence }, provenance)
     }
 }

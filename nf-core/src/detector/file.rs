@@ -1,12 +1,13 @@
 //! Detectors in files: one versioned, checksummed file, written whole or not at all. `docs/file-format.md` describes it.
 
 use super::{
-    Detector, Provenance,
+    Detector, Evidence, Provenance,
     head::{Head, Scorer},
 };
 use crate::{
     Error, ErrorKind, Result,
     calibration::{Calibration, StoredTail},
+    evidence::EvidenceConfig,
     features::{FeatureSpec, Scaler, Schema},
     model::{self, Model},
     session::SessionConfig,
@@ -30,6 +31,13 @@ struct Header {
     provenance: Provenance,
     heads: Vec<StoredHead>,
     combined: StoredCalibration,
+    evidence: Option<StoredEvidence>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredEvidence {
+    config: EvidenceConfig,
+    calibration: StoredCalibration,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -132,6 +140,10 @@ impl Detector {
             provenance: self.provenance.clone(),
             heads: self.heads.iter().zip(&models).map(stored).collect(),
             combined: StoredCalibration::of(&self.combined),
+            evidence: self.evidence.as_ref().map(|evidence| StoredEvidence {
+                config: evidence.config.clone(),
+                calibration: StoredCalibration::of(&evidence.calibration),
+            }),
         };
         let header = serde_json::to_vec(&header).expect("the header has text keys and finite numbers");
         let mut bytes = Vec::new();
@@ -147,6 +159,9 @@ impl Detector {
             bytes.extend(scores(&head.calibration));
         }
         bytes.extend(scores(&self.combined));
+        if let Some(evidence) = &self.evidence {
+            bytes.extend(scores(&evidence.calibration));
+        }
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes
     }
@@ -180,10 +195,16 @@ impl Detector {
             return Err(damaged("the model file holds no head, at least 1 is needed"));
         }
         let combined = header.combined.read(&mut blobs)?;
+        let read_evidence = |StoredEvidence { config, calibration }: StoredEvidence| {
+            config.check()?;
+            Ok::<_, Error>(Evidence { config, calibration: calibration.read(&mut blobs)? })
+        };
+        let evidence = header.evidence.map(read_evidence).transpose().map_err(|e| e.at("evidence"))?;
         if !blobs.bytes.is_empty() {
             return Err(damaged(format!("{} bytes left over behind the last calibration", blobs.bytes.len())));
         }
-        Self::assemble(heads, combined, header.false_positive_rate, header.session_config, header.provenance)
+        let Header { false_positive_rate, session_config, provenance, .. } = header;
+        Self::assemble(heads, combined, evidence, false_positive_rate, session_config, provenance)
     }
 }
 

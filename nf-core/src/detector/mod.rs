@@ -10,11 +10,12 @@ mod verdict;
 pub use builder::Builder;
 pub use explain::{Explanation, Reason};
 pub use recipe::Recipe;
-pub use verdict::{HeadVerdict, Verdict};
+pub use verdict::{EvidenceVerdict, HeadVerdict, Verdict};
 
 use crate::{
     Error, ErrorKind, Result, Timestamp,
     calibration::{Calibration, check_budget},
+    evidence::{Accumulator, EvidenceConfig, Weighed},
     features::Schema,
     parallel,
     session::{Session, SessionConfig},
@@ -31,16 +32,39 @@ use std::{fmt, sync::Arc};
 /// 1932, section 21.1). Heads that read the same traffic are correlated, which Fisher's own chi-square distribution does not
 /// allow for; so the sum is calibrated once more, on the same held-out sessions.
 ///
+/// [`judge`](Self::judge) sees a session by itself. Where sessions are judged in the order in which they ended, by
+/// [`judge_all`](Self::judge_all) or a [`Monitor`](crate::Monitor), what the last sessions of a pair of hosts come to
+/// together decides: its [evidence](crate::evidence), calibrated in the same way.
+///
 /// A detector is immutable and cheap to clone.
 #[derive(Clone)]
 pub struct Detector {
     heads: Arc<[Head]>,
     combined: Arc<Calibration>,
+    evidence: Option<Arc<Evidence>>,
     rate: f64,
     threshold: f32,
+    /// The cut of evidence; that of the session's own score where there is none.
+    evidence_threshold: f32,
     threads: usize,
     sessions: SessionConfig,
     provenance: Provenance,
+}
+
+/// How scores add up over sessions, and what that comes to among benign ones.
+#[derive(Debug)]
+struct Evidence {
+    config: EvidenceConfig,
+    calibration: Calibration,
+}
+
+/// What calibrates a detector besides its heads.
+#[derive(Debug)]
+struct Terms {
+    rate: f64,
+    threads: usize,
+    sessions: SessionConfig,
+    evidence: Option<EvidenceConfig>,
 }
 
 /// What a detector was made from.
@@ -53,6 +77,8 @@ pub struct Provenance {
     pub seed: Option<u64>,
     /// The sessions the heads were fitted on; `None` for a detector of a user's own heads.
     pub training: Option<Span>,
+    /// Sessions of the training that were left out as too strange, by the assumed contamination.
+    pub left_out: u64,
     /// The benign sessions it was calibrated on.
     pub calibration: Span,
 }
@@ -92,14 +118,7 @@ impl Detector {
     }
 
     /// Calibrates heads on benign sessions that they were not fitted on.
-    fn calibrate(
-        scorers: Vec<Scorer>,
-        held_out: &[&Session],
-        rate: f64,
-        threads: usize,
-        sessions: SessionConfig,
-        provenance: Provenance,
-    ) -> Result<Self> {
+    fn calibrate(scorers: Vec<Scorer>, held_out: &[&Session], terms: Terms, provenance: Provenance) -> Result<Self> {
         if scorers.is_empty() {
             return Err(Error::config("number of heads", 0, "at least 1"));
         }
@@ -109,34 +128,42 @@ impl Detector {
                 return Err(Error::new(ErrorKind::Config, message));
             }
         }
-        check_budget(rate, held_out.len(), true)?;
-        let mut heads = Vec::new();
-        let mut surprises = vec![0.0; held_out.len()];
-        for scorer in scorers {
-            let scores = parallel::in_chunks(held_out, threads, |chunk| scorer.score(chunk))?;
-            let head = Head::calibrate(scorer, &scores)?;
-            for (sum, score) in surprises.iter_mut().zip(scores) {
-                *sum += head.surprise(score);
-            }
-            heads.push(head);
+        check_budget(terms.rate, held_out.len(), true)?;
+        if let Some(config) = &terms.evidence {
+            config.check()?;
         }
-        let combined: Vec<f32> = surprises.into_iter().map(|sum| sum as f32).collect();
-        let combined = Calibration::fit(&combined)?;
-        Self::assemble(heads, combined, rate, sessions, provenance)
+        let (heads, combined) = score_heads(scorers, held_out, terms.threads)?;
+        let evidence = match terms.evidence {
+            Some(config) => {
+                let calibration = Calibration::fit(&weigh_all(&config, held_out, &combined)?)?;
+                Some(Evidence { config, calibration })
+            }
+            None => None,
+        };
+        Self::assemble(heads, Calibration::fit(&combined)?, evidence, terms.rate, terms.sessions, provenance)
     }
 
     fn assemble(
         heads: Vec<Head>,
         combined: Calibration,
+        evidence: Option<Evidence>,
         rate: f64,
         sessions: SessionConfig,
         provenance: Provenance,
     ) -> Result<Self> {
-        let threshold = combined.threshold(rate)?;
-        let detector =
-            Self { heads: heads.into(), combined: combined.into(), rate, threshold, threads: 1, sessions, provenance };
+        let detector = Self {
+            heads: heads.into(),
+            combined: combined.into(),
+            evidence: evidence.map(Arc::new),
+            rate,
+            threshold: 0.0,
+            evidence_threshold: 0.0,
+            threads: 1,
+            sessions,
+            provenance,
+        };
         detector.check_sessions(&detector.sessions)?;
-        Ok(detector)
+        detector.with_false_positive_rate(rate)
     }
 
     /// The verdict on one session, whatever else was judged before.
@@ -160,7 +187,42 @@ impl Detector {
 
     fn judge_chunk(&self, sessions: &[&Session]) -> Result<Vec<Verdict>> {
         let scores = self.heads.iter().map(|head| head.scorer.score(sessions)).collect::<Result<Vec<_>>>()?;
-        Ok((0..sessions.len()).map(|i| self.verdict(scores.iter().map(|scores| scores[i]))).collect())
+        let verdict = |(i, session): (usize, &&Session)| Verdict {
+            cold: session.is_cold(),
+            ..self.verdict(scores.iter().map(|scores| scores[i]))
+        };
+        Ok(sessions.iter().enumerate().map(verdict).collect())
+    }
+
+    /// The verdicts on some sessions of one session table, in their order: judged in the order in which they ended, so that
+    /// what adds up over them decides, as a [`Monitor`](crate::Monitor) judges them.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge), for the first session that has one.
+    pub fn judge_all(&self, sessions: &[Session]) -> Result<Vec<Verdict>> {
+        let mut verdicts = self.judge_batch(sessions)?;
+        if let Some(mut accumulator) = self.accumulator() {
+            for i in by_end(&sessions.iter().collect::<Vec<_>>()) {
+                self.weigh(&mut accumulator, &sessions[i], &mut verdicts[i]);
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// What adds up over sessions, without any session yet; `None` where this detector judges each by itself.
+    pub(crate) fn accumulator(&self) -> Option<Accumulator> {
+        let config = self.evidence.as_ref()?.config.clone();
+        Some(Accumulator::new(config).expect("a detector holds only configurations that were checked"))
+    }
+
+    /// Lets what adds up over sessions decide on this one, which ended after all before.
+    pub(crate) fn weigh(&self, accumulator: &mut Accumulator, session: &Session, verdict: &mut Verdict) {
+        let Some(evidence) = &self.evidence else { return };
+        let Weighed { score, sessions } = accumulator.add(session, verdict.score);
+        let p_value = evidence.calibration.p_value(score);
+        verdict.evidence = Some(EvidenceVerdict { score, p_value, sessions });
+        verdict.threshold = self.evidence_threshold;
+        verdict.anomaly = score > self.evidence_threshold;
     }
 
     /// What the heads' scores of one session come to.
@@ -176,8 +238,10 @@ impl Detector {
             score,
             p_value: self.combined.p_value(score),
             heads,
+            evidence: None,
             threshold: self.threshold,
             anomaly: score > self.threshold,
+            cold: false,
         }
     }
 
@@ -187,7 +251,10 @@ impl Detector {
     /// [`ErrorKind::Config`] where the rate is out of range, [`ErrorKind::Data`] where there were too few held-out sessions
     /// to promise it; the message says how many more are needed.
     pub fn with_false_positive_rate(&self, rate: f64) -> Result<Self> {
-        Ok(Self { threshold: self.combined.threshold(rate)?, rate, ..self.clone() })
+        let threshold = self.combined.threshold(rate)?;
+        let evidence_threshold =
+            self.evidence.as_ref().map_or(Ok(threshold), |evidence| evidence.calibration.threshold(rate))?;
+        Ok(Self { threshold, evidence_threshold, rate, ..self.clone() })
     }
 
     /// The same detector with [`judge_batch`](Self::judge_batch) on so many threads, 0 for one a core; 1 unless set.
@@ -212,14 +279,30 @@ impl Detector {
         self.heads.iter().map(|head| &head.calibration)
     }
 
-    /// The calibration of the combined score, which verdicts are decided by.
+    /// The calibration of the combined score, which decides on a session judged by itself.
     pub fn calibration(&self) -> &Calibration {
         &self.combined
     }
 
-    /// The cut: sessions with a score above it are anomalies.
+    /// The calibration of the evidence, which decides on sessions judged in the order in which they ended; `None` where each
+    /// is judged by itself.
+    pub fn evidence_calibration(&self) -> Option<&Calibration> {
+        self.evidence.as_ref().map(|evidence| &evidence.calibration)
+    }
+
+    /// How scores are added up over sessions; `None` where each is judged by itself.
+    pub fn evidence_config(&self) -> Option<&EvidenceConfig> {
+        self.evidence.as_ref().map(|evidence| &evidence.config)
+    }
+
+    /// The cut of sessions judged by themselves: those with a score above it are anomalies.
     pub fn threshold(&self) -> f32 {
         self.threshold
+    }
+
+    /// The cut of evidence; that of the session's own score where there is none.
+    pub fn evidence_threshold(&self) -> f32 {
+        self.evidence_threshold
     }
 
     /// The budget: the share of benign sessions that may be called anomalies.
@@ -268,6 +351,38 @@ impl Detector {
         }
         Ok(())
     }
+}
+
+/// Calibrates heads on some sessions, and gives what their scores of these come to.
+fn score_heads(scorers: Vec<Scorer>, sessions: &[&Session], threads: usize) -> Result<(Vec<Head>, Vec<f32>)> {
+    let mut heads = Vec::new();
+    let mut sums = vec![0.0; sessions.len()];
+    for scorer in scorers {
+        let scores = parallel::in_chunks(sessions, threads, |chunk| scorer.score(chunk))?;
+        let head = Head::calibrate(scorer, &scores)?;
+        for (sum, score) in sums.iter_mut().zip(scores) {
+            *sum += head.surprise(score);
+        }
+        heads.push(head);
+    }
+    Ok((heads, sums.into_iter().map(|sum| sum as f32).collect()))
+}
+
+/// The evidence of each of some sessions of one session table, from their own scores.
+fn weigh_all(config: &EvidenceConfig, sessions: &[&Session], scores: &[f32]) -> Result<Vec<f32>> {
+    let mut accumulator = Accumulator::new(config.clone())?;
+    let mut weighed = vec![0.0; sessions.len()];
+    for i in by_end(sessions) {
+        weighed[i] = accumulator.add(sessions[i], scores[i]).score;
+    }
+    Ok(weighed)
+}
+
+/// The places of sessions in the order in which they ended; those that ended at one moment stay in order.
+fn by_end(sessions: &[&Session]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..sessions.len()).collect();
+    places.sort_by_key(|&i| sessions[i].ended());
+    places
 }
 
 impl fmt::Debug for Detector {

@@ -1,9 +1,10 @@
 //! The detector this crate recommends: which heads there are, and how they are fitted and calibrated.
 
-use super::{Detector, Provenance, Span, head::Scorer};
+use super::{Detector, Provenance, Span, Terms, head::Scorer, score_heads, weigh_all};
 use crate::{
     Error, ErrorKind, Result,
     calibration::{check_budget, check_rate},
+    evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Scaler},
     model::{IsolationForest, Model, Progress, Watch},
     session::{Session, SessionConfig},
@@ -22,14 +23,18 @@ struct HeadRecipe {
     spec: fn() -> Result<FeatureSpec>,
     /// Whether columns are brought to one scale first; packet columns are on one already.
     scale: bool,
+    /// How much it counts in the combined score.
+    weight: f64,
     fit: fn(&Rows, &Recipe, &mut Watch<'_>) -> Result<Box<dyn Model>>,
 }
 
 /// Every head there is to choose from, in the order in which detectors hold them.
 const HEADS: &[HeadRecipe] = &[
     #[cfg(feature = "neural")]
-    HeadRecipe { name: "session", default: true, spec: flow_and_context, scale: true, fit: autoencoder },
-    HeadRecipe { name: "forest", default: true, spec: flow_and_context, scale: true, fit: forest },
+    HeadRecipe { name: "session", default: true, spec: flow_and_context, scale: true, weight: 1.0, fit: autoencoder },
+    // Beside 98 other columns a timer's regularity drowns.
+    HeadRecipe { name: "rhythm", default: true, spec: rhythm, scale: true, weight: 0.3, fit: forest },
+    HeadRecipe { name: "forest", default: true, spec: flow_and_context, scale: true, weight: 0.3, fit: forest },
     #[cfg(feature = "neural")]
     HeadRecipe {
         name: "packets",
@@ -38,6 +43,7 @@ const HEADS: &[HeadRecipe] = &[
         default: false,
         spec: || Ok(FeatureSpec::packets(64)),
         scale: false,
+        weight: 1.0,
         fit: transformer,
     },
 ];
@@ -48,11 +54,24 @@ const ABSENT: &[(&str, &str)] = &[("session", "neural"), ("packets", "neural")];
 #[cfg(feature = "neural")]
 const ABSENT: &[(&str, &str)] = &[];
 
+/// The heads that look for attacks in the training.
+const CLEANERS: [&str; 2] = ["rhythm", "forest"];
+
+/// Most of the training that may be attacks: with more, what is rare is no longer what is strange.
+const MOST_CONTAMINATION: f64 = 0.25;
+
+/// How many times the assumed contamination is left out: the strangest sessions are not all attacks.
+const TRIM: f64 = 1.6;
+
 /// Fewer benign sessions than this are not fitted on: they show too little of what is normal.
 const FEWEST: usize = 100;
 
 fn flow_and_context() -> Result<FeatureSpec> {
     FeatureSpec::flow().and(FeatureSpec::context())
+}
+
+fn rhythm() -> Result<FeatureSpec> {
+    FeatureSpec::context().select(["service_gap_variation", "service_payload_variation"])
 }
 
 fn forest(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Box<dyn Model>> {
@@ -84,9 +103,11 @@ pub struct Recipe {
     heads: Vec<&'static HeadRecipe>,
     rate: f64,
     calibration_share: f64,
+    contamination: f64,
     seed: u64,
     threads: usize,
     sessions: SessionConfig,
+    evidence: Option<EvidenceConfig>,
 }
 
 impl Default for Recipe {
@@ -95,9 +116,11 @@ impl Default for Recipe {
             heads: HEADS.iter().filter(|head| head.default).collect(),
             rate: 0.01,
             calibration_share: 0.3,
+            contamination: 0.0,
             seed: 0,
             threads: 0,
             sessions: SessionConfig::default(),
+            evidence: Some(EvidenceConfig::default()),
         }
     }
 }
@@ -146,6 +169,16 @@ impl Recipe {
         self
     }
 
+    /// The share of attacks that the training sessions may hold, 0 to 0.25; 0 unless set. Above 0, 1.6 times as many of
+    /// them, those that forests find strangest, are left out of fitting, which costs recall where there are none
+    /// (docs/detection.md). The sessions calibrated on must be benign all the same: a threshold among attacks
+    /// misses attacks.
+    #[must_use]
+    pub fn contamination(mut self, share: f64) -> Self {
+        self.contamination = share;
+        self
+    }
+
     /// Where random numbers start: the same sessions and seed give the same detector; 0 unless set.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -157,6 +190,13 @@ impl Recipe {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// How scores are added up over sessions; `None` for each session by itself. The default configuration unless set.
+    #[must_use]
+    pub fn evidence(mut self, evidence: impl Into<Option<EvidenceConfig>>) -> Self {
+        self.evidence = evidence.into();
         self
     }
 
@@ -228,19 +268,52 @@ impl Recipe {
         }
         // What cannot be promised however the fit turns out is refused before hours of training.
         check_budget(self.rate, held_out.len(), true)?;
-        let mut scorers = Vec::new();
-        for head in &self.heads {
-            let mut named = |progress: &Progress| watch(&Progress { head: head.name.to_owned(), ..progress.clone() });
-            let scorer = self.fit_head(head, training, &mut named);
-            scorers.push(scorer.map_err(|e| e.at(format_args!("fitting head {}", head.name)))?);
-        }
+        let all = training.len();
+        let training = self.clean(training, &mut watch)?;
+        let left_out = (all - training.len()) as u64;
+        let scorers = self.fit_heads(&self.heads, &training, &mut watch)?;
         let provenance = Provenance {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: Some(self.seed),
-            training: Some(Span::of(training)),
+            training: Some(Span::of(&training)),
+            left_out,
             calibration: Span::of(held_out),
         };
-        Detector::calibrate(scorers, held_out, self.rate, self.threads, self.sessions.clone(), provenance)
+        let Self { rate, threads, sessions, evidence, .. } = self.clone();
+        Detector::calibrate(scorers, held_out, Terms { rate, threads, sessions, evidence }, provenance)
+    }
+
+    /// The training sessions without those that look most like attacks, by the assumed contamination.
+    ///
+    /// Forests are fitted on all of them first: what is rare stays alone in its branches, while a network would learn it. Their
+    /// evidence is what ranks, as an attack is mostly more than one session.
+    fn clean<'a>(&self, training: &[&'a Session], watch: &mut Watch<'_>) -> Result<Vec<&'a Session>> {
+        let share = self.contamination;
+        if !(0.0..=MOST_CONTAMINATION).contains(&share) {
+            return Err(Error::config("contamination", share, &format!("0 to {MOST_CONTAMINATION}")));
+        }
+        let drop = (training.len() as f64 * (share * TRIM).min(0.5)).round() as usize;
+        if drop == 0 {
+            return Ok(training.to_vec());
+        }
+        let forests: Vec<_> = HEADS.iter().filter(|head| CLEANERS.contains(&head.name)).collect();
+        let scorers = self.fit_heads(&forests, training, watch)?;
+        let (_, scores) = score_heads(scorers, training, self.threads)?;
+        let scores = weigh_all(&EvidenceConfig::default(), training, &scores)?;
+        let mut places: Vec<usize> = (0..training.len()).collect();
+        places.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        places.truncate(training.len() - drop);
+        places.sort_unstable();
+        Ok(places.into_iter().map(|i| training[i]).collect())
+    }
+
+    fn fit_heads(&self, heads: &[&HeadRecipe], training: &[&Session], watch: &mut Watch<'_>) -> Result<Vec<Scorer>> {
+        let fit = |head: &&HeadRecipe| {
+            let mut named = |progress: &Progress| watch(&Progress { head: head.name.to_owned(), ..progress.clone() });
+            let scorer = self.fit_head(head, training, &mut named);
+            scorer.map_err(|e| e.at(format_args!("fitting head {}", head.name)))
+        };
+        heads.iter().map(fit).collect()
     }
 
     fn fit_head(&self, head: &HeadRecipe, training: &[&Session], watch: &mut Watch<'_>) -> Result<Scorer> {
@@ -248,6 +321,6 @@ impl Recipe {
         let rows = spec.extract(training.iter().copied())?;
         let scaler = if head.scale { Scaler::fit(&rows)? } else { Scaler::identity(rows.schema()) };
         let model = (head.fit)(&scaler.apply(rows)?, self, watch)?;
-        Scorer::new(head.name, spec, scaler, model, 1.0)
+        Scorer::new(head.name, spec, scaler, model, head.weight)
     }
 }

@@ -87,6 +87,25 @@ fn a_recipe_splits_by_time_and_says_what_it_used() {
 }
 
 #[test]
+fn attacks_in_the_training_are_left_out_by_the_assumed_contamination() {
+    let dirty = cut(&frames_with_uploads(800, 24, 6));
+    let recipe = Detector::recipe().heads(&["forest"]).unwrap().seed(3);
+    let fit = |recipe: &Recipe| recipe.fit_on(&dirty, &BENIGN[..400], |_| ControlFlow::Continue(())).unwrap();
+    let (trusting, wary) = (fit(&recipe), fit(&recipe.clone().contamination(0.03)));
+    assert_eq!((trusting.provenance().left_out, wary.provenance().left_out), (0, 40));
+    assert_eq!(wary.provenance().training.unwrap().sessions, 824 - 40);
+    let attacks = cut(&frames_with_uploads(0, 5, 9));
+    for attack in &attacks {
+        let score = |detector: &Detector| detector.judge(attack).unwrap().heads[0].score;
+        assert!(score(&wary) > score(&trusting) + 0.02, "{} {}", score(&wary), score(&trusting));
+    }
+    for share in [-0.1, 0.3, f64::NAN] {
+        let error = recipe.clone().contamination(share).fit(&BENIGN).unwrap_err();
+        assert_eq!(error.to_string(), format!("contamination is {share}, it must be 0 to 0.25"));
+    }
+}
+
+#[test]
 fn progress_names_the_head_and_can_stop_the_fit() {
     let recipe = Detector::recipe().heads(&["forest"]).unwrap();
     let mut seen = Vec::new();

@@ -12,10 +12,26 @@ pub struct Verdict {
     pub p_value: f64,
     /// What each head says, in the detector's order.
     pub heads: Vec<HeadVerdict>,
-    /// The cut that the score was compared with.
+    /// What the last sessions of its hosts come to together with this one; `None` where it was judged by itself.
+    pub evidence: Option<EvidenceVerdict>,
+    /// The cut that the [deciding score](Self::deciding_score) was compared with.
     pub threshold: f32,
-    /// Whether the score is above the cut.
+    /// Whether the deciding score is above the cut.
     pub anomaly: bool,
+    /// Whether the session [began](crate::Session::is_cold) while its session table still learned what hosts did lately.
+    pub cold: bool,
+}
+
+/// What a session comes to together with those before it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct EvidenceVerdict {
+    /// How strange they are together, in the unit of [`Verdict::score`].
+    pub score: f32,
+    /// The share of benign sessions with at least as strange evidence, above 0 and at most 1.
+    pub p_value: f64,
+    /// How many sessions it is made from, this one among them.
+    pub sessions: u32,
 }
 
 /// What one head says of a session.
@@ -35,13 +51,28 @@ impl Verdict {
     pub fn is_anomaly(&self) -> bool {
         self.anomaly
     }
+
+    /// The score that decides: that of the evidence where there is one, else the session's own.
+    pub fn deciding_score(&self) -> f32 {
+        self.evidence.map_or(self.score, |evidence| evidence.score)
+    }
+
+    /// The p-value that goes with the [deciding score](Self::deciding_score).
+    pub fn deciding_p_value(&self) -> f64 {
+        self.evidence.map_or(self.p_value, |evidence| evidence.p_value)
+    }
 }
 
 impl fmt::Display for Verdict {
-    /// `anomaly, score 14.20 > 6.91, p-value 2.1e-4 (session 1.0e-3, forest 2.0e-3)`.
+    /// `anomaly, score 14.20 > 6.91, p-value 2.1e-4 over 5 sessions (session 1.0e-3, forest 2.0e-3)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, sign) = if self.anomaly { ("anomaly", '>') } else { ("normal", '\u{2264}') };
-        write!(f, "{word}, score {:.2} {sign} {:.2}, p-value {:.1e} (", self.score, self.threshold, self.p_value)?;
+        let (score, p_value) = (self.deciding_score(), self.deciding_p_value());
+        write!(f, "{word}, score {score:.2} {sign} {:.2}, p-value {p_value:.1e}", self.threshold)?;
+        if let Some(evidence) = self.evidence.filter(|evidence| evidence.sessions > 1) {
+            write!(f, " over {} sessions", evidence.sessions)?;
+        }
+        f.write_str(" (")?;
         for (i, head) in self.heads.iter().enumerate() {
             let comma = if i > 0 { ", " } else { "" };
             write!(f, "{comma}{} {:.1e}", head.name, head.p_value)?;
@@ -58,10 +89,20 @@ mod tests {
     fn shows_cut_and_heads_in_one_line() {
         let head = |name: &str, p_value| HeadVerdict { name: name.into(), score: 1.0, p_value };
         let heads = vec![head("session", 0.001), head("forest", 0.25)];
-        let mut verdict = Verdict { score: 8.294, p_value: 2.1e-4, heads, threshold: 6.9, anomaly: true };
+        let mut verdict = Verdict {
+            score: 8.294,
+            p_value: 2.1e-4,
+            heads,
+            evidence: None,
+            threshold: 6.9,
+            anomaly: true,
+            cold: false,
+        };
         let shown = "anomaly, score 8.29 > 6.90, p-value 2.1e-4 (session 1.0e-3, forest 2.5e-1)";
         assert_eq!(verdict.to_string(), shown);
         (verdict.score, verdict.anomaly) = (6.9, false);
         assert!(verdict.to_string().starts_with("normal, score 6.90 ≤ 6.90") && !verdict.is_anomaly());
+        verdict.evidence = Some(EvidenceVerdict { score: 5.0, p_value: 0.25, sessions: 4 });
+        assert!(verdict.to_string().starts_with("normal, score 5.00 ≤ 6.90, p-value 2.5e-1 over 4 sessions (session"));
     }
 }

@@ -1,25 +1,36 @@
-//! A capture replayed through the monitor: one score a session and head, with the session's key.
+//! A capture whose sessions were judged: scores, p-values, and when each verdict was known.
 
-use super::labels::{numbered_ends, protocol_name};
+use super::{
+    BUDGETS,
+    labels::{numbered_ends, protocol_name},
+};
 use crate::{
-    Capture, Detector, Error, ErrorKind, Event, Monitor, Result, Timestamp, Verdict,
-    session::{Direction, FlowKey, Session, SessionConfig, TableStats},
+    Error, ErrorKind, Result, Timestamp, Verdict,
+    session::{Direction, FlowKey, Session, TableStats},
 };
 use std::{fs::File, path::Path, sync::Arc};
-
-/// Frames pushed between two looks for verdicts: many sessions judged at once cost less, and give the same verdicts.
-const FRAMES: u64 = 4096;
 
 /// A capture whose sessions were judged as they ended, so that no verdict knows what a live run would not have known.
 #[derive(Debug, Clone)]
 pub struct JudgedCapture {
-    heads: Vec<String>,
-    sessions: Vec<JudgedSession>,
-    stats: TableStats,
+    pub(super) series: Arc<[Series]>,
+    pub(super) sessions: Vec<JudgedSession>,
+    pub(super) stats: Vec<TableStats>,
 }
 
-/// What is kept of a judged session.
+/// A score that every judged session has: that of all heads combined, or of one head.
 #[derive(Debug, Clone)]
+pub(super) struct Series {
+    pub(super) name: String,
+    /// Why its calibration does not promise a budget, for each of [`BUDGETS`] that it does not.
+    pub(super) refusals: [Option<String>; BUDGETS.len()],
+}
+
+/// The name of the score that decides.
+pub(super) const COMBINED: &str = "combined";
+
+/// What is kept of a judged session.
+#[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct JudgedSession {
     /// Protocol and endpoints; `orig` is the end that sent the first packet, which is not always the one that sent the SYN.
@@ -28,44 +39,25 @@ pub struct JudgedSession {
     pub start: Timestamp,
     /// Time of the last packet.
     pub end: Timestamp,
-    /// The score of all heads combined, higher = stranger.
+    /// When the verdict was known: the time of the frame at which the session ended. A session that was still open at the end
+    /// of the capture ends when its silence would have ended it.
+    pub judged_at: Timestamp,
+    /// How many packets it has.
+    pub packets: u64,
+    /// The score that decides, higher = stranger: that of the evidence, or of all heads combined where there is none.
     pub score: f32,
-    /// Share of benign sessions at least as strange, above 0 and at most 1, by the detector's calibration.
+    /// Share of benign sessions at least as strange, above 0 and at most 1, by the calibration of that score.
     pub p_value: f64,
     /// The score of each head alone, in the order of [`JudgedCapture::heads`].
     pub heads: Vec<f32>,
+    /// The p-value of each head alone, in the same order.
+    pub head_p_values: Vec<f64>,
 }
 
 impl JudgedCapture {
-    /// Pushes every frame of a capture through a [`Monitor`] with the given detector, and keeps the verdicts in the order in
-    /// which the sessions ended. `watch` is told the number of frames read, now and then.
-    ///
-    /// # Errors
-    /// As [`Monitor::new`] and [`Capture::next_frame`], and what a model returns.
-    pub fn replay(
-        detector: &Arc<Detector>,
-        mut capture: Capture,
-        config: &SessionConfig,
-        mut watch: impl FnMut(u64),
-    ) -> Result<Self> {
-        let heads = detector.head_names().map(str::to_owned).collect();
-        let mut monitor = Monitor::new(detector.clone(), config)?;
-        let mut sessions = Vec::new();
-        while let Some(frame) = capture.next_frame()? {
-            monitor.push(&frame);
-            if capture.frames().is_multiple_of(FRAMES) {
-                take_verdicts(&mut monitor, &mut sessions)?;
-                watch(capture.frames());
-            }
-        }
-        monitor.finish();
-        take_verdicts(&mut monitor, &mut sessions)?;
-        Ok(Self { heads, sessions, stats: monitor.stats().table })
-    }
-
     /// The names of the heads.
-    pub fn heads(&self) -> &[String] {
-        &self.heads
+    pub fn heads(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.series[1..].iter().map(|series| series.name.as_str())
     }
 
     /// The sessions, in the order in which they ended.
@@ -73,12 +65,20 @@ impl JudgedCapture {
         &self.sessions
     }
 
-    /// What was read, and what could not be used.
-    pub fn stats(&self) -> &TableStats {
+    /// What was read, and what could not be used, for each capture file.
+    pub fn stats(&self) -> &[TableStats] {
         &self.stats
     }
 
+    /// Adds the sessions of another capture that the same detector or baseline judged.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.sessions.extend(other.sessions);
+        self.stats.extend(other.stats);
+    }
+
     /// Seconds of packet time from the first packet of a session to the last; 0 without sessions.
+    ///
+    /// Of several files it is what lies between the first and the last of all: name files that follow each other.
     pub fn seconds(&self) -> f64 {
         let start = self.sessions.iter().map(|session| session.start).min();
         let end = self.sessions.iter().map(|session| session.end).max();
@@ -99,7 +99,7 @@ impl JudgedCapture {
 
     fn write_csv(&self, mut writer: csv::Writer<File>) -> Result<(), csv::Error> {
         let fields = ["first_ts", "src", "dst", "sport", "dport", "proto", "score"];
-        writer.write_record(fields.into_iter().chain(self.heads.iter().map(String::as_str)))?;
+        writer.write_record(fields.into_iter().chain(self.heads()))?;
         for session in &self.sessions {
             let (orig, resp) = numbered_ends(&session.key);
             let mut record = vec![
@@ -125,27 +125,37 @@ fn nearest_double(time: Timestamp) -> String {
     format!("{seconds:.9}")
 }
 
-fn take_verdicts(monitor: &mut Monitor, sessions: &mut Vec<JudgedSession>) -> Result<()> {
-    while let Some(event) = monitor.pop() {
-        match event {
-            Event::Verdict { session, verdict } => sessions.push(JudgedSession::new(&session, &verdict)),
-            Event::Failure { session, error } => return Err(error.at(session)),
+impl JudgedSession {
+    /// What is kept of a session and its verdict, known at `judged_at`.
+    pub fn new(session: &Session, verdict: &Verdict, judged_at: Timestamp) -> Self {
+        Self {
+            heads: verdict.heads.iter().map(|head| head.score).collect(),
+            head_p_values: verdict.heads.iter().map(|head| head.p_value).collect(),
+            ..Self::scored(session, verdict.deciding_score(), verdict.deciding_p_value(), judged_at)
         }
     }
-    Ok(())
-}
 
-impl JudgedSession {
-    /// What is kept of a session and its verdict.
-    pub fn new(session: &Session, verdict: &Verdict) -> Self {
+    /// A session with one score and no heads.
+    pub(super) fn scored(session: &Session, score: f32, p_value: f64, judged_at: Timestamp) -> Self {
         let answered_first = session.packets().first().is_some_and(|packet| packet.direction == Direction::Resp);
         Self {
             key: if answered_first { session.key().reversed() } else { *session.key() },
             start: session.start(),
             end: session.end(),
-            score: verdict.score,
-            p_value: verdict.p_value,
-            heads: verdict.heads.iter().map(|head| head.score).collect(),
+            judged_at,
+            packets: session.stats().packets(),
+            score,
+            p_value,
+            heads: Vec::new(),
+            head_p_values: Vec::new(),
+        }
+    }
+
+    /// Score and p-value of a series of [`JudgedCapture`]: 0 the score that decides, then the heads.
+    pub(super) fn of(&self, series: usize) -> (f32, f64) {
+        match series.checked_sub(1) {
+            None => (self.score, self.p_value),
+            Some(head) => (self.heads[head], self.head_p_values[head]),
         }
     }
 }

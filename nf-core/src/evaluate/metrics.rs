@@ -121,7 +121,7 @@ impl CutMetrics {
 }
 
 /// Mean over the kinds with enough sessions; `None` without one.
-fn macro_average(values: &BTreeMap<String, f64>, sessions: &BTreeMap<String, usize>) -> Option<f64> {
+pub(super) fn macro_average(values: &BTreeMap<String, f64>, sessions: &BTreeMap<String, usize>) -> Option<f64> {
     let counted: Vec<f64> = values
         .iter()
         .filter(|(name, _)| sessions.get(*name).is_some_and(|&sessions| sessions >= MACRO_SESSIONS))

@@ -1,14 +1,14 @@
 //! The columns of what a session's hosts did around it, and of its DNS question.
 
 use super::{
-    Transform::{self, Divide, Gap, Identity},
+    Transform::{self, Divide, Gap, Identity, Variation},
     flow::COUNT,
     schema::Column,
     spec::FlatColumn,
 };
 use crate::{
-    decode::DnsFacts,
-    session::{Context, Session},
+    decode::{DnsFacts, Protocol},
+    session::{Context, Service, Session},
 };
 
 const ENTROPY: Transform = Divide { scale: 8.0 };
@@ -66,15 +66,23 @@ pub(super) fn columns() -> Vec<FlatColumn> {
         "mean time between the starts of the last 16 sessions to this service; 60 below 4",
         |s| context(s).service.gap_mean,
     );
-    add("service_gap_variation", "", Identity, "their deviation over their mean; 1 below 4 sessions", |s| {
-        context(s).service.gap_variation
-    });
+    add(
+        "service_gap_variation",
+        "",
+        Variation,
+        "their deviation over their mean; 1 below 4 sessions and for ARP",
+        |s| rhythm(s, |service| service.gap_variation),
+    );
     add("service_up_down", "", Identity, "ln((1 + payload up) / (1 + payload down)) of the last 16 sessions", |s| {
         context(s).service.up_down
     });
-    add("service_payload_variation", "", Identity, "deviation over mean of their payload; 1 below 4 sessions", |s| {
-        context(s).service.payload_variation
-    });
+    add(
+        "service_payload_variation",
+        "",
+        Variation,
+        "deviation over mean of their payload; 1 below 4 sessions and for ARP",
+        |s| rhythm(s, |service| service.payload_variation),
+    );
     add("host_pair_answered", "sessions", COUNT, "the pair's answered sessions in 60 s, over all services", |s| {
         context(s).host_pair.answered
     });
@@ -136,6 +144,12 @@ fn where_asked() -> Vec<FlatColumn> {
 
 fn context(session: &Session) -> Context {
     session.context().copied().unwrap_or_default()
+}
+
+/// How regular the use of a service is. Address resolution is not asked: hosts refresh it by a timer, so regularity says
+/// nothing there.
+fn rhythm(session: &Session, variation: impl FnOnce(&Service) -> f64) -> f64 {
+    if session.key().protocol == Protocol::Arp { 1.0 } else { variation(&context(session).service) }
 }
 
 fn dns(session: &Session, value: impl FnOnce(&DnsFacts) -> f64) -> f64 {

@@ -71,7 +71,12 @@ pub enum Transform {
     },
     /// `(log10(quantity + 1 us) + 6) / 7` for a quantity in seconds: 0 for none, 1 for 10 s.
     Gap,
+    /// `ln(quantity + 0.02)` for a deviation over its mean: 0.05 is as far from 0.5 as 0.5 from 5.
+    Variation,
 }
+
+/// Timers of one host on another jitter by about this much of a second.
+const LEAST_VARIATION: f64 = 0.02;
 
 impl Transform {
     /// The stored number of a quantity.
@@ -81,6 +86,7 @@ impl Transform {
             Self::Divide { scale } => (quantity / f64::from(scale)) as f32,
             Self::Log { scale } => (quantity.max(0.0).ln_1p() / f64::from(scale)) as f32,
             Self::Gap => (((quantity.max(0.0) + 1e-6).log10() + 6.0) / 7.0) as f32,
+            Self::Variation => (quantity.max(0.0) + LEAST_VARIATION).ln() as f32,
         }
     }
 
@@ -92,6 +98,7 @@ impl Transform {
             Self::Divide { scale } => stored * f64::from(scale),
             Self::Log { scale } => (stored * f64::from(scale)).exp_m1(),
             Self::Gap => 10f64.powf(stored * 7.0 - 6.0) - 1e-6,
+            Self::Variation => stored.exp() - LEAST_VARIATION,
         }
     }
 }
@@ -225,9 +232,8 @@ mod tests {
 
     #[test]
     fn transforms_invert() {
-        for transform in
-            [Transform::Identity, Transform::Divide { scale: 8.0 }, Transform::Log { scale: 7.5 }, Transform::Gap]
-        {
+        let (divide, log) = (Transform::Divide { scale: 8.0 }, Transform::Log { scale: 7.5 });
+        for transform in [Transform::Identity, divide, log, Transform::Gap, Transform::Variation] {
             for quantity in [0.0, 0.001, 1.0, 700.0] {
                 let back = transform.invert(transform.apply(quantity));
                 assert!((back - quantity).abs() <= 1e-6 + 1e-4 * quantity, "{transform:?} {quantity} {back}");

@@ -3,7 +3,7 @@
 use super::{Column, Rows, Schema, context, flow, packets};
 use crate::{Error, ErrorKind, Result, session::Session};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// Which columns to take from sessions: a sequence of packets, or one row a session.
 ///
@@ -25,7 +25,12 @@ const MOST_PACKETS: u32 = 65536;
 enum Kind {
     Packets(u32),
     Addresses(u32),
-    Flat(Vec<Part>),
+    Flat {
+        parts: Vec<Part>,
+        /// The names of the columns to take; empty for all of them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        only: Vec<String>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,13 +80,26 @@ impl Kind {
             Self::Packets(n) | Self::Addresses(n) if !(1..=MOST_PACKETS).contains(n) => {
                 Err(Error::config("packets", n, "1 to 65536"))
             }
-            Self::Flat(parts) if parts.is_empty() => Err(Error::config("number of flat specs", 0, "at least 1")),
-            Self::Flat(parts) if (1..parts.len()).any(|i| parts[..i].contains(&parts[i])) => {
+            Self::Flat { parts, .. } if parts.is_empty() => Err(Error::config("number of flat specs", 0, "at least 1")),
+            Self::Flat { parts, .. } if (1..parts.len()).any(|i| parts[..i].contains(&parts[i])) => {
                 Err(Error::new(ErrorKind::Config, "a flat spec stands there twice, it must stand once"))
+            }
+            Self::Flat { parts, only } => {
+                let names: Vec<_> = flat_columns(parts, &[]).map(|(column, _)| column.name).collect();
+                match only.iter().find(|name| !names.contains(&Cow::Borrowed(name.as_str()))) {
+                    Some(name) => Err(Error::config("column", name, "a column of the spec (docs/features.md)")),
+                    None => Ok(()),
+                }
             }
             _ => Ok(()),
         }
     }
+}
+
+/// The columns of some parts, or those that are named, in the order of the parts.
+fn flat_columns(parts: &[Part], only: &[String]) -> impl Iterator<Item = FlatColumn> {
+    let named = |(column, _): &FlatColumn| only.is_empty() || only.iter().any(|name| *name == column.name);
+    parts.iter().flat_map(|part| part.columns()).filter(named)
 }
 
 impl FeatureSpec {
@@ -101,30 +119,58 @@ impl FeatureSpec {
 
     /// Statistics of the whole session: shape (sessions, 1, columns).
     pub fn flow() -> Self {
-        Self(Kind::Flat(vec![Part::Flow]))
+        Self(Kind::Flat { parts: vec![Part::Flow], only: Vec::new() })
     }
 
     /// What the session's hosts did around it, and its DNS question: shape (sessions, 1, columns).
     pub fn context() -> Self {
-        Self(Kind::Flat(vec![Part::Context]))
+        Self(Kind::Flat { parts: vec![Part::Context], only: Vec::new() })
     }
 
     /// The columns of two flat specs side by side.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] where one of them is a sequence, or both have the same columns.
+    /// [`ErrorKind::Config`] where one of them is a sequence or a [selection](Self::select), or both have the same columns.
     pub fn and(self, other: Self) -> Result<Self> {
         match (self.0, other.0) {
-            (Kind::Flat(mut parts), Kind::Flat(more)) if !more.iter().any(|part| parts.contains(part)) => {
+            (Kind::Flat { mut parts, only }, Kind::Flat { parts: more, only: also })
+                if only.is_empty() && also.is_empty() && !more.iter().any(|part| parts.contains(part)) =>
+            {
                 parts.extend(more);
-                Ok(Self(Kind::Flat(parts)))
+                Ok(Self(Kind::Flat { parts, only }))
             }
             (a, b) => {
                 let (a, b) = (Self(a).schema().name().to_owned(), Self(b).schema().name().to_owned());
-                let message = format!("specs {a} and {b} cannot stand side by side, both must be flat and differ");
+                let message =
+                    format!("specs {a} and {b} cannot stand side by side, both must be flat, whole and differ");
                 Err(Error::new(ErrorKind::Config, message))
             }
         }
+    }
+
+    /// Only the named columns of a flat spec, in the order of the spec.
+    ///
+    /// ```
+    /// use nf_core::FeatureSpec;
+    /// let rhythm = FeatureSpec::context().select(["service_gap_variation", "service_gap"]).expect("its columns");
+    /// assert_eq!(rhythm.schema().width(), 2);
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where the spec is a sequence, no name is given, or one is not that of a column.
+    pub fn select<S: Into<String>>(self, columns: impl IntoIterator<Item = S>) -> Result<Self> {
+        let Kind::Flat { parts, only } = self.0 else {
+            let name = self.schema().name().to_owned();
+            return Err(Error::config("spec", name, "flat, columns of a sequence cannot be selected"));
+        };
+        let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
+        if columns.is_empty() {
+            return Err(Error::config("number of columns", 0, "at least 1"));
+        }
+        if let Some(name) = columns.iter().find(|name| !only.is_empty() && !only.contains(name)) {
+            return Err(Error::config("column", name, "a column of the spec (docs/features.md)"));
+        }
+        Kind::Flat { parts, only: columns }.try_into()
     }
 
     /// What the columns mean.
@@ -132,10 +178,11 @@ impl FeatureSpec {
         let (name, columns) = match &self.0 {
             Kind::Packets(_) => ("packets".to_owned(), packets::behaviour_columns()),
             Kind::Addresses(_) => ("addresses".to_owned(), packets::address_columns()),
-            Kind::Flat(parts) => {
+            Kind::Flat { parts, only } => {
                 let names: Vec<_> = parts.iter().map(|part| part.name()).collect();
-                let columns = parts.iter().flat_map(|part| part.columns()).map(|(column, _)| column);
-                (names.join("+"), columns.collect())
+                let selected = if only.is_empty() { "" } else { ", selected" };
+                let columns = flat_columns(parts, only).map(|(column, _)| column);
+                (names.join("+") + selected, columns.collect())
             }
         };
         Arc::new(Schema::new(name, columns).expect("the schemas of this crate have unique column names"))
@@ -145,13 +192,13 @@ impl FeatureSpec {
     pub fn steps(&self) -> Option<u32> {
         match self.0 {
             Kind::Packets(n) | Kind::Addresses(n) => Some(n),
-            Kind::Flat(_) => None,
+            Kind::Flat { .. } => None,
         }
     }
 
     /// Whether sessions must come with their context.
     pub fn needs_context(&self) -> bool {
-        matches!(&self.0, Kind::Flat(parts) if parts.contains(&Part::Context))
+        matches!(&self.0, Kind::Flat { parts, .. } if parts.contains(&Part::Context))
     }
 
     /// The rows of some sessions, one each, in their order.
@@ -174,8 +221,8 @@ impl FeatureSpec {
                 }
                 Rows::sequences(schema, *n as usize, data, lengths)
             }
-            Kind::Flat(parts) => {
-                let columns: Vec<FlatColumn> = parts.iter().flat_map(|part| part.columns()).collect();
+            Kind::Flat { parts, only } => {
+                let columns: Vec<FlatColumn> = flat_columns(parts, only).collect();
                 for session in sessions {
                     if self.needs_context() && session.context().is_none() {
                         let message = format!(

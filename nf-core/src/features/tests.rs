@@ -102,11 +102,11 @@ fn flat_specs_stand_side_by_side_once_each() {
     let refuse = |a: FeatureSpec, b| a.and(b).unwrap_err().to_string();
     assert_eq!(
         refuse(FeatureSpec::flow(), FeatureSpec::flow()),
-        "specs flow and flow cannot stand side by side, both must be flat and differ"
+        "specs flow and flow cannot stand side by side, both must be flat, whole and differ"
     );
     assert_eq!(
         refuse(FeatureSpec::packets(3), FeatureSpec::flow()),
-        "specs packets and flow cannot stand side by side, both must be flat and differ"
+        "specs packets and flow cannot stand side by side, both must be flat, whole and differ"
     );
 }
 
@@ -127,8 +127,12 @@ fn refuses_no_packets_and_missing_context() {
 #[test]
 fn specs_that_cannot_be_are_refused_from_text_too() {
     let refuse = |text: &str| serde_json::from_str::<FeatureSpec>(text).unwrap_err().to_string();
-    assert_eq!(refuse(r#"{"flat":[]}"#), "number of flat specs is 0, it must be at least 1");
-    assert_eq!(refuse(r#"{"flat":["flow","flow"]}"#), "a flat spec stands there twice, it must stand once");
+    assert_eq!(refuse(r#"{"flat":{"parts":[]}}"#), "number of flat specs is 0, it must be at least 1");
+    assert_eq!(refuse(r#"{"flat":{"parts":["flow","flow"]}}"#), "a flat spec stands there twice, it must stand once");
+    assert_eq!(
+        refuse(r#"{"flat":{"parts":["flow"],"only":["duratoin"]}}"#),
+        "column is duratoin, it must be a column of the spec (docs/features.md)"
+    );
     assert_eq!(refuse(r#"{"packets":70000}"#), "packets is 70000, it must be 1 to 65536");
     let columns = r#"{"name":"x","unit":"","meaning":"","transform":"Identity","missing":null}"#;
     let schema = |columns: &str| serde_json::from_str::<Schema>(&format!(r#"{{"name":"s","columns":[{columns}]}}"#));
@@ -139,10 +143,30 @@ fn specs_that_cannot_be_are_refused_from_text_too() {
 }
 
 #[test]
+fn selected_columns_are_those_of_the_whole_in_its_order() {
+    let both = FeatureSpec::flow().and(FeatureSpec::context()).unwrap();
+    let names = ["service_gap", "duration", "tcp"];
+    let spec = both.clone().select(names).unwrap();
+    let sessions = sessions(SessionConfig::default(), &exchange());
+    let (rows, whole) = (spec.extract(&sessions).unwrap(), both.extract(&sessions).unwrap());
+    assert_eq!(rows.schema().name(), "flow+context, selected");
+    let place = |name: &str| whole.schema().columns().iter().position(|column| column.name == name).unwrap();
+    let expected = ["duration", "tcp", "service_gap"].map(|name| whole.row(0)[place(name)]);
+    assert_eq!(rows.row(0), expected);
+    assert!(spec.needs_context());
+    let refuse = |spec: FeatureSpec, names: &[&str]| spec.select(names.iter().copied()).unwrap_err().to_string();
+    assert_eq!(refuse(both.clone(), &["x"]), "column is x, it must be a column of the spec (docs/features.md)");
+    assert_eq!(refuse(both, &[]), "number of columns is 0, it must be at least 1");
+    assert_eq!(refuse(spec.clone(), &["udp"]), "column is udp, it must be a column of the spec (docs/features.md)");
+    assert!(refuse(FeatureSpec::packets(3), &["gap"]).starts_with("spec is packets, it must be flat"));
+    assert!(spec.and(FeatureSpec::context()).is_err());
+}
+
+#[test]
 fn specs_survive_serialisation() {
-    for spec in
-        [FeatureSpec::packets(64), FeatureSpec::addresses(3), FeatureSpec::flow().and(FeatureSpec::context()).unwrap()]
-    {
+    let both = FeatureSpec::flow().and(FeatureSpec::context()).unwrap();
+    let some = both.clone().select(["tcp", "service_gap"]).unwrap();
+    for spec in [FeatureSpec::packets(64), FeatureSpec::addresses(3), both, some] {
         let text = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<FeatureSpec>(&text).unwrap(), spec, "{text}");
     }

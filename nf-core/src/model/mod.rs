@@ -10,7 +10,7 @@ mod tree;
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
 pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
-#[cfg(test)]
+#[cfg(any(test, feature = "evaluate"))]
 pub(crate) use random::Random;
 
 use crate::{

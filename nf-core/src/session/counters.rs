@@ -2,13 +2,13 @@
 
 use super::{
     context::{Activity, Domain, HostPair, Service},
-    window::{Distinct, SPAN, Window},
+    distinct::Distinct,
+    host::Class,
+    series::{SPAN, Series},
+    store::{ALLOCATION, Counters, FORGET},
 };
 use crate::Timestamp;
-use std::collections::VecDeque;
-
-/// Seconds of the short span.
-const SHORT: usize = 10;
+use smallvec::SmallVec;
 
 /// How many sessions of one service the regularity columns look at.
 const RECENT: usize = 16;
@@ -16,144 +16,183 @@ const RECENT: usize = 16;
 /// Fewest sessions of a service that say something about regularity.
 const REGULAR_FROM: usize = 4;
 
-#[derive(Debug)]
-pub(super) enum Counters {
-    Activity(Box<ActivityCounters>),
-    Service(Box<ServiceCounters>),
-    HostPair(Box<HostPairCounters>),
-    Domain(Box<DomainCounters>),
-    Station(Distinct),
+/// What happens to a session, as its counters see it. Outcomes are 0 for failed and 1 for answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Event {
+    /// Its first packet, to a port of this name.
+    Begin { start: Timestamp, port: u64 },
+    /// Its outcome is known, or was counted otherwise at an earlier second and has changed.
+    Outcome { before: Option<(usize, u32)>, outcome: usize, port: u64, host: u64 },
+    /// More payload of the session that began at `start`.
+    Bytes { start: Timestamp, up: u64, down: u64 },
+    /// Its end.
+    End,
 }
 
+/// Of a source, a destination, or a pair within a class.
 #[derive(Debug, Default)]
 pub(super) struct ActivityCounters {
-    pub(super) attempts: Window,
-    /// Failed, answered.
-    pub(super) outcomes: [Option<Box<OutcomeCounters>>; 2],
+    /// Attempts, failed sessions, answered sessions.
+    sessions: Series<3>,
+    /// Ports of failed sessions, ports of answered ones, hosts of failed ones, hosts of answered ones.
+    seen: Distinct<4>,
 }
 
+/// Different sources at one port of a destination, by outcome.
 #[derive(Debug, Default)]
-pub(super) struct OutcomeCounters {
-    pub(super) sessions: Window,
-    pub(super) ports: Distinct,
-    pub(super) hosts: Distinct,
+pub(super) struct PortCounters {
+    sources: Distinct<2>,
 }
 
+/// Of a source, a destination, its port and a class.
 #[derive(Debug, Default)]
 pub(super) struct ServiceCounters {
-    pub(super) sessions: Window,
-    /// Failed, answered.
-    pub(super) outcomes: [Window; 2],
-    pub(super) up: Window,
-    pub(super) down: Window,
-    pub(super) open: u32,
-    pub(super) recent: VecDeque<RecentSession>,
+    traffic: Traffic,
+    recent: SmallVec<[RecentSession; 1]>,
 }
 
 #[derive(Debug)]
-pub(super) struct RecentSession {
-    pub(super) start: Timestamp,
-    pub(super) up: u64,
-    pub(super) down: u64,
+struct RecentSession {
+    start: Timestamp,
+    up: u64,
+    down: u64,
 }
 
+/// Of a source and a destination over everything between them. The counters of their first service are kept here as well:
+/// most pairs have no other, and those of a flood are looked up once.
 #[derive(Debug, Default)]
-pub(super) struct HostPairCounters {
-    pub(super) sessions: Window,
-    pub(super) ports: Distinct,
-    pub(super) outcomes: [Window; 2],
-    pub(super) up: Window,
-    pub(super) down: Window,
-    pub(super) open: u32,
+pub(super) struct PairCounters {
+    traffic: Traffic,
+    ports: Distinct<1>,
+    /// Class and port of the first session.
+    first: Option<(Class, u16)>,
+    /// Of the pair within the class of the first session.
+    activity: ActivityCounters,
+    /// Of the first session's service, and when it was touched last.
+    service: ServiceCounters,
+    service_touched: Timestamp,
 }
 
+/// Of a source's questions under one parent domain.
 #[derive(Debug, Default)]
 pub(super) struct DomainCounters {
-    pub(super) queries: Window,
-    pub(super) names: Distinct,
-    pub(super) characters: Window,
-    /// Millibits a character, summed over queries.
-    pub(super) entropy: Window,
+    /// Queries, characters of names, their entropy in millibits a character.
+    queries: Series<3>,
+    names: Distinct<1>,
 }
 
-fn both(window: &Window, second: i64) -> [f64; 2] {
-    [window.sum(second, SHORT) as f64, window.sum(second, SPAN) as f64]
+/// Protocol addresses that one hardware address claimed.
+#[derive(Debug, Default)]
+pub(super) struct StationCounters {
+    claims: Distinct<1>,
 }
 
-fn distinct(set: &Distinct, second: i64) -> [f64; 2] {
-    [set.count(second, SHORT) as f64, set.count(second, SPAN) as f64]
+/// Sessions started, failed and answered; bytes up and down; sessions open.
+#[derive(Debug, Default)]
+struct Traffic {
+    sums: Series<5>,
+    open: u32,
 }
 
-impl Counters {
-    /// Bytes on the heap, with what the allocator adds to each allocation.
-    pub(super) fn heap(&self) -> usize {
-        const ALLOCATION: usize = 16;
-        match self {
-            Self::Activity(counters) => {
-                let outcome = |counters: &OutcomeCounters| {
-                    size_of::<OutcomeCounters>() + counters.ports.heap() + counters.hosts.heap() + 3 * ALLOCATION
-                };
-                size_of::<ActivityCounters>()
-                    + ALLOCATION
-                    + counters.outcomes.iter().flatten().map(|counters| outcome(counters)).sum::<usize>()
+fn pair(sums: [u64; 2]) -> [f64; 2] {
+    sums.map(|sum| sum as f64)
+}
+
+/// The heap of some parts, each of one allocation or none.
+fn heap(parts: impl IntoIterator<Item = usize>) -> usize {
+    parts.into_iter().filter(|&bytes| bytes > 0).map(|bytes| bytes + ALLOCATION).sum()
+}
+
+impl Traffic {
+    fn apply(&mut self, second: u32, event: &Event) {
+        match *event {
+            Event::Begin { .. } => {
+                self.sums.add(second, 0, 1);
+                self.open = self.open.saturating_add(1);
             }
-            Self::Service(counters) => {
-                size_of::<ServiceCounters>() + counters.recent.capacity() * size_of::<RecentSession>() + 2 * ALLOCATION
+            Event::Outcome { before, outcome, .. } => {
+                if let Some((before, at)) = before {
+                    self.sums.take_back(at, 1 + before);
+                }
+                self.sums.add(second, 1 + outcome, 1);
             }
-            Self::HostPair(counters) => size_of::<HostPairCounters>() + counters.ports.heap() + 2 * ALLOCATION,
-            Self::Domain(counters) => size_of::<DomainCounters>() + counters.names.heap() + 2 * ALLOCATION,
-            Self::Station(claims) => claims.heap() + ALLOCATION,
+            Event::Bytes { up, down, .. } => {
+                self.sums.add(second, 3, up);
+                self.sums.add(second, 4, down);
+            }
+            Event::End => self.open = self.open.saturating_sub(1),
         }
     }
 }
 
 impl ActivityCounters {
-    pub(super) fn observe(&self, outcome: usize, second: i64) -> Activity {
-        let attempts = both(&self.attempts, second);
-        match &self.outcomes[outcome] {
-            Some(counters) => Activity {
-                attempts,
-                sessions: both(&counters.sessions, second),
-                ports: distinct(&counters.ports, second),
-                hosts: distinct(&counters.hosts, second),
-            },
-            None => Activity { attempts, ..Activity::default() },
+    pub(super) fn apply(&mut self, second: u32, event: &Event) {
+        match *event {
+            Event::Begin { .. } => self.sessions.add(second, 0, 1),
+            Event::Outcome { before, outcome, port, host } => {
+                if let Some((before, at)) = before {
+                    self.sessions.take_back(at, 1 + before);
+                }
+                self.sessions.add(second, 1 + outcome, 1);
+                self.seen.add(second, outcome, port);
+                self.seen.add(second, 2 + outcome, host);
+            }
+            Event::Bytes { .. } | Event::End => {}
+        }
+    }
+
+    pub(super) fn observe(&self, outcome: usize, second: u32) -> Activity {
+        let [short, long] = self.sessions.sums(second);
+        Activity {
+            attempts: pair([short[0], long[0]]),
+            sessions: pair([short[1 + outcome], long[1 + outcome]]),
+            ports: pair(self.seen.counts(second, outcome)),
+            hosts: pair(self.seen.counts(second, 2 + outcome)),
         }
     }
 }
 
+impl PortCounters {
+    pub(super) fn outcome(&mut self, second: u32, outcome: usize, source: u64) {
+        self.sources.add(second, outcome, source);
+    }
+
+    pub(super) fn observe(&self, outcome: usize, second: u32) -> [f64; 2] {
+        pair(self.sources.counts(second, outcome))
+    }
+}
+
 impl ServiceCounters {
-    /// A session begins.
-    pub(super) fn begin(&mut self, second: i64, start: Timestamp) {
-        self.sessions.add(second, 1);
-        self.open = self.open.saturating_add(1);
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
+    pub(super) fn apply(&mut self, second: u32, event: &Event) {
+        self.traffic.apply(second, event);
+        match *event {
+            Event::Begin { start, .. } => {
+                if self.recent.len() == RECENT {
+                    self.recent.remove(0);
+                }
+                self.recent.push(RecentSession { start, up: 0, down: 0 });
+            }
+            Event::Bytes { start, up, down } => {
+                if let Some(recent) = self.recent.iter_mut().rev().find(|recent| recent.start == start) {
+                    recent.up = recent.up.saturating_add(up);
+                    recent.down = recent.down.saturating_add(down);
+                }
+            }
+            Event::Outcome { .. } | Event::End => {}
         }
-        self.recent.push_back(RecentSession { start, up: 0, down: 0 });
     }
 
-    /// More payload of the session that began at `start`.
-    pub(super) fn traffic(&mut self, second: i64, start: Timestamp, up: u64, down: u64) {
-        self.up.add(second, up);
-        self.down.add(second, down);
-        if let Some(recent) = self.recent.iter_mut().rev().find(|recent| recent.start == start) {
-            recent.up = recent.up.saturating_add(up);
-            recent.down = recent.down.saturating_add(down);
-        }
-    }
-
-    pub(super) fn observe(&self, second: i64) -> Service {
-        let sessions = both(&self.sessions, second);
-        let [failed, answered] = [0, 1].map(|outcome: usize| self.outcomes[outcome].sum(second, SPAN) as f64);
+    pub(super) fn observe(&self, second: u32) -> Service {
+        let [short, long] = self.traffic.sums.sums(second);
+        let [sessions, failed, answered, bytes_up, bytes_down] = long.map(|sum| sum as f64);
         let mut service = Service {
-            sessions,
+            sessions: [short[0] as f64, sessions],
             failed: failed / (failed + answered).max(1.0),
-            bytes_up: self.up.sum(second, SPAN) as f64,
-            bytes_down: self.down.sum(second, SPAN) as f64,
-            open: f64::from(self.open),
+            bytes_up,
+            bytes_down,
+            open: f64::from(self.traffic.open),
             recent: self.recent.len() as f64,
-            gap_mean: SPAN as f64,
+            gap_mean: f64::from(SPAN),
             gap_variation: 1.0,
             up_down: 0.0,
             payload_variation: 1.0,
@@ -178,29 +217,120 @@ fn variation(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     (mean, if mean > 0.0 { variance.sqrt() / mean } else { 0.0 })
 }
 
-impl HostPairCounters {
-    pub(super) fn observe(&self, second: i64) -> HostPair {
+impl PairCounters {
+    /// Takes in what happened to a session of this class and port, and says which of its counters are not kept here:
+    /// those of the pair's activity in the class, and of the service.
+    pub(super) fn apply(&mut self, class: Class, port: u16, second: u32, now: Timestamp, event: &Event) -> [bool; 2] {
+        self.traffic.apply(second, event);
+        if let Event::Begin { port, .. } = *event {
+            self.ports.add(second, 0, port);
+        }
+        let first = *self.first.get_or_insert((class, port));
+        let elsewhere = [first.0 != class, first != (class, port)];
+        if !elsewhere[0] {
+            self.activity.apply(second, event);
+        }
+        if !elsewhere[1] {
+            if now.since(self.service_touched) >= FORGET {
+                self.service = ServiceCounters::default();
+            }
+            self.service.apply(second, event);
+            self.service_touched = now;
+        }
+        elsewhere
+    }
+
+    /// The pair's activity in a class, where that is kept here.
+    pub(super) fn activity(&self, class: Class) -> Option<&ActivityCounters> {
+        self.first.is_some_and(|first| first.0 == class).then_some(&self.activity)
+    }
+
+    /// The service, where that is kept here, and unless it is forgotten.
+    pub(super) fn service(&self, class: Class, port: u16, now: Timestamp) -> Option<Option<&ServiceCounters>> {
+        let forgotten = now.since(self.service_touched) >= FORGET;
+        (self.first == Some((class, port))).then(|| (!forgotten).then_some(&self.service))
+    }
+
+    pub(super) fn observe(&self, second: u32) -> HostPair {
+        let [short, long] = self.traffic.sums.sums(second);
+        let [sessions, failed, answered, bytes_up, bytes_down] = long.map(|sum| sum as f64);
         HostPair {
-            sessions: both(&self.sessions, second),
-            ports: distinct(&self.ports, second),
-            failed: self.outcomes[0].sum(second, SPAN) as f64,
-            answered: self.outcomes[1].sum(second, SPAN) as f64,
-            bytes_up: self.up.sum(second, SPAN) as f64,
-            bytes_down: self.down.sum(second, SPAN) as f64,
-            open: f64::from(self.open),
+            sessions: [short[0] as f64, sessions],
+            ports: pair(self.ports.counts(second, 0)),
+            failed,
+            answered,
+            bytes_up,
+            bytes_down,
+            open: f64::from(self.traffic.open),
         }
     }
 }
 
 impl DomainCounters {
-    pub(super) fn observe(&self, second: i64) -> Domain {
-        let queries = both(&self.queries, second);
-        let asked = queries[1].max(1.0);
+    /// A question for a name of so many characters and so much entropy.
+    pub(super) fn query(&mut self, second: u32, name: u64, characters: usize, millibits: u64) {
+        self.queries.add(second, 0, 1);
+        self.names.add(second, 0, name);
+        self.queries.add(second, 1, characters as u64);
+        self.queries.add(second, 2, millibits);
+    }
+
+    pub(super) fn observe(&self, second: u32) -> Domain {
+        let [short, long] = self.queries.sums(second);
+        let [queries, characters, millibits] = long.map(|sum| sum as f64);
+        let asked = queries.max(1.0);
         Domain {
-            queries,
-            names: self.names.count(second, SPAN) as f64,
-            name_length: self.characters.sum(second, SPAN) as f64 / asked,
-            name_entropy: self.entropy.sum(second, SPAN) as f64 / 1000.0 / asked,
+            queries: [short[0] as f64, queries],
+            names: self.names.counts(second, 0)[1] as f64,
+            name_length: characters / asked,
+            name_entropy: millibits / 1000.0 / asked,
         }
+    }
+}
+
+impl StationCounters {
+    pub(super) fn claim(&mut self, second: u32, address: u64) {
+        self.claims.add(second, 0, address);
+    }
+
+    pub(super) fn observe(&self, second: u32) -> f64 {
+        self.claims.counts(second, 0)[1] as f64
+    }
+}
+
+impl Counters for ActivityCounters {
+    fn heap(&self) -> usize {
+        heap([self.sessions.heap(), self.seen.heap()])
+    }
+}
+
+impl Counters for PortCounters {
+    fn heap(&self) -> usize {
+        heap([self.sources.heap()])
+    }
+}
+
+impl Counters for ServiceCounters {
+    fn heap(&self) -> usize {
+        let recent = if self.recent.spilled() { self.recent.capacity() * size_of::<RecentSession>() } else { 0 };
+        heap([self.traffic.sums.heap(), recent])
+    }
+}
+
+impl Counters for PairCounters {
+    fn heap(&self) -> usize {
+        heap([self.traffic.sums.heap(), self.ports.heap()]) + self.activity.heap() + self.service.heap()
+    }
+}
+
+impl Counters for DomainCounters {
+    fn heap(&self) -> usize {
+        heap([self.queries.heap(), self.names.heap()])
+    }
+}
+
+impl Counters for StationCounters {
+    fn heap(&self) -> usize {
+        heap([self.claims.heap()])
     }
 }

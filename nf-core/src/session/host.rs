@@ -8,18 +8,16 @@
 
 use super::{
     context::{Activity, Context},
-    counters::{ActivityCounters, Counters, DomainCounters, HostPairCounters, ServiceCounters},
-    list::{SlotList, map_bytes},
+    counters::{ActivityCounters, DomainCounters, Event, PairCounters, PortCounters, ServiceCounters, StationCounters},
+    keyed::{Key, Keyed, address, number},
     session::Outcome,
-    window::{Distinct, SPAN, Window},
+    store::{Counters, Handle, Store},
 };
 use crate::{
     Timestamp,
     decode::{DnsFacts, Protocol, parent_domain},
 };
-use slab::Slab;
 use std::{
-    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     net::IpAddr,
     time::Duration,
@@ -28,11 +26,12 @@ use std::{
 /// Silence after which a session's outcome is taken for what it is so far.
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
 
-/// A counter that nobody touched for this long is forgotten.
-pub(super) const FORGET: Duration = Duration::from_secs(900);
+/// What each store may take of the memory, in sixteenths: each has its own, so that a flood of one kind does not push out
+/// the others.
+const SHARES: [usize; 6] = [5, 5, 2, 2, 1, 1];
 
 /// Sessions are compared within a class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Protocol(Protocol),
     /// DNS by a hash of the parent domain, so that the subdomains of a tunnel share one counter.
@@ -48,40 +47,46 @@ pub(super) struct Party {
     protocol: Protocol,
     class: Class,
     mac: Option<[u8; 6]>,
+    places: Places,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Source(IpAddr, Class),
-    Pair(IpAddr, IpAddr, Class),
-    Destination(IpAddr, Class),
-    Port(IpAddr, Class, u16),
-    Service(IpAddr, IpAddr, Class, u16),
-    HostPair(IpAddr, IpAddr),
-    Domain(IpAddr, u64),
-    Station([u8; 6]),
+/// Where a session's counters were last: they are looked up once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Places {
+    source: Handle,
+    pair: Handle,
+    /// Of the pair's activity and service where its record does not hold them.
+    activity: Handle,
+    service: Handle,
+    destination: Handle,
+    port: Handle,
 }
 
-/// All counters of one session table, bounded in bytes: those touched longest ago make room.
+/// All counters of one session table, bounded in bytes.
 #[derive(Debug)]
 pub(super) struct HostTable {
-    index: HashMap<Key, usize>,
-    entries: Slab<Entry>,
-    order: SlotList,
-    /// Slots that were ever in use.
-    slots: usize,
-    /// Bytes of the counters, without their slots.
-    counters_bytes: usize,
-    limit: usize,
-    evicted: u64,
+    keyed: Keyed,
+    /// Of sources, destinations, and pairs in other classes than that of their first session.
+    activities: Store<ActivityCounters>,
+    pairs: Store<PairCounters>,
+    /// Of pairs beyond their first.
+    services: Store<ServiceCounters>,
+    ports: Store<PortCounters>,
+    domains: Store<DomainCounters>,
+    stations: Store<StationCounters>,
+    /// When any counter was last touched: what is older than that by the time to forget is forgotten.
+    touched: Timestamp,
+    /// The second in which forgotten counters were last dropped.
+    swept: u32,
 }
 
-#[derive(Debug)]
-struct Entry {
-    key: Key,
-    counters: Counters,
-    touched: Timestamp,
-    bytes: usize,
+/// What a key is of.
+#[derive(Clone, Copy)]
+enum Of {
+    Source,
+    Destination,
+    Pair,
+    Service,
 }
 
 impl Party {
@@ -98,35 +103,58 @@ impl Party {
             None => Class::Protocol(protocol),
         };
         let port = if dns.is_some() || !matches!(protocol, Protocol::Tcp | Protocol::Udp) { 0 } else { port };
-        Self { source, destination, port, protocol, class, mac }
+        Self { source, destination, port, protocol, class, mac, places: Places::default() }
     }
 
-    fn activities(&self) -> [Key; 3] {
-        [self.source_key(), self.pair_key(), self.destination_key()]
+    fn key(&self, of: Of) -> Key {
+        match of {
+            Of::Source => key(of, self.source, None, self.class, 0),
+            Of::Destination => key(of, self.destination, None, self.class, 0),
+            Of::Pair => key(of, self.source, Some(self.destination), self.class, 0),
+            Of::Service => key(of, self.source, Some(self.destination), self.class, self.port),
+        }
     }
 
-    fn source_key(&self) -> Key {
-        Key::Source(self.source, self.class)
-    }
-
+    /// Of the pair over all classes.
     fn pair_key(&self) -> Key {
-        Key::Pair(self.source, self.destination, self.class)
-    }
-
-    fn destination_key(&self) -> Key {
-        Key::Destination(self.destination, self.class)
+        key(Of::Pair, self.source, Some(self.destination), Class::Domain(0), 0)
     }
 
     fn port_key(&self) -> Key {
-        Key::Port(self.destination, self.class, self.port)
+        key(Of::Destination, self.destination, None, self.class, self.port)
     }
 
-    fn service_key(&self) -> Key {
-        Key::Service(self.source, self.destination, self.class, self.port)
+    fn port_item(&self) -> u64 {
+        u64::from(number(self.protocol)) << 16 | u64::from(self.port)
     }
+}
 
-    fn host_pair_key(&self) -> Key {
-        Key::HostPair(self.source, self.destination)
+fn key(of: Of, a: IpAddr, b: Option<IpAddr>, class: Class, port: u16) -> Key {
+    let ([a0, a1, a2, a3], six_a) = address(a);
+    let ([b0, b1, b2, b3], six_b) = b.map_or(([0; 4], 0), address);
+    let (domain, class) = match class {
+        Class::Protocol(protocol) => (0, u64::from(number(protocol))),
+        Class::Domain(hash) => (1, hash),
+    };
+    let flags = six_a | six_b << 1 | domain << 2 | (of as u32) << 3;
+    [a0, a1, a2, a3, b0, b1, b2, b3, class as u32, (class >> 32) as u32, u32::from(port), flags]
+}
+
+fn domain_key(source: IpAddr, domain: u64) -> Key {
+    key(Of::Source, source, None, Class::Domain(domain), 0)
+}
+
+fn station_key([a, b, c, d, e, f]: [u8; 6]) -> Key {
+    let mut key = Key::default();
+    (key[0], key[1]) = (u32::from_be_bytes([a, b, c, d]), u32::from(u16::from_be_bytes([e, f])));
+    key
+}
+
+/// A name for an address that is counted once: itself for IPv4, else a hash that is the same in every run.
+fn item(addr: IpAddr) -> u64 {
+    match addr {
+        IpAddr::V4(addr) => u64::from(addr.to_bits()),
+        IpAddr::V6(addr) => hash(addr),
     }
 }
 
@@ -137,8 +165,9 @@ fn hash(item: impl Hash) -> u64 {
     hasher.finish()
 }
 
-fn second(time: Timestamp) -> i64 {
-    time.as_nanos().div_euclid(1_000_000_000)
+/// Whole seconds, modulo 2^32.
+fn second(time: Timestamp) -> u32 {
+    time.as_nanos().div_euclid(1_000_000_000) as u32
 }
 
 fn index(outcome: Outcome) -> Option<usize> {
@@ -157,273 +186,231 @@ pub(crate) fn name_entropy(name: &str) -> f64 {
     counts.iter().filter(|&&c| c > 0).map(|&c| f64::from(c) / n).map(|p| -p * p.log2()).sum()
 }
 
+/// Finds the counters of a session, and where `make` says so makes those that are not there or were forgotten.
+fn again<V: Counters>(
+    store: &mut Store<V>,
+    keyed: &Keyed,
+    handle: &mut Handle,
+    key: impl FnOnce() -> Key,
+    touched: Timestamp,
+    now: Timestamp,
+    make: bool,
+) -> bool {
+    if store.get(*handle, touched).is_some() {
+        return true;
+    }
+    let found = if make { Some(store.enter(keyed, key(), touched, now)) } else { store.find(keyed, &key(), touched) };
+    if let Some(found) = found {
+        *handle = found;
+    }
+    found.is_some()
+}
+
+/// The counters of a session, where they are still there.
+fn look<'a, V: Counters>(
+    store: &'a Store<V>,
+    keyed: &Keyed,
+    handle: Handle,
+    key: impl FnOnce() -> Key,
+    touched: Timestamp,
+) -> Option<&'a V> {
+    store.get(handle, touched).or_else(|| store.get(store.find(keyed, &key(), touched)?, touched))
+}
+
 impl HostTable {
     pub(super) fn new(limit: usize) -> Self {
+        let [activities, pairs, services, ports, domains, stations] = SHARES.map(|share| limit / 16 * share);
         Self {
-            index: HashMap::new(),
-            entries: Slab::new(),
-            order: SlotList::default(),
-            slots: 0,
-            counters_bytes: 0,
-            limit,
-            evicted: 0,
+            keyed: Keyed::default(),
+            activities: Store::new(activities),
+            pairs: Store::new(pairs),
+            services: Store::new(services),
+            ports: Store::new(ports),
+            domains: Store::new(domains),
+            stations: Store::new(stations),
+            touched: Timestamp::from_nanos(i64::MIN),
+            swept: 0,
         }
     }
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        let slot = size_of::<Entry>() + size_of::<usize>() + SlotList::LINK_BYTES;
-        self.counters_bytes + self.slots * slot + map_bytes(&self.index)
+        self.activities.bytes()
+            + self.pairs.bytes()
+            + self.services.bytes()
+            + self.ports.bytes()
+            + self.domains.bytes()
+            + self.stations.bytes()
     }
 
     /// Counters dropped for want of room.
     pub(super) fn evicted(&self) -> u64 {
-        self.evicted
+        self.activities.evicted()
+            + self.pairs.evicted()
+            + self.services.evicted()
+            + self.ports.evicted()
+            + self.domains.evicted()
+            + self.stations.evicted()
     }
 
     /// A session's first packet.
-    pub(super) fn begin(&mut self, party: &Party, now: Timestamp) {
+    pub(super) fn begin(&mut self, party: &mut Party, now: Timestamp) {
         let s = second(now);
-        for key in [party.source_key(), party.pair_key()] {
-            self.activity(key, now, |counters| counters.attempts.add(s, 1));
-        }
-        self.service(party, now, |counters| counters.begin(s, now));
-        self.host_pair(party, now, |counters| {
-            counters.sessions.add(s, 1);
-            counters.ports.add(s, hash((party.protocol, party.port)));
-            counters.open = counters.open.saturating_add(1);
-        });
+        party.places = Places::default();
+        let event = Event::Begin { start: now, port: party.port_item() };
+        self.touched = now;
+        self.source(party, s, now, true, &event);
+        self.between(party, s, now, true, &event);
         if let (Protocol::Arp, Some(mac)) = (party.protocol, party.mac) {
-            self.station(mac, now, |claims| claims.add(s, hash(party.source)));
+            let station = self.stations.enter(&self.keyed, station_key(mac), now, now);
+            self.stations.update(station, now, |counters| counters.claim(s, item(party.source)));
+        }
+        if s != self.swept {
+            self.sweep(now);
+            self.swept = s;
         }
     }
 
     /// A DNS query, the session's first or a later one.
     pub(super) fn query(&mut self, source: IpAddr, dns: &DnsFacts, now: Timestamp) {
         let s = second(now);
-        self.domain(Key::Domain(source, hash(parent_domain(&dns.name))), now, |counters| {
-            counters.queries.add(s, 1);
-            counters.names.add(s, hash(&dns.name));
-            counters.characters.add(s, dns.name.len() as u64);
-            counters.entropy.add(s, (name_entropy(&dns.name) * 1000.0) as u64);
+        let domain =
+            self.domains.enter(&self.keyed, domain_key(source, hash(parent_domain(&dns.name))), self.touched, now);
+        let millibits = (name_entropy(&dns.name) * 1000.0) as u64;
+        self.domains.update(domain, now, |counters| {
+            counters.query(s, hash(&dns.name), dns.name.len(), millibits);
         });
+        self.touched = now;
     }
 
     /// The outcome of a session is known, or was counted as `before` and has turned out otherwise.
     pub(super) fn outcome(
         &mut self,
-        party: &Party,
+        party: &mut Party,
         before: Option<(Outcome, Timestamp)>,
         outcome: Outcome,
         now: Timestamp,
     ) {
         let s = second(now);
-        let Some(new) = index(outcome) else { return };
-        let old = before.and_then(|(outcome, time)| Some((index(outcome)?, second(time))));
-        let port = hash((party.protocol, party.port));
-        let hosts = [party.destination, party.destination, party.source];
-        for (key, host) in party.activities().into_iter().zip(hosts) {
-            if !matches!(key, Key::Destination(..)) && !self.has(&key) {
-                continue;
-            }
-            self.activity(key, now, |counters| {
-                if let Some((old, at)) = old
-                    && let Some(counters) = &mut counters.outcomes[old]
-                {
-                    counters.sessions.take_back(at);
-                }
-                let counters = counters.outcomes[new].get_or_insert_default();
-                counters.sessions.add(s, 1);
-                counters.ports.add(s, port);
-                counters.hosts.add(s, hash(host));
-            });
-        }
-        self.activity(party.port_key(), now, |counters| {
-            counters.outcomes[new].get_or_insert_default().hosts.add(s, hash(party.source));
-        });
-        let count = |outcomes: &mut [Window; 2]| {
-            if let Some((old, at)) = old {
-                outcomes[old].take_back(at);
-            }
-            outcomes[new].add(s, 1);
-        };
-        if self.has(&party.service_key()) {
-            self.service(party, now, |counters| count(&mut counters.outcomes));
-        }
-        if self.has(&party.host_pair_key()) {
-            self.host_pair(party, now, |counters| count(&mut counters.outcomes));
-        }
+        let Some(outcome) = index(outcome) else { return };
+        let before = before.and_then(|(outcome, time)| Some((index(outcome)?, second(time))));
+        let (port, source) = (party.port_item(), item(party.source));
+        let event = Event::Outcome { before, outcome, port, host: item(party.destination) };
+        let make = self.calm();
+        self.touched = now;
+        self.source(party, s, now, make, &event);
+        self.between(party, s, now, make, &event);
+
+        let mut place = party.places.destination;
+        again(&mut self.activities, &self.keyed, &mut place, || party.key(Of::Destination), now, now, true);
+        let event = Event::Outcome { before, outcome, port, host: source };
+        self.activities.update(place, now, |counters| counters.apply(s, &event));
+        party.places.destination = place;
+        let mut place = party.places.port;
+        again(&mut self.ports, &self.keyed, &mut place, || party.port_key(), now, now, true);
+        self.ports.update(place, now, |counters| counters.outcome(s, outcome, source));
+        party.places.port = place;
     }
 
     /// More payload of a session that began at `start`: bytes since the last call.
-    pub(super) fn traffic(&mut self, party: &Party, start: Timestamp, up: u64, down: u64, now: Timestamp) {
-        if up == 0 && down == 0 {
-            return;
-        }
-        let s = second(now);
-        if self.has(&party.service_key()) {
-            self.service(party, now, |counters| counters.traffic(s, start, up, down));
-        }
-        if self.has(&party.host_pair_key()) {
-            self.host_pair(party, now, |counters| {
-                counters.up.add(s, up);
-                counters.down.add(s, down);
-            });
+    pub(super) fn traffic(&mut self, party: &mut Party, start: Timestamp, up: u64, down: u64, now: Timestamp) {
+        if up > 0 || down > 0 {
+            self.between(party, second(now), now, self.calm(), &Event::Bytes { start, up, down });
         }
     }
 
     /// A session's end.
-    pub(super) fn end(&mut self, party: &Party, now: Timestamp) {
-        if self.has(&party.service_key()) {
-            self.service(party, now, |counters| counters.open = counters.open.saturating_sub(1));
-        }
-        if self.has(&party.host_pair_key()) {
-            self.host_pair(party, now, |counters| counters.open = counters.open.saturating_sub(1));
-        }
+    pub(super) fn end(&mut self, party: &mut Party, now: Timestamp) {
+        self.between(party, second(now), now, self.calm(), &Event::End);
     }
 
-    /// Whether there are counters that a session's start made. Where those of others make room, they are not made anew
-    /// for what the session does later: in a flood that would be most of the work.
-    fn has(&self, key: &Key) -> bool {
-        self.evicted == 0 || self.index.contains_key(key)
+    /// Whether counters that are gone are made anew for what a session does after its start. Where those of others make
+    /// room, they are not: in a flood that would be most of the work.
+    fn calm(&self) -> bool {
+        self.activities.evicted() == 0 && self.pairs.evicted() == 0 && self.services.evicted() == 0
+    }
+
+    /// Something happens to the counters of a session's source.
+    fn source(&mut self, party: &mut Party, second: u32, now: Timestamp, make: bool, event: &Event) {
+        let mut place = party.places.source;
+        if again(&mut self.activities, &self.keyed, &mut place, || party.key(Of::Source), self.touched, now, make) {
+            self.activities.update(place, now, |counters| counters.apply(second, event));
+        }
+        party.places.source = place;
+    }
+
+    /// Something happens to the counters between a session's hosts: of the pair, of its activity in the session's class,
+    /// and of its service.
+    fn between(&mut self, party: &mut Party, second: u32, now: Timestamp, make: bool, event: &Event) {
+        let touched = std::mem::replace(&mut self.touched, now);
+        let Places { mut pair, mut activity, mut service, .. } = party.places;
+        let (class, port) = (party.class, party.port);
+        let elsewhere = again(&mut self.pairs, &self.keyed, &mut pair, || party.pair_key(), touched, now, make)
+            .then(|| self.pairs.update(pair, now, |counters| counters.apply(class, port, second, now, event)))
+            .flatten();
+        if let Some([activity_elsewhere, service_elsewhere]) = elsewhere {
+            if activity_elsewhere
+                && matches!(event, Event::Begin { .. } | Event::Outcome { .. })
+                && again(&mut self.activities, &self.keyed, &mut activity, || party.key(Of::Pair), touched, now, make)
+            {
+                self.activities.update(activity, now, |counters| counters.apply(second, event));
+            }
+            if service_elsewhere
+                && again(&mut self.services, &self.keyed, &mut service, || party.key(Of::Service), touched, now, make)
+            {
+                self.services.update(service, now, |counters| counters.apply(second, event));
+            }
+        }
+        party.places = Places { pair, activity, service, ..party.places };
     }
 
     /// What the counters say about a session of the given outcome.
     pub(super) fn observe(&self, party: &Party, outcome: Outcome, now: Timestamp) -> Context {
         let s = second(now);
         let outcome = index(outcome).unwrap_or(0);
+        let places = &party.places;
+        let activity = |place, of| look(&self.activities, &self.keyed, place, || party.key(of), self.touched);
+        let observe = |counters: Option<&ActivityCounters>| {
+            counters.map_or_else(Activity::default, |counters| counters.observe(outcome, s))
+        };
+        let pair = look(&self.pairs, &self.keyed, places.pair, || party.pair_key(), self.touched);
+        let within_class = pair.and_then(|pair| match pair.activity(party.class) {
+            Some(counters) => Some(counters),
+            None => activity(places.activity, Of::Pair),
+        });
+        let service = pair.and_then(|pair| match pair.service(party.class, party.port, self.touched) {
+            Some(held) => held,
+            None => look(&self.services, &self.keyed, places.service, || party.key(Of::Service), self.touched),
+        });
+        let port = look(&self.ports, &self.keyed, places.port, || party.port_key(), self.touched);
         let mut context = Context {
-            source: self.activity_at(&party.source_key(), outcome, s),
-            pair: self.activity_at(&party.pair_key(), outcome, s),
-            destination: self.activity_at(&party.destination_key(), outcome, s),
-            port_sources: self.activity_at(&party.port_key(), outcome, s).hosts,
+            source: observe(activity(places.source, Of::Source)),
+            pair: observe(within_class),
+            destination: observe(activity(places.destination, Of::Destination)),
+            port_sources: port.map_or([0.0; 2], |counters| counters.observe(outcome, s)),
+            service: service.map(|counters| counters.observe(s)).unwrap_or_default(),
+            host_pair: pair.map(|counters| counters.observe(s)).unwrap_or_default(),
             ..Context::default()
         };
-        if let Some(Counters::Service(counters)) = self.find(&party.service_key()) {
-            context.service = counters.observe(s);
+        if let Class::Domain(domain) = party.class {
+            let key = || domain_key(party.source, domain);
+            let domain = look(&self.domains, &self.keyed, Handle::default(), key, self.touched);
+            context.domain = domain.map(|counters| counters.observe(s)).unwrap_or_default();
         }
-        if let Some(Counters::HostPair(counters)) = self.find(&party.host_pair_key()) {
-            context.host_pair = counters.observe(s);
-        }
-        if let Class::Domain(domain) = party.class
-            && let Some(Counters::Domain(counters)) = self.find(&Key::Domain(party.source, domain))
-        {
-            context.domain = counters.observe(s);
-        }
-        if let (Protocol::Arp, Some(mac)) = (party.protocol, party.mac)
-            && let Some(Counters::Station(claims)) = self.find(&Key::Station(mac))
-        {
-            context.arp_claims = claims.count(s, SPAN) as f64;
+        if let (Protocol::Arp, Some(mac)) = (party.protocol, party.mac) {
+            let station = look(&self.stations, &self.keyed, Handle::default(), || station_key(mac), self.touched);
+            context.arp_claims = station.map(|counters| counters.observe(s)).unwrap_or_default();
         }
         context
     }
 
-    fn find(&self, key: &Key) -> Option<&Counters> {
-        self.index.get(key).map(|&slot| &self.entries[slot].counters)
-    }
-
-    fn activity_at(&self, key: &Key, outcome: usize, second: i64) -> Activity {
-        match self.find(key) {
-            Some(Counters::Activity(counters)) => counters.observe(outcome, second),
-            _ => Activity::default(),
-        }
-    }
-
-    fn activity(&mut self, key: Key, now: Timestamp, update: impl FnOnce(&mut ActivityCounters)) {
-        self.touch(
-            key,
-            now,
-            || Counters::Activity(Box::default()),
-            |counters| {
-                if let Counters::Activity(counters) = counters {
-                    update(counters);
-                }
-            },
-        );
-    }
-
-    fn service(&mut self, party: &Party, now: Timestamp, update: impl FnOnce(&mut ServiceCounters)) {
-        self.touch(
-            party.service_key(),
-            now,
-            || Counters::Service(Box::default()),
-            |counters| {
-                if let Counters::Service(counters) = counters {
-                    update(counters);
-                }
-            },
-        );
-    }
-
-    fn host_pair(&mut self, party: &Party, now: Timestamp, update: impl FnOnce(&mut HostPairCounters)) {
-        self.touch(
-            party.host_pair_key(),
-            now,
-            || Counters::HostPair(Box::default()),
-            |counters| {
-                if let Counters::HostPair(counters) = counters {
-                    update(counters);
-                }
-            },
-        );
-    }
-
-    fn domain(&mut self, key: Key, now: Timestamp, update: impl FnOnce(&mut DomainCounters)) {
-        self.touch(
-            key,
-            now,
-            || Counters::Domain(Box::default()),
-            |counters| {
-                if let Counters::Domain(counters) = counters {
-                    update(counters);
-                }
-            },
-        );
-    }
-
-    fn station(&mut self, mac: [u8; 6], now: Timestamp, update: impl FnOnce(&mut Distinct)) {
-        self.touch(
-            Key::Station(mac),
-            now,
-            || Counters::Station(Distinct::default()),
-            |counters| {
-                if let Counters::Station(claims) = counters {
-                    update(claims);
-                }
-            },
-        );
-    }
-
-    /// Updates the entry of `key`, made anew where there is none, and drops the oldest entries beyond age or memory.
-    fn touch(&mut self, key: Key, now: Timestamp, new: impl FnOnce() -> Counters, update: impl FnOnce(&mut Counters)) {
-        let slot = match self.index.get(&key) {
-            Some(&slot) => slot,
-            None => {
-                let slot = self.entries.insert(Entry { key: key.clone(), counters: new(), touched: now, bytes: 0 });
-                self.index.insert(key, slot);
-                self.slots = self.slots.max(slot + 1);
-                slot
-            }
-        };
-        let entry = &mut self.entries[slot];
-        update(&mut entry.counters);
-        entry.touched = now;
-        let bytes = entry.counters.heap();
-        self.counters_bytes = self.counters_bytes + bytes - entry.bytes;
-        entry.bytes = bytes;
-        self.order.push_back(slot);
-        while let Some(oldest) = self.order.front()
-            && oldest != slot
-        {
-            let full = self.bytes() > self.limit;
-            if !full && now.since(self.entries[oldest].touched) < FORGET {
-                break;
-            }
-            self.evicted += u64::from(full);
-            self.order.remove(oldest);
-            let entry = self.entries.remove(oldest);
-            self.counters_bytes -= entry.bytes;
-            self.index.remove(&entry.key);
-        }
+    /// Drops what nobody touched for long.
+    fn sweep(&mut self, now: Timestamp) {
+        self.activities.forget(now);
+        self.pairs.forget(now);
+        self.services.forget(now);
+        self.ports.forget(now);
+        self.domains.forget(now);
+        self.stations.forget(now);
     }
 }

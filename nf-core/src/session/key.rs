@@ -1,5 +1,6 @@
 //! Which packets belong together: protocol and endpoints.
 
+use super::keyed::{Key, address, number};
 use crate::decode::{Packet, Protocol, Transport};
 use std::{fmt, net::IpAddr};
 
@@ -69,8 +70,24 @@ impl FlowKey {
     }
 
     /// One key for both directions: the smaller endpoint first.
+    #[cfg(feature = "evaluate")]
     pub(crate) fn canonical(self) -> Self {
         if self.orig <= self.resp { self } else { self.reversed() }
+    }
+
+    /// One key for both directions as plain numbers, and whether `orig` is the second end in it.
+    pub(crate) fn packed(&self) -> (Key, bool) {
+        let end = |end: &Endpoint| (address(end.addr), end.port);
+        let (orig, resp) = (end(&self.orig), end(&self.resp));
+        let swapped = orig > resp;
+        let (first, second) = if swapped { (resp, orig) } else { (orig, resp) };
+        let ((([a0, a1, a2, a3], six_a), port_a), (([b0, b1, b2, b3], six_b), port_b)) = (first, second);
+        let kind = number(self.protocol)
+            | self.icmp_type.map_or(0, |kind| u32::from(kind) + 1) << 16
+            | six_a << 30
+            | six_b << 31;
+        let pair = |[high, low]: [u16; 2]| u32::from(high) << 16 | u32::from(low);
+        ([a0, a1, a2, a3, b0, b1, b2, b3, pair([port_a, port_b]), kind, pair(self.vlans), 0], swapped)
     }
 }
 

@@ -1,73 +1,83 @@
-//! Doubly linked lists over slots of a slab: order by last touch, in constant time and without allocation a touch.
+//! Doubly linked lists through the slots of a slab: order by last touch, in constant time and without allocation a touch.
 
-use std::collections::HashMap;
+use slab::Slab;
 
 const NONE: u32 = u32::MAX;
 
-/// An ordered list of slots. A slot is in it at most once.
-#[derive(Debug, Default)]
-pub(super) struct SlotList {
-    links: Vec<Link>,
-    head: Option<u32>,
-    tail: Option<u32>,
-}
-
+/// What a slot keeps for a list: the slots before and after it.
 #[derive(Debug, Clone, Copy)]
-struct Link {
+pub(super) struct Link {
     before: u32,
     after: u32,
-    listed: bool,
 }
 
-/// Bytes of a hash map: at most seven of eight buckets are in use, and each has a byte of control beside its entry.
-pub(super) fn map_bytes<K, V>(map: &HashMap<K, V>) -> usize {
-    map.capacity() / 7 * 8 * (size_of::<(K, V)>() + 1)
+impl Default for Link {
+    fn default() -> Self {
+        Self { before: NONE, after: NONE }
+    }
 }
 
-impl SlotList {
-    /// Bytes for each slot of the slab.
-    pub(super) const LINK_BYTES: usize = size_of::<Link>();
+/// A slot that can be in the list of this number, in one at a time.
+pub(super) trait Linked<const LIST: usize> {
+    fn link(&mut self) -> &mut Link;
+}
 
+/// Both ends of an ordered list. A slot is in it at most once; who uses the list knows whether it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct List<const LIST: usize> {
+    head: u32,
+    tail: u32,
+    len: usize,
+}
+
+impl<const LIST: usize> Default for List<LIST> {
+    fn default() -> Self {
+        Self { head: NONE, tail: NONE, len: 0 }
+    }
+}
+
+impl<const LIST: usize> List<LIST> {
     /// The slot that was put here first.
-    pub(super) fn front(&self) -> Option<usize> {
-        self.head.map(|slot| slot as usize)
+    pub(super) fn front(&self) -> Option<u32> {
+        (self.head != NONE).then_some(self.head)
     }
 
-    /// Whether a slot is listed.
-    pub(super) fn contains(&self, slot: usize) -> bool {
-        self.links.get(slot).is_some_and(|link| link.listed)
+    /// How many slots are listed.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 
-    /// Puts a slot at the end, taking it from where it was.
-    pub(super) fn push_back(&mut self, slot: usize) {
-        if self.tail == Some(slot as u32) {
-            return;
-        }
-        self.remove(slot);
-        if self.links.len() <= slot {
-            self.links.resize(slot + 1, Link { before: NONE, after: NONE, listed: false });
-        }
-        let slot_number = slot as u32;
-        self.links[slot] = Link { before: self.tail.unwrap_or(NONE), after: NONE, listed: true };
+    /// Puts a slot that is not listed at the end.
+    pub(super) fn push_back<T: Linked<LIST>>(&mut self, slots: &mut Slab<T>, slot: u32) {
+        *slots[slot as usize].link() = Link { before: self.tail, after: NONE };
         match self.tail {
-            Some(tail) => self.links[tail as usize].after = slot_number,
-            None => self.head = Some(slot_number),
+            NONE => self.head = slot,
+            tail => slots[tail as usize].link().after = slot,
         }
-        self.tail = Some(slot_number);
+        self.tail = slot;
+        self.len += 1;
     }
 
-    /// Takes a slot out; nothing happens where it is not listed.
-    pub(super) fn remove(&mut self, slot: usize) {
-        let Some(&Link { before, after, listed: true }) = self.links.get(slot) else { return };
+    /// Takes a listed slot out.
+    pub(super) fn remove<T: Linked<LIST>>(&mut self, slots: &mut Slab<T>, slot: u32) {
+        let Link { before, after } = std::mem::take(slots[slot as usize].link());
         match before {
-            NONE => self.head = (after != NONE).then_some(after),
-            before => self.links[before as usize].after = after,
+            NONE => self.head = after,
+            before => slots[before as usize].link().after = after,
         }
         match after {
-            NONE => self.tail = (before != NONE).then_some(before),
-            after => self.links[after as usize].before = before,
+            NONE => self.tail = before,
+            after => slots[after as usize].link().before = before,
         }
-        self.links[slot].listed = false;
+        self.len -= 1;
+    }
+
+    /// Moves a listed slot to the end.
+    pub(super) fn touch<T: Linked<LIST>>(&mut self, slots: &mut Slab<T>, slot: u32) {
+        if self.tail != slot {
+            self.remove(slots, slot);
+            self.push_back(slots, slot);
+        }
     }
 }
 
@@ -77,25 +87,34 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::VecDeque;
 
+    impl Linked<0> for Link {
+        fn link(&mut self) -> &mut Link {
+            self
+        }
+    }
+
     proptest! {
         #[test]
-        fn behaves_as_a_plain_queue(moves in prop::collection::vec((0usize..8, any::<bool>()), 0..200)) {
-            let (mut list, mut plain) = (SlotList::default(), VecDeque::new());
-            for (slot, push) in moves {
+        fn behaves_as_a_plain_queue(moves in prop::collection::vec((0u32..8, any::<bool>()), 0..200)) {
+            let mut slots: Slab<Link> = (0..8).map(|slot| (slot, Link::default())).collect();
+            let (mut list, mut plain) = (List::<0>::default(), VecDeque::new());
+            for (slot, keep) in moves {
+                let listed = plain.contains(&slot);
                 plain.retain(|&other| other != slot);
-                if push {
-                    plain.push_back(slot);
-                    list.push_back(slot);
-                } else {
-                    list.remove(slot);
+                match (listed, keep) {
+                    (false, true) => list.push_back(&mut slots, slot),
+                    (true, true) => list.touch(&mut slots, slot),
+                    (true, false) => list.remove(&mut slots, slot),
+                    (false, false) => {}
                 }
-                prop_assert_eq!(list.front(), plain.front().copied());
+                if keep {
+                    plain.push_back(slot);
+                }
+                let listed: Vec<u32> =
+                    std::iter::successors(list.front(), |&slot| Some(slots[slot as usize].after).filter(|&after| after != NONE)).collect();
+                prop_assert_eq!(&listed, &plain.iter().copied().collect::<Vec<_>>());
+                prop_assert_eq!(list.len(), plain.len());
             }
-            while let Some(slot) = plain.pop_front() {
-                prop_assert_eq!(list.front(), Some(slot));
-                list.remove(slot);
-            }
-            prop_assert_eq!(list.front(), None);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A session: one bidirectional flow from its first packet to its end.
 
-use super::{Context, FlowKey, stats::SessionStats};
+use super::{Context, FlowKey, record::PacketRecord, stats::SessionStats};
 use crate::{
     Timestamp,
     decode::{DnsFacts, Protocol},
@@ -14,6 +14,8 @@ pub struct Session {
     pub(crate) key: FlowKey,
     pub(crate) start: Timestamp,
     pub(crate) end: Timestamp,
+    pub(crate) ended: Timestamp,
+    pub(crate) cold: bool,
     pub(crate) end_reason: EndReason,
     pub(crate) outcome: Outcome,
     pub(crate) macs: Option<[[u8; 6]; 2]>,
@@ -37,6 +39,18 @@ impl Session {
     /// Time of the last packet (the latest, where packets came out of order).
     pub fn end(&self) -> Timestamp {
         self.end
+    }
+
+    /// When the session table ended it, by the table's clock: the moment from which a verdict can be known. Never before
+    /// that of a session that ended earlier in the same table.
+    pub fn ended(&self) -> Timestamp {
+        self.ended
+    }
+
+    /// Whether it began in the first minute of its session table, while the table still learned what hosts did lately:
+    /// context then says less than it does later.
+    pub fn is_cold(&self) -> bool {
+        self.cold
     }
 
     /// From the first packet to the last.
@@ -103,20 +117,27 @@ impl Session {
         }
     }
 
-    /// The session without anything of its packets: what continues it after a cut.
-    pub(crate) fn rest(&self) -> Self {
+    /// A session without a packet yet.
+    pub(crate) fn new(key: FlowKey, macs: Option<[[u8; 6]; 2]>, start: Timestamp) -> Self {
         Self {
-            key: self.key,
-            start: self.end,
-            end: self.end,
+            key,
+            start,
+            end: start,
+            ended: start,
+            cold: false,
             end_reason: EndReason::Flushed,
             outcome: Outcome::Pending,
-            macs: self.macs,
+            macs,
             packets: Vec::new(),
             stats: SessionStats::default(),
             dns: None,
             context: None,
         }
+    }
+
+    /// The session without anything of its packets: what continues it after a cut.
+    pub(crate) fn rest(&self) -> Self {
+        Self::new(self.key, self.macs, self.end)
     }
 }
 
@@ -135,58 +156,6 @@ impl fmt::Display for Session {
             self.outcome,
         )
     }
-}
-
-/// One packet of a session, as quantities that columns are made of.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PacketRecord {
-    /// When it was captured.
-    pub time: Timestamp,
-    /// Bytes of payload behind the transport header, on the wire.
-    pub payload_len: u32,
-    /// Bytes of the network packet (from the IP header on), on the wire.
-    pub network_len: u32,
-    /// Shannon entropy of the first captured payload bytes, 0 to 8 bits a byte; 0 without captured payload.
-    pub entropy: f32,
-    /// Source and destination port; 0 without ports.
-    pub ports: [u16; 2],
-    /// Protocol: the session's, unless sessions are cut by host pair.
-    pub protocol: Protocol,
-    /// TCP window as in the header, without scaling; 0 for other protocols.
-    pub window: u16,
-    /// TCP flags, ICMP type or ARP operation; 0 for other protocols.
-    pub control: u8,
-    /// ICMP code; 0 for other protocols.
-    pub code: u8,
-    /// Who sent it.
-    pub direction: Direction,
-    /// Where it stands in the stream.
-    pub order: Order,
-}
-
-/// Which way a packet went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// From the end that started the session.
-    Orig,
-    /// From the other end.
-    Resp,
-}
-
-/// Where a packet stands in its stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Order {
-    /// The next in its direction, or of a protocol without sequence numbers.
-    Fresh,
-    /// A TCP segment all of whose sequence space was seen before.
-    Retransmission,
-    /// A TCP segment that fills a hole left by an earlier one.
-    OutOfOrder,
-    /// A TCP segment that leaves a hole before it: something was lost, reordered or not captured.
-    Gap,
-    /// A fragment of an IP packet behind the first one.
-    Fragment,
 }
 
 /// Why a session ended. The numbers of IPFIX's flowEndReason (RFC 5102 section 5.11.3) stand beside each.

@@ -1,60 +1,17 @@
 //! Running statistics over all packets of a session.
 
-use super::session::{Direction, Order, PacketRecord};
+use super::{
+    moments::Moments,
+    record::{Direction, Order, PacketRecord},
+};
 use crate::decode::TcpFlags;
 use std::time::Duration;
 
-/// Count, mean, variance, smallest and largest of a quantity, updated one value at a time (Welford, Technometrics 1962).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moments {
-    count: u64,
-    mean: f64,
-    squares: f64,
-    min: f64,
-    max: f64,
-}
+/// Gaps are counted in nanoseconds.
+const NANOS: u64 = 1_000_000_000;
 
-impl Default for Moments {
-    fn default() -> Self {
-        Self { count: 0, mean: 0.0, squares: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY }
-    }
-}
-
-impl Moments {
-    pub(crate) fn push(&mut self, value: f64) {
-        self.count += 1;
-        let delta = value - self.mean;
-        self.mean += delta / self.count as f64;
-        self.squares += delta * (value - self.mean);
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-    }
-
-    /// How many values there were.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Mean; 0 without values.
-    pub fn mean(&self) -> f64 {
-        self.mean
-    }
-
-    /// Standard deviation of the values themselves (divided by n); 0 without values.
-    pub fn deviation(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { (self.squares / self.count as f64).max(0.0).sqrt() }
-    }
-
-    /// Smallest value; 0 without values.
-    pub fn min(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { self.min }
-    }
-
-    /// Largest value; 0 without values.
-    pub fn max(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { self.max }
-    }
-}
+/// Entropies are counted in steps that an `f32` between 0.5 and 1 bit a byte has; above, it has coarser ones.
+const ENTROPY: u64 = 1 << 24;
 
 /// What one direction of a session carried.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,11 +24,11 @@ pub struct DirectionStats {
     /// Bytes of payload on the wire.
     pub payload_bytes: u64,
     /// Payload lengths of the packets that carried any, in bytes.
-    pub payload: Moments,
+    pub payload: Moments<1>,
     /// Time between packets of this direction, in seconds.
-    pub gaps: Moments,
+    pub gaps: Moments<NANOS>,
     /// Entropy of the packets with captured payload, in bits a byte.
-    pub entropy: Moments,
+    pub entropy: Moments<ENTROPY>,
     /// How many packets had each TCP flag, from FIN (bit 0) to CWR (bit 7).
     pub flags: [u32; 8],
     /// TCP window of the first packet, unscaled; `None` without TCP packets.
@@ -94,7 +51,7 @@ pub struct SessionStats {
     /// What the other end sent.
     pub resp: DirectionStats,
     /// Time between packets of either direction, in seconds.
-    pub gaps: Moments,
+    pub gaps: Moments<NANOS>,
     /// How often the direction changed between packets that carried payload.
     pub turns: u32,
     /// Fragments behind the first of their packet.
@@ -129,9 +86,9 @@ impl SessionStats {
 
     /// Takes in one packet. `tcp`: its control byte holds TCP flags. `entropy`: it has captured payload.
     pub(crate) fn push(&mut self, packet: &PacketRecord, wire_len: u32, tcp: bool, entropy: bool, truncated: bool) {
-        let seconds = |since: crate::Timestamp| packet.time.since(since).as_secs_f64();
+        let nanos = |since: crate::Timestamp| packet.time.since(since).as_nanos() as u64;
         if let Some(last) = self.last {
-            self.gaps.push(seconds(last));
+            self.gaps.push(nanos(last));
         }
         self.last = Some(self.last.map_or(packet.time, |last| last.max(packet.time)));
         self.fragments += u32::from(packet.order == Order::Fragment);
@@ -145,14 +102,14 @@ impl SessionStats {
         side.wire_bytes += u64::from(wire_len);
         side.payload_bytes += u64::from(packet.payload_len);
         if let Some(last) = side.last {
-            side.gaps.push(seconds(last));
+            side.gaps.push(nanos(last));
         }
         side.last = Some(side.last.map_or(packet.time, |last| last.max(packet.time)));
         if packet.payload_len > 0 {
-            side.payload.push(f64::from(packet.payload_len));
+            side.payload.push(packet.payload_len.into());
         }
         if entropy {
-            side.entropy.push(f64::from(packet.entropy));
+            side.entropy.push((packet.entropy * ENTROPY as f32).round() as u64);
         }
         match packet.order {
             Order::Retransmission => side.retransmissions += 1,
@@ -183,19 +140,5 @@ impl SessionStats {
             self.turns += u32::from(self.speaker.is_some_and(|speaker| speaker != packet.direction));
             self.speaker = Some(packet.direction);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn moments_agree_with_their_definition() {
-        let mut moments = Moments::default();
-        assert_eq!((moments.mean(), moments.deviation(), moments.min(), moments.max()), (0.0, 0.0, 0.0, 0.0));
-        [2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0].into_iter().for_each(|x| moments.push(x));
-        assert_eq!((moments.count(), moments.mean(), moments.deviation()), (8, 5.0, 2.0));
-        assert_eq!((moments.min(), moments.max()), (2.0, 9.0));
     }
 }

@@ -3,24 +3,22 @@
 use super::{
     FlowKey, SessionConfig,
     clock::Clock,
-    config::IDLE_CLASSES,
+    counts::TableStats,
     entropy::Entropy,
-    host::{FORGET, HostTable, Party, SETTLE},
-    list::{SlotList, map_bytes},
-    session::{Direction, EndReason, Order, Outcome, PacketRecord, Session},
-    stats::SessionStats,
-    tcp::TcpTracker,
+    host::{HostTable, Party},
+    keyed::{Index, Key, Keyed},
+    node::{Agenda, Due, Node, SLOT_BYTES, session_bytes},
+    record::{Order, PacketRecord},
+    session::{EndReason, Outcome, Session},
+    store::FORGET,
 };
 use crate::{
     Result, Timestamp,
     capture::Frame,
-    decode::{Decoder, DnsFacts, Packet, Protocol, SkipCounts, TcpFlags, Transport},
+    decode::{Decoder, DnsFacts, Packet, Protocol, TcpFlags, Transport},
 };
 use slab::Slab;
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 /// Share of the memory limit that context may take: 1 / this.
 const CONTEXT_SHARE: usize = 4;
@@ -28,9 +26,16 @@ const CONTEXT_SHARE: usize = 4;
 /// Share of the memory limit that open sessions leave to ended ones which wait to be popped: 1 / this.
 const ENDED_SHARE: usize = 8;
 
+/// Share of the memory limit that slots of open sessions may take: 1 / this. A slot is kept for the next session, so that
+/// a flood of small ones must leave room for what larger ones keep elsewhere.
+const SLOT_SHARE: usize = 3;
+
 /// Silence after which a SYN with another initial sequence number is another connection although the end of the last
 /// was not captured: how long Linux keeps a port from being used again (`TCP_TIMEWAIT_LEN`).
 const REUSE_SILENCE: Duration = Duration::from_secs(60);
+
+/// How long context counters look back: until then they know less than they will.
+const WARM_UP: Duration = Duration::from_secs(super::series::SPAN as u64);
 
 /// UDP ports whose payload is read as DNS: DNS (RFC 1035) and multicast DNS (RFC 6762).
 const DNS_PORTS: [u16; 2] = [53, 5353];
@@ -43,20 +48,15 @@ const DNS_PORTS: [u16; 2] = [53, 5353];
 #[derive(Debug)]
 pub struct SessionTable {
     config: SessionConfig,
-    idle: [Option<Duration>; IDLE_CLASSES],
     decoder: Decoder,
     entropy: Entropy,
     clock: Clock,
-    index: HashMap<FlowKey, usize>,
+    /// When the first packet came, by the clock.
+    began: Timestamp,
+    keyed: Keyed,
+    index: Index,
     nodes: Slab<Node>,
-    /// Open sessions by last packet, one list an idle class.
-    silent: [SlotList; IDLE_CLASSES],
-    /// Open sessions by start.
-    aged: SlotList,
-    /// Sessions whose outcome and context wait for silence, by last packet.
-    unsettled: SlotList,
-    /// Nothing is due before this moment.
-    next_due: Timestamp,
+    agenda: Agenda,
     hosts: HostTable,
     ended: VecDeque<Box<Session>>,
     /// Slots that were ever in use.
@@ -64,68 +64,9 @@ pub struct SessionTable {
     /// Bytes of open sessions, without their slots.
     bytes: usize,
     ended_bytes: usize,
+    /// More memory is held than when it was last compared with its limit.
+    grown: bool,
     stats: TableStats,
-}
-
-/// What a session table took in, and what became of it.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[non_exhaustive]
-pub struct TableStats {
-    /// Frames pushed.
-    pub frames: u64,
-    /// Bytes of these frames on the wire.
-    pub wire_bytes: u64,
-    /// Frames that became packets of a session; the others are in `skipped`.
-    pub packets: u64,
-    /// Frames that could not be used, by reason.
-    pub skipped: SkipCounts,
-    /// Sessions started.
-    pub started: u64,
-    /// Sessions ended.
-    pub ended: u64,
-    /// Ended early because memory was at its limit; part of `ended`.
-    pub evicted: u64,
-    /// Ended sessions dropped because nobody popped them and memory was at its limit; part of `ended`.
-    pub dropped: u64,
-    /// Context counters dropped because memory was at its limit.
-    pub context_evicted: u64,
-    /// Most bytes held at once.
-    pub peak_bytes: usize,
-}
-
-#[derive(Debug)]
-struct Node {
-    /// Apart from its slot, so that the memory of an ended session does not stay with the slot.
-    session: Box<Session>,
-    canonical: FlowKey,
-    party: Party,
-    tcp: TcpTracker,
-    /// When its last packet came, by the table's clock.
-    touched: Timestamp,
-    /// When its first packet came, by the table's clock.
-    opened: Timestamp,
-    /// The outcome as counted in the context, and when.
-    counted: Option<(Outcome, Timestamp)>,
-    /// Payload bytes counted in the context so far, from orig and resp.
-    accounted: [u64; 2],
-    /// The session was cut at the active timeout; its next packet continues it with the same direction.
-    dormant: bool,
-    bytes: usize,
-}
-
-impl Node {
-    /// Which way a packet with this key went.
-    fn direction(&self, key: &FlowKey) -> Direction {
-        if key.orig == self.session.key.orig { Direction::Orig } else { Direction::Resp }
-    }
-}
-
-/// What is due next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
-    Settle,
-    Idle,
-    Active,
 }
 
 impl SessionTable {
@@ -137,21 +78,20 @@ impl SessionTable {
         config.check()?;
         let longest = config.idle_timeouts().into_iter().chain([config.active]).flatten().max().unwrap_or_default();
         Ok(Self {
-            idle: config.idle_timeouts(),
             decoder: Decoder::new().with_tunnels(config.tunnels),
             entropy: Entropy::new(config.entropy_bytes),
             clock: Clock::new(longest.max(FORGET)),
-            index: HashMap::new(),
+            began: Timestamp::default(),
+            keyed: Keyed::default(),
+            index: Index::default(),
             nodes: Slab::new(),
-            silent: Default::default(),
-            aged: SlotList::default(),
-            unsettled: SlotList::default(),
-            next_due: Timestamp::from_nanos(i64::MAX),
+            agenda: Agenda::new(&config),
             hosts: HostTable::new(config.memory_limit / CONTEXT_SHARE),
             ended: VecDeque::new(),
             slots: 0,
             bytes: 0,
             ended_bytes: 0,
+            grown: false,
             stats: TableStats::default(),
             config,
         })
@@ -175,7 +115,7 @@ impl SessionTable {
     /// Bytes held by open sessions, ended ones that wait, context, and the room that all these keep for more.
     pub fn bytes(&self) -> usize {
         let slots = self.slots * SLOT_BYTES + self.ended.capacity() * size_of::<Box<Session>>();
-        self.bytes + self.ended_bytes + slots + map_bytes(&self.index) + self.hosts.bytes()
+        self.bytes + self.ended_bytes + slots + self.index.bytes() + self.hosts.bytes()
     }
 
     /// Takes in one frame. A frame that cannot be used is counted under its reason, never an error.
@@ -192,13 +132,16 @@ impl SessionTable {
     /// Takes in a packet that the caller decoded; it counts as a frame.
     pub fn push_packet(&mut self, packet: &Packet<'_>) {
         self.count(packet.time, packet.wire_len);
-        self.take(packet);
+        self.take(packet, self.entropy.of(packet.payload));
     }
 
     fn count(&mut self, time: Timestamp, wire_len: u32) {
+        self.clock.packet(time);
+        if self.stats.frames == 0 {
+            self.began = self.clock.now();
+        }
         self.stats.frames += 1;
         self.stats.wire_bytes += u64::from(wire_len);
-        self.clock.packet(time);
         self.run();
     }
 
@@ -210,32 +153,37 @@ impl SessionTable {
 
     /// Does what is due by now.
     fn run(&mut self) {
-        while self.next_due <= self.clock.now() {
-            match self.due() {
-                Some((at, Due::Settle, slot)) if at <= self.clock.now() => self.settle(slot, at),
-                Some((at, Due::Idle, slot)) if at <= self.clock.now() => {
-                    let reason = self.nodes[slot].tcp.closed().unwrap_or(EndReason::Idle);
-                    self.end(slot, reason, at);
-                }
-                Some((at, Due::Active, slot)) if at <= self.clock.now() => match self.nodes[slot].tcp.closed() {
-                    // It is over: trailing packets stay with it until its silence is long enough.
-                    Some(_) => self.aged.remove(slot),
-                    None => self.cut(slot, at),
-                },
+        while self.agenda.next <= self.clock.now() {
+            match self.agenda.due(&self.nodes) {
+                Some((at, due, slot)) if at <= self.clock.now() => self.run_one(at, due, slot),
                 later => {
-                    self.next_due = later.map_or(Timestamp::from_nanos(i64::MAX), |(at, ..)| at);
+                    self.agenda.next = later.map_or(Timestamp::from_nanos(i64::MAX), |(at, ..)| at);
                     break;
                 }
             }
         }
     }
 
+    fn run_one(&mut self, at: Timestamp, due: Due, slot: u32) {
+        match (due, self.node(slot).tcp.closed()) {
+            (Due::Settle, _) => self.settle(slot, at),
+            (Due::Idle, closed) => self.end(slot, closed.unwrap_or(EndReason::Idle), at),
+            // It is over: trailing packets stay with it until its silence is long enough.
+            (Due::Active, Some(_)) => self.agenda.stay(&mut self.nodes, slot),
+            (Due::Active, None) => self.cut(slot, at),
+        }
+    }
+
+    fn node(&self, slot: u32) -> &Node {
+        &self.nodes[slot as usize]
+    }
+
     /// Ends all open sessions, oldest start first.
     pub fn finish(&mut self) {
-        let mut slots: Vec<usize> = self.nodes.iter().map(|(slot, _)| slot).collect();
-        slots.sort_by_key(|&slot| (self.nodes[slot].opened, slot));
+        let mut slots: Vec<u32> = self.nodes.iter().map(|(slot, _)| slot as u32).collect();
+        slots.sort_by_key(|&slot| (self.node(slot).opened, slot));
         for slot in slots {
-            let reason = self.nodes[slot].tcp.closed().unwrap_or(EndReason::Flushed);
+            let reason = self.node(slot).tcp.closed().unwrap_or(EndReason::Flushed);
             self.end(slot, reason, self.clock.now());
         }
     }
@@ -247,49 +195,42 @@ impl SessionTable {
         Some(*session)
     }
 
-    /// The earliest thing that is due, whenever that is.
-    fn due(&self) -> Option<(Timestamp, Due, usize)> {
-        let settle = self.unsettled.front().map(|slot| (self.nodes[slot].touched + SETTLE, Due::Settle, slot));
-        let active = self.config.active.and_then(|age| {
-            let slot = self.aged.front()?;
-            Some((self.nodes[slot].opened + age, Due::Active, slot))
-        });
-        let idle = self.silent.iter().zip(self.idle).filter_map(|(list, idle)| {
-            let slot = list.front()?;
-            Some((self.nodes[slot].touched + idle?, Due::Idle, slot))
-        });
-        settle.into_iter().chain(active).chain(idle).min()
-    }
-
-    fn take(&mut self, packet: &Packet<'_>) {
+    fn take(&mut self, packet: &Packet<'_>, entropy: f32) {
         let mut key = FlowKey::of(packet, self.config.key);
         if self.config.vlan_in_key {
             key.vlans = packet.vlans;
         }
         let dns = dns_of(packet, &key);
-        let canonical = key.canonical();
-        let slot = match self.index.get(&canonical) {
-            Some(&slot) if self.is_renewed(slot, &key, packet) => {
-                let reason = self.nodes[slot].tcp.closed().unwrap_or(EndReason::Idle);
+        let (canonical, swapped) = key.packed();
+        let hash = self.keyed.hash(&canonical);
+        let nodes = &self.nodes;
+        let slot = match self.index.find(hash, |slot| nodes[slot as usize].canonical == canonical) {
+            Some(slot) if self.is_renewed(slot, swapped, packet) => {
+                let reason = self.node(slot).tcp.closed().unwrap_or(EndReason::Idle);
                 self.end(slot, reason, self.clock.now());
-                self.open_session(key, packet, dns.as_ref())
+                self.open_session(key, (canonical, hash), swapped, packet, dns.as_ref())
             }
-            Some(&slot) => slot,
-            None => self.open_session(key, packet, dns.as_ref()),
+            Some(slot) => slot,
+            None => self.open_session(key, (canonical, hash), swapped, packet, dns.as_ref()),
         };
-        self.update(slot, &key, packet, dns);
-        self.keep_within_memory();
+        self.update(slot, swapped, packet, entropy, dns);
+        if self.grown {
+            self.keep_within_memory();
+        }
     }
 
     /// Whether the packet opens another TCP connection between the same ends: a SYN after a reset; a SYN with another
     /// initial sequence number after both FINs, or after a silence so long that the end was not captured.
-    fn is_renewed(&self, slot: usize, key: &FlowKey, packet: &Packet<'_>) -> bool {
-        let (Transport::Tcp(tcp), Protocol::Tcp) = (packet.transport, key.protocol) else { return false };
+    fn is_renewed(&self, slot: u32, swapped: bool, packet: &Packet<'_>) -> bool {
+        let Transport::Tcp(tcp) = packet.transport else { return false };
         if !opens(tcp.flags) || packet.later_fragment() {
             return false;
         }
-        let node = &self.nodes[slot];
-        let direction = node.direction(key);
+        let node = self.node(slot);
+        if node.session.key.protocol != Protocol::Tcp {
+            return false;
+        }
+        let direction = node.direction(swapped);
         match node.tcp.closed() {
             Some(EndReason::Rst) => true,
             Some(_) => node.tcp.is_renewed_by(direction, &tcp),
@@ -301,70 +242,56 @@ impl SessionTable {
         }
     }
 
-    fn open_session(&mut self, mut key: FlowKey, packet: &Packet<'_>, dns: Option<&DnsFacts>) -> usize {
+    fn open_session(
+        &mut self,
+        mut key: FlowKey,
+        (canonical, hash): (Key, u32),
+        mut swapped: bool,
+        packet: &Packet<'_>,
+        dns: Option<&DnsFacts>,
+    ) -> u32 {
         let mut macs = packet.macs;
         let answers = match packet.transport {
             Transport::Tcp(tcp) => tcp.flags.contains(TcpFlags::SYN | TcpFlags::ACK),
             _ => dns.is_some_and(|dns| dns.is_response && !DNS_PORTS.contains(&key.resp.port)),
         };
-        let canonical = key.canonical();
         if answers {
             // The packet that asked was not captured: who answers did not start the session.
+            swapped = swapped != (key.orig != key.resp);
             key = key.reversed();
             macs = macs.map(|[a, b]| [b, a]);
         }
         let mac = macs.map(|[sender, _]| sender);
         let party = Party::new(key.orig.addr, key.resp.addr, key.resp.port, key.protocol, dns, mac);
-        let session = Box::new(Session {
-            key,
-            start: packet.time,
-            end: packet.time,
-            end_reason: EndReason::Flushed,
-            outcome: Outcome::Pending,
-            macs,
-            packets: Vec::new(),
-            stats: SessionStats::default(),
-            dns: None,
-            context: None,
-        });
-        let slot = self.nodes.insert(Node {
-            session,
-            canonical,
-            party,
-            tcp: TcpTracker::default(),
-            touched: self.clock.now(),
-            opened: self.clock.now(),
-            counted: None,
-            accounted: [0; 2],
-            dormant: false,
-            bytes: 0,
-        });
-        self.slots = self.slots.max(slot + 1);
-        self.index.insert(canonical, slot);
-        self.begin(slot);
+        let mut session = Session::new(key, macs, packet.time);
+        session.cold = self.clock.now().since(self.began) < WARM_UP;
+        let node = Node::new(session, party, (canonical, hash), swapped, self.clock.now());
+        let slot = self.nodes.insert(node) as u32;
+        self.slots = self.slots.max(slot as usize + 1);
+        self.index.insert(hash, slot);
+        self.begin(slot, true);
+        self.recount(slot);
         slot
     }
 
-    /// Counts the session as started now.
-    fn begin(&mut self, slot: usize) {
+    /// Counts the session as started now; `new`: it does not continue one that was cut.
+    fn begin(&mut self, slot: u32, new: bool) {
         self.stats.started += 1;
-        self.aged.push_back(slot);
+        self.agenda.open(&mut self.nodes, slot, new);
         if self.config.context {
-            self.hosts.begin(&self.nodes[slot].party, self.clock.now());
-        }
-        if let Some(age) = self.config.active {
-            self.next_due = self.next_due.min(self.clock.now() + age);
+            self.hosts.begin(&mut self.nodes[slot as usize].party, self.clock.now());
+            self.grown = true;
         }
     }
 
-    fn update(&mut self, slot: usize, key: &FlowKey, packet: &Packet<'_>, dns: Option<DnsFacts>) {
+    fn update(&mut self, slot: u32, swapped: bool, packet: &Packet<'_>, entropy: f32, dns: Option<DnsFacts>) {
         self.stats.packets += 1;
-        if self.nodes[slot].dormant {
+        if self.node(slot).dormant {
             self.wake(slot, packet.time);
         }
-        let node = &mut self.nodes[slot];
+        let node = &mut self.nodes[slot as usize];
         node.touched = self.clock.now();
-        let direction = node.direction(key);
+        let direction = node.direction(swapped);
         let was_closed = node.tcp.closed().is_some();
         let order = match packet.transport {
             _ if packet.later_fragment() => Order::Fragment,
@@ -373,12 +300,15 @@ impl SessionTable {
             }
             _ => Order::Fresh,
         };
-        let record = record(packet, direction, order, self.entropy.of(packet.payload));
+        let closed = node.tcp.closed().is_some();
+        let record = PacketRecord::new(packet, direction, order, entropy);
         let session = &mut node.session;
         session.end = session.end.max(packet.time);
         let tcp = matches!(packet.transport, Transport::Tcp(_)) && order != Order::Fragment;
         session.stats.push(&record, packet.wire_len, tcp, !packet.payload.is_empty(), packet.truncated);
+        let mut grown = dns.is_some();
         if session.packets.len() < self.config.max_packets as usize {
+            grown |= session.packets.len() == session.packets.capacity();
             session.packets.push(record);
         }
         if let Some(dns) = dns {
@@ -387,71 +317,66 @@ impl SessionTable {
             }
             session.note_dns(dns);
         }
-        let bytes = session_bytes(&node.session);
-        self.bytes = self.bytes + bytes - node.bytes;
-        node.bytes = bytes;
-
-        let closes = !was_closed && node.tcp.closed().is_some();
-        let answered = node.session.known_outcome() == Some(Outcome::Answered);
-        let class = SessionConfig::idle_class(node.session.key.protocol);
-        self.silent[class].push_back(slot);
-        if let Some(idle) = self.idle[class] {
-            self.next_due = self.next_due.min(self.clock.now() + idle);
+        let answered = self.config.context && session.known_outcome() == Some(Outcome::Answered);
+        if grown {
+            self.recount(slot);
         }
-        if closes {
+        self.agenda.touch(&mut self.nodes, slot, !closed);
+        if closed && !was_closed {
             self.settle(slot, self.clock.now());
-        } else if !was_closed {
-            self.unsettled.push_back(slot);
-            self.next_due = self.next_due.min(self.clock.now() + SETTLE);
-            if answered {
-                self.count_outcome(slot, Outcome::Answered, self.clock.now());
-            }
+        } else if answered && !was_closed {
+            self.count_outcome(slot, Outcome::Answered, self.clock.now());
         }
     }
 
+    /// Compares what a session holds with what was counted for it.
+    fn recount(&mut self, slot: u32) {
+        let node = &mut self.nodes[slot as usize];
+        let bytes = session_bytes(&node.session);
+        self.grown |= bytes > node.bytes;
+        self.bytes = self.bytes + bytes - node.bytes;
+        node.bytes = bytes;
+    }
+
     /// The session fell silent or closed: its outcome counts, and its context is taken.
-    fn settle(&mut self, slot: usize, at: Timestamp) {
-        self.unsettled.remove(slot);
-        let outcome = self.nodes[slot].session.known_outcome().unwrap_or(Outcome::Failed);
+    fn settle(&mut self, slot: u32, at: Timestamp) {
+        self.agenda.settle(&mut self.nodes, slot);
+        let outcome = self.node(slot).session.known_outcome().unwrap_or(Outcome::Failed);
         self.count_outcome(slot, outcome, at);
-        let node = &mut self.nodes[slot];
+        let node = &mut self.nodes[slot as usize];
         node.session.outcome = outcome;
         if self.config.context {
             let stats = &node.session.stats;
             let total = [stats.orig.payload_bytes, stats.resp.payload_bytes];
             let [up, down] = [0, 1].map(|side| total[side] - node.accounted[side]);
             node.accounted = total;
-            self.hosts.traffic(&node.party, node.opened, up, down, at);
+            self.hosts.traffic(&mut node.party, node.opened, up, down, at);
             let had_context = node.session.context.is_some();
             node.session.context = Some(Box::new(self.hosts.observe(&node.party, outcome, at)));
             if !had_context {
-                let bytes = session_bytes(&node.session);
-                self.bytes = self.bytes + bytes - node.bytes;
-                node.bytes = bytes;
+                self.recount(slot);
             }
         }
     }
 
     /// Counts an outcome in the context: once, and once more where it turns out otherwise.
-    fn count_outcome(&mut self, slot: usize, outcome: Outcome, at: Timestamp) {
-        let node = &mut self.nodes[slot];
+    fn count_outcome(&mut self, slot: u32, outcome: Outcome, at: Timestamp) {
+        let node = &mut self.nodes[slot as usize];
         if self.config.context && node.counted.is_none_or(|(counted, _)| counted != outcome) {
-            self.hosts.outcome(&node.party, node.counted, outcome, at);
+            self.hosts.outcome(&mut node.party, node.counted, outcome, at);
             node.counted = Some((outcome, at));
+            self.grown = true;
         }
     }
 
     /// Ends a session and takes it out of the table.
-    fn end(&mut self, slot: usize, reason: EndReason, at: Timestamp) {
-        let class = SessionConfig::idle_class(self.nodes[slot].session.key.protocol);
-        if !self.nodes[slot].dormant {
+    fn end(&mut self, slot: u32, reason: EndReason, at: Timestamp) {
+        if !self.node(slot).dormant {
             self.leave(slot, at);
         }
-        self.unsettled.remove(slot);
-        self.silent[class].remove(slot);
-        self.aged.remove(slot);
-        let node = self.nodes.remove(slot);
-        self.index.remove(&node.canonical);
+        self.agenda.close(&mut self.nodes, slot);
+        let node = self.nodes.remove(slot as usize);
+        self.index.remove(node.hash, slot);
         self.bytes -= node.bytes;
         if !node.dormant {
             self.emit(node.session, reason);
@@ -459,71 +384,69 @@ impl SessionTable {
     }
 
     /// Cuts a session at the active timeout. What is left waits for a packet, so that it keeps its direction.
-    fn cut(&mut self, slot: usize, at: Timestamp) {
-        if !self.nodes[slot].dormant {
+    fn cut(&mut self, slot: u32, at: Timestamp) {
+        if !self.node(slot).dormant {
             self.leave(slot, at);
         }
-        self.unsettled.remove(slot);
-        self.aged.remove(slot);
-        let node = &mut self.nodes[slot];
+        self.agenda.settle(&mut self.nodes, slot);
+        self.agenda.stay(&mut self.nodes, slot);
+        let node = &mut self.nodes[slot as usize];
         let rest = Box::new(node.session.rest());
         let session = std::mem::replace(&mut node.session, rest);
         node.dormant = true;
         node.counted = None;
         node.accounted = [0; 2];
-        let bytes = session_bytes(&node.session);
-        self.bytes = self.bytes + bytes - node.bytes;
-        node.bytes = bytes;
+        self.recount(slot);
         self.emit(session, EndReason::Active);
     }
 
     /// The first packet after a cut.
-    fn wake(&mut self, slot: usize, time: Timestamp) {
-        let node = &mut self.nodes[slot];
+    fn wake(&mut self, slot: u32, time: Timestamp) {
+        let node = &mut self.nodes[slot as usize];
         node.dormant = false;
         node.opened = self.clock.now();
         (node.session.start, node.session.end) = (time, time);
-        self.begin(slot);
+        self.begin(slot, false);
     }
 
     /// What a session leaves behind in the context.
-    fn leave(&mut self, slot: usize, at: Timestamp) {
-        if self.nodes[slot].session.context.is_none() || self.unsettled_now(slot) {
+    fn leave(&mut self, slot: u32, at: Timestamp) {
+        let node = self.node(slot);
+        if node.session.context.is_none() || (node.unsettled() && node.tcp.closed().is_none()) {
             self.settle(slot, at);
         }
         if self.config.context {
-            self.hosts.end(&self.nodes[slot].party, at);
+            self.hosts.end(&mut self.nodes[slot as usize].party, at);
         }
-    }
-
-    fn unsettled_now(&self, slot: usize) -> bool {
-        self.nodes[slot].tcp.closed().is_none() && self.unsettled.contains(slot)
     }
 
     fn emit(&mut self, mut session: Box<Session>, reason: EndReason) {
         session.end_reason = reason;
+        session.ended = self.clock.now();
         session.packets.shrink_to_fit();
         self.stats.ended += 1;
         self.ended_bytes += session_bytes(&session);
         self.ended.push_back(session);
+        self.grown = true;
     }
 
     /// Ends what was silent longest, and drops what nobody popped, until memory is within its limit. Ended sessions hold
     /// their memory until they are popped, so that they have a share of their own.
     fn keep_within_memory(&mut self) {
-        self.stats.context_evicted = self.hosts.evicted();
         let limit = self.config.memory_limit;
-        while self.bytes() - self.ended_bytes > limit - limit / ENDED_SHARE {
-            let oldest =
-                self.silent.iter().filter_map(SlotList::front).min_by_key(|&slot| (self.nodes[slot].touched, slot));
-            let Some(slot) = oldest else { break };
-            self.stats.evicted += u64::from(!self.nodes[slot].dormant);
+        while self.bytes() - self.ended_bytes > limit - limit / ENDED_SHARE
+            || self.nodes.len() * SLOT_BYTES > limit / SLOT_SHARE
+        {
+            let Some(slot) = self.agenda.longest_silent(&self.nodes) else { break };
+            self.stats.evicted += u64::from(!self.node(slot).dormant);
             self.end(slot, EndReason::Evicted, self.clock.now());
         }
         while self.bytes() > limit && self.pop().is_some() {
             self.stats.dropped += 1;
         }
+        self.stats.context_evicted = self.hosts.evicted();
         self.stats.peak_bytes = self.stats.peak_bytes.max(self.bytes());
+        self.grown = false;
     }
 }
 
@@ -537,45 +460,4 @@ fn dns_of(packet: &Packet<'_>, key: &FlowKey) -> Option<DnsFacts> {
     (key.protocol == Protocol::Udp && dns_port && !packet.later_fragment())
         .then(|| DnsFacts::parse(packet.payload))
         .flatten()
-}
-
-fn record(packet: &Packet<'_>, direction: Direction, order: Order, entropy: f32) -> PacketRecord {
-    let (control, code, window) = match packet.transport {
-        Transport::Tcp(tcp) => (tcp.flags.0, 0, tcp.window),
-        Transport::Icmp { kind, code, .. } => (kind, code, 0),
-        Transport::Arp { operation } => (u8::try_from(operation).unwrap_or(u8::MAX), 0, 0),
-        Transport::Udp { .. } | Transport::Ports { .. } | Transport::Other { .. } => (0, 0, 0),
-    };
-    PacketRecord {
-        time: packet.time,
-        payload_len: packet.payload_len,
-        network_len: packet.network_len,
-        entropy,
-        window,
-        control,
-        code,
-        protocol: packet.protocol(),
-        ports: match packet.transport {
-            Transport::Tcp(tcp) => [tcp.src_port, tcp.dst_port],
-            Transport::Udp { src_port, dst_port } | Transport::Ports { src_port, dst_port, .. } => [src_port, dst_port],
-            _ => [0; 2],
-        },
-        direction,
-        order,
-    }
-}
-
-/// What the allocator adds to each allocation, as glibc does.
-const ALLOCATION: usize = 16;
-
-/// Bytes of a slot: the node, and a link in each list.
-const SLOT_BYTES: usize = size_of::<Node>() + size_of::<usize>() + (IDLE_CLASSES + 2) * SlotList::LINK_BYTES;
-
-/// Bytes of a session on the heap.
-fn session_bytes(session: &Session) -> usize {
-    let allocated = |bytes: usize| if bytes == 0 { 0 } else { bytes + ALLOCATION };
-    allocated(size_of::<Session>())
-        + allocated(session.packets.capacity() * size_of::<PacketRecord>())
-        + session.dns.as_ref().map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()))
-        + session.context.as_ref().map_or(0, |context| allocated(size_of_val(&**context)))
 }

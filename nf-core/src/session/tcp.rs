@@ -1,6 +1,9 @@
 //! What TCP's sequence numbers and flags say about a session: order of segments, and when it is over.
 
-use super::session::{Direction, EndReason, Order};
+use super::{
+    record::{Direction, Order},
+    session::EndReason,
+};
 use crate::decode::{TcpFacts, TcpFlags};
 
 /// How far from the next expected sequence number a reset may be. A receiver takes those within its window (RFC 9293

@@ -99,12 +99,16 @@ fn a_header_that_claims_too_much_is_refused() {
         refuse(&long),
         format!("the model file claims a header of {} bytes but has {} in all: it is cut off", u64::MAX, bytes.len())
     );
-    for (pointer, place) in [("/heads/0/model_bytes", "head near: "), ("/combined/scores", "")] {
+    for (pointer, place) in [
+        ("/heads/0/model_bytes", "head near: "),
+        ("/combined/scores", ""),
+        ("/evidence/calibration/scores", "evidence: "),
+    ] {
         let claims = with_header(&bytes, |header| *header.pointer_mut(pointer).unwrap() = u64::MAX.into());
         let message = refuse(&claims);
         assert!(message.starts_with(&format!("{place}the header speaks of more bytes than the ")), "{message}");
     }
-    let fewer = with_header(&bytes, |header| *header.pointer_mut("/combined/scores").unwrap() = 599.into());
+    let fewer = with_header(&bytes, |header| *header.pointer_mut("/evidence/calibration/scores").unwrap() = 599.into());
     assert_eq!(refuse(&fewer), "4 bytes left over behind the last calibration");
 }
 
@@ -130,7 +134,8 @@ fn headers_and_numbers_that_were_never_written_are_refused() {
     let mut blobs = blobs.to_vec();
     let end = blobs.len();
     blobs[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-    assert_eq!(refuse(&seal(header, &blobs)), message);
+    assert_eq!(refuse(&seal(header, &blobs)), format!("evidence: {message}"));
+    assert_eq!(edited("/evidence/config/last", 0.into()), "evidence: last is 0, it must be 1 to 64");
 }
 
 #[test]

@@ -25,16 +25,16 @@ use std::ops::ControlFlow;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AutoencoderParams {
-    /// Units of the layers between the columns and the latent, from the outside in; the decoder mirrors them. Default 24.
+    /// Units of the layers between the columns and the latent, from the outside in; the decoder mirrors them. Default 64.
     pub hidden: Vec<usize>,
-    /// Units of the latent, at least 1. Default 8: on about 100 session columns a code that keeps what benign sessions
-    /// have in common.
+    /// Units of the latent, at least 1. Default 16: on about 100 session columns a code that keeps what benign sessions
+    /// have in common (8 detect less, 32 let more benign sessions alert: docs/detection.md).
     pub latent: usize,
-    /// Standard deviation of the normal noise on the inputs in training, in units of the columns; 0 or more. Default 0.1,
+    /// Standard deviation of the normal noise on the inputs in training, in units of the columns; 0 or more. Default 0.3,
     /// for standardised columns: the network then learns where rows lie and not to copy them (Vincent et al., "Stacked
     /// denoising autoencoders", JMLR 11, 2010).
     pub noise: f32,
-    /// How it is trained. Default: 30 epochs in batches of 64 rows, learning rate 0.001, weight decay 0.01, gradient
+    /// How it is trained. Default: 60 epochs in batches of 64 rows, learning rate 0.001, weight decay 0.01, gradient
     /// norm at most 1, warm-up over 5 % of the updates, 10 % of the rows held out, patience 5 epochs, seed 0.
     pub training: TrainingParams,
 }
@@ -42,7 +42,7 @@ pub struct AutoencoderParams {
 impl Default for AutoencoderParams {
     fn default() -> Self {
         let training = TrainingParams {
-            epochs: 30,
+            epochs: 60,
             batch: 64,
             learning_rate: 1e-3,
             weight_decay: 0.01,
@@ -52,7 +52,7 @@ impl Default for AutoencoderParams {
             patience: 5,
             seed: 0,
         };
-        Self { hidden: vec![24], latent: 8, noise: 0.1, training }
+        Self { hidden: vec![64], latent: 16, noise: 0.3, training }
     }
 }
 
@@ -138,19 +138,42 @@ impl AutoencoderParams {
         one_step(Autoencoder::KIND, rows)?;
         let layers = Layers { params: self.clone(), width: rows.width() };
         let weights = train::train(&layers, &self.training, rows, watch)?;
-        Ok(Autoencoder::new(rows.schema().as_ref().clone(), layers, weights))
+        let scales = vec![1.0; rows.width()];
+        let mut model = Autoencoder::new(rows.schema().as_ref().clone(), layers, weights, scales);
+        model.scales = residual_scales(rows, &model.rebuild(rows)?);
+        Ok(model)
     }
 }
 
 /// A trained denoising autoencoder: columns - hidden - latent - hidden - columns, with GELU between hidden layers.
 ///
-/// The score of a row is the natural logarithm of its mean squared reconstruction error over the columns.
+/// The score of a row is the natural logarithm of its mean squared reconstruction error over the columns, each error in units
+/// of what the column's errors are in training: an error counts by how well the column is usually rebuilt.
 #[derive(Debug, Clone)]
 pub struct Autoencoder {
     schema: Schema,
     layers: Layers,
     weights: Weights,
+    /// What the errors of each column are divided by.
+    scales: Vec<f32>,
     tensors: Vec<Tensor<2>>,
+}
+
+/// Least scale of a column's errors, in its standard deviations, so that a column that never changed in training does not
+/// outweigh all others when it changes.
+const LEAST_SCALE: f64 = 0.05;
+
+/// The root of the mean squared error of each column over some rows, and at least [`LEAST_SCALE`].
+fn residual_scales(rows: &Rows, rebuilt: &[f32]) -> Vec<f32> {
+    let mut sums = vec![0.0; rows.width()];
+    let pairs = rows.data().chunks_exact(rows.width()).zip(rebuilt.chunks_exact(rows.width()));
+    for (row, rebuilt) in pairs {
+        for ((sum, x), y) in sums.iter_mut().zip(row).zip(rebuilt) {
+            *sum += (f64::from(*x) - f64::from(*y)).powi(2);
+        }
+    }
+    let n = rows.len().max(1) as f64;
+    sums.into_iter().map(|sum| (sum / n).sqrt().clamp(LEAST_SCALE, f64::from(f32::MAX)) as f32).collect()
 }
 
 impl Autoencoder {
@@ -170,13 +193,17 @@ impl Autoencoder {
         let params = read_params(&mut reader, AutoencoderParams::check)?;
         let layers = Layers { params, width: schema.width() };
         let weights = Weights::read(layers.slots(), &mut reader)?;
+        let scales = reader.f32s(schema.width())?;
+        if scales.iter().any(|&scale| scale <= 0.0) {
+            return Err(reader.error("a scale of errors is not above 0"));
+        }
         reader.finish()?;
-        Ok(Self::new(schema, layers, weights))
+        Ok(Self::new(schema, layers, weights, scales))
     }
 
-    fn new(schema: Schema, layers: Layers, weights: Weights) -> Self {
+    fn new(schema: Schema, layers: Layers, weights: Weights, scales: Vec<f32>) -> Self {
         let tensors = weights.tensors(&device::judging());
-        Self { schema, layers, weights, tensors }
+        Self { schema, layers, weights, scales, tensors }
     }
 
     /// The reconstruction, in the shape of `rows.data()`.
@@ -211,10 +238,12 @@ impl Model for Autoencoder {
     fn score(&self, rows: &Rows) -> Result<Vec<f32>> {
         let width = rows.width();
         let rebuilt = self.rebuild(rows)?;
-        let square = |(a, b): (&f32, &f32)| (f64::from(*a) - f64::from(*b)).powi(2);
+        let square =
+            |((x, y), scale): ((&f32, &f32), &f32)| ((f64::from(*x) - f64::from(*y)) / f64::from(*scale)).powi(2);
         let pairs = rows.data().chunks_exact(width).zip(rebuilt.chunks_exact(width));
-        let errors = pairs.map(|(row, rebuilt)| row.iter().zip(rebuilt).map(square).sum::<f64>() / width as f64);
-        Ok(errors.map(log_score).collect())
+        let error =
+            |(row, rebuilt): (&[f32], &[f32])| row.iter().zip(rebuilt).zip(&self.scales).map(square).sum::<f64>();
+        Ok(pairs.map(|pair| log_score(error(pair) / width as f64)).collect())
     }
 
     fn expected(&self, rows: &Rows) -> Result<Option<Vec<f32>>> {
@@ -225,6 +254,7 @@ impl Model for Autoencoder {
         let mut writer = Writer::default();
         write_params(&mut writer, &self.layers.params);
         self.weights.write(&mut writer);
+        writer.f32s(&self.scales);
         writer.finish()
     }
 }
@@ -325,9 +355,32 @@ mod tests {
         let auroc = auroc(&model.score(&strange).unwrap(), &scores);
         assert!(auroc > 0.95, "{auroc}");
         let expected = model.expected(&usual).unwrap().unwrap();
-        let error: f32 = expected[..12].iter().zip(usual.row(0)).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / 12.0;
+        let errors =
+            expected[..12].iter().zip(usual.row(0)).zip(&model.scales).map(|((a, b), s)| ((a - b) / s).powi(2));
+        let error = errors.sum::<f32>() / 12.0;
         assert!((error.ln() - scores[0]).abs() < 1e-3);
         extreme_rows_have_a_score(&model, &usual);
+    }
+
+    #[test]
+    fn errors_count_by_how_well_their_column_is_rebuilt() {
+        // Four columns that say the same, four that are noise of their own, one that never changes.
+        let columns = |random: &mut Random| -> Vec<f32> {
+            let common = random.normal();
+            let same = (0..4).map(|_| common);
+            same.chain([0; 4].map(|_| random.normal())).chain([0.0]).collect()
+        };
+        let mut random = Random::new(5);
+        let data = (0..2000).flat_map(|_| columns(&mut random)).collect();
+        let rows = Rows::flat(schema(9), data).unwrap();
+        let model = Autoencoder::params().latent(1).hidden([8]).epochs(20).fit(&rows).unwrap();
+        assert!(model.scales[0] < 0.5 && model.scales[5] > 0.8, "{:?}", model.scales);
+        assert_eq!(model.scales[8], LEAST_SCALE as f32);
+        let mut moved = rows.select([0, 0]).data().to_vec();
+        moved[0] += 2.0;
+        moved[9 + 5] += 2.0;
+        let scores = model.score(&Rows::flat(schema(9), moved).unwrap()).unwrap();
+        assert!(scores[0] > scores[1] + 0.5, "{scores:?}");
     }
 
     #[test]

@@ -1,0 +1,176 @@
+//! A capture replayed through the monitor, and what it said when.
+
+use super::{
+    BUDGETS, Recording,
+    judged::{COMBINED, JudgedCapture, JudgedSession, Series},
+};
+use crate::{
+    Calibration, Capture, Detector, Event, Monitor, Result, Timestamp,
+    session::{EndReason, Session, SessionConfig, TableStats},
+};
+use std::{collections::VecDeque, sync::Arc};
+
+/// Frames pushed between two looks for verdicts: many sessions judged at once cost less, and give the same verdicts.
+const FRAMES: u64 = 4096;
+
+impl JudgedCapture {
+    /// Pushes every frame of a capture through a [`Monitor`] with the given detector, and keeps the verdicts in the order in
+    /// which the sessions ended. `watch` is told the number of frames read, now and then.
+    ///
+    /// # Errors
+    /// As [`Monitor::new`] and [`Capture::next_frame`], and what a model returns.
+    pub fn replay(
+        detector: &Arc<Detector>,
+        mut capture: Capture,
+        config: &SessionConfig,
+        mut watch: impl FnMut(u64),
+    ) -> Result<Self> {
+        let mut monitor = Monitor::new(detector.clone(), config)?;
+        let (mut sessions, mut ends) = (Vec::new(), Ends::default());
+        while let Some(frame) = capture.next_frame()? {
+            let time = frame.time;
+            monitor.push(&frame);
+            ends.note(time, &monitor.stats().table);
+            if capture.frames().is_multiple_of(FRAMES) {
+                take_verdicts(&mut monitor, &mut ends, config, &mut sessions)?;
+                watch(capture.frames());
+            }
+        }
+        monitor.finish();
+        take_verdicts(&mut monitor, &mut ends, config, &mut sessions)?;
+        Ok(Self { series: series_of(detector), sessions, stats: vec![monitor.stats().table] })
+    }
+
+    /// As [`replay`](Self::replay), for the sessions that count in a recording; each file meets a monitor of its own.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay) and [`Capture::open`].
+    pub fn of_recording(
+        detector: &Arc<Detector>,
+        recording: &Recording,
+        config: &SessionConfig,
+        mut watch: impl FnMut(u64),
+    ) -> Result<Self> {
+        let mut all = Self { series: series_of(detector), sessions: Vec::new(), stats: Vec::new() };
+        for capture in recording.captures() {
+            all.extend(Self::replay(detector, capture?, config, &mut watch)?);
+        }
+        all.sessions.retain(|session| recording.holds(session.start));
+        Ok(all)
+    }
+}
+
+fn series_of(detector: &Detector) -> Arc<[Series]> {
+    let combined = Series::new(COMBINED, |rate| detector.with_false_positive_rate(rate).map(|_| ()));
+    let heads = detector.head_names().zip(detector.head_calibrations());
+    std::iter::once(combined).chain(heads.map(|(name, calibration)| Series::calibrated(name, calibration))).collect()
+}
+
+impl Series {
+    fn new(name: &str, promise: impl Fn(f64) -> Result<()>) -> Self {
+        let refusals = BUDGETS.map(|rate| promise(rate).err().map(|error| error.to_string()));
+        Self { name: name.to_owned(), refusals }
+    }
+
+    pub(super) fn calibrated(name: &str, calibration: &Calibration) -> Self {
+        Self::new(name, |rate| calibration.threshold(rate).map(|_| ()))
+    }
+}
+
+fn take_verdicts(
+    monitor: &mut Monitor,
+    ends: &mut Ends,
+    config: &SessionConfig,
+    sessions: &mut Vec<JudgedSession>,
+) -> Result<()> {
+    while let Some(event) = monitor.pop() {
+        match event {
+            Event::Verdict { session, verdict } => {
+                let at = ends.next().unwrap_or_else(|| silence_ends(&session, config));
+                sessions.push(JudgedSession::new(&session, &verdict, at));
+            }
+            Event::Failure { session, error } => return Err(error.at(session)),
+        }
+    }
+    Ok(())
+}
+
+/// When each session ended that was not popped yet: packet time as the monitor knew it.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    times: VecDeque<Timestamp>,
+    now: Option<Timestamp>,
+    ended: u64,
+    dropped: u64,
+}
+
+impl Ends {
+    /// Takes note of the sessions that ended with the frame captured at `time`.
+    pub(super) fn note(&mut self, time: Timestamp, stats: &TableStats) {
+        let now = self.now.map_or(time, |now| now.max(time));
+        self.now = Some(now);
+        self.times.extend((self.ended..stats.ended).map(|_| now));
+        // Sessions dropped for memory are the oldest that wait; they get no verdict.
+        self.times.drain(..((stats.dropped - self.dropped) as usize).min(self.times.len()));
+        (self.ended, self.dropped) = (stats.ended, stats.dropped);
+    }
+
+    /// When the next popped session ended; `None` for those that the end of the capture ended.
+    pub(super) fn next(&mut self) -> Option<Timestamp> {
+        self.times.pop_front()
+    }
+}
+
+/// When silence would have ended a session that the end of the capture cut off.
+pub(super) fn silence_ends(session: &Session, config: &SessionConfig) -> Timestamp {
+    let idle = config.idle_timeouts()[SessionConfig::idle_class(session.key().protocol)];
+    match (idle, session.end_reason()) {
+        (Some(idle), EndReason::Flushed | EndReason::Fin | EndReason::Rst) => session.end() + idle,
+        _ => session.end(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        FeatureSpec,
+        detector::testing::{Distance, cut, frames},
+    };
+    use nf_tests::{PcapWriter, eth};
+    use std::{io::Cursor, time::Duration};
+
+    #[test]
+    fn a_verdict_is_known_when_the_next_frame_shows_that_the_session_is_over() {
+        let (spec, scaler, model) = Distance::head(FeatureSpec::flow(), &cut(&frames(400, 1)));
+        let detector = Detector::builder().head("distance", spec, scaler, model).calibrate(&cut(&frames(400, 2)));
+        let config = SessionConfig::default();
+        let datagram = |port| eth().ipv4([10, 0, 0, 1], [10, 0, 0, 2]).udp(port, 9).payload(b"x").build();
+        let second = 1_000_000_000;
+        // The first falls silent 60 s after its second packet; the frame at 75 s shows it. The second is cut off.
+        let capture = PcapWriter::new()
+            .packet(0, &datagram(1))
+            .packet(10 * second, &datagram(1))
+            .packet(75 * second, &datagram(2))
+            .packet(76 * second, &datagram(2))
+            .finish();
+        let capture = Capture::from_reader(Cursor::new(capture)).unwrap();
+        let judged = JudgedCapture::replay(&Arc::new(detector.unwrap()), capture, &config, |_| {}).unwrap();
+        let seen: Vec<_> = judged.sessions().iter().map(|s| (s.start, s.judged_at, s.packets)).collect();
+        let at = |seconds| Timestamp::from_parts(seconds, 0);
+        assert_eq!(seen, [(at(0), at(75), 2), (at(75), at(136), 2)]);
+    }
+
+    #[test]
+    fn ends_of_dropped_sessions_are_forgotten_with_them() {
+        let mut ends = Ends::default();
+        let at = |seconds| Timestamp::from_nanos(0) + Duration::from_secs(seconds);
+        let mut stats = TableStats { ended: 2, ..TableStats::default() };
+        ends.note(at(5), &stats);
+        stats.ended = 3;
+        ends.note(at(4), &stats); // a late packet does not turn time back
+        (stats.ended, stats.dropped) = (4, 2);
+        ends.note(at(9), &stats);
+        assert_eq!([ends.next(), ends.next(), ends.next()], [Some(at(5)), Some(at(9)), None]);
+    }
+}

@@ -1,0 +1,236 @@
+//! The scores of the last sessions of each pair, in bounded memory.
+
+use super::{EvidenceConfig, EvidenceKey};
+use crate::{
+    Result, Timestamp,
+    decode::{Protocol, parent_domain},
+    session::{Outcome, Session},
+};
+use hashlink::LinkedHashMap;
+use std::{
+    collections::{VecDeque, hash_map::RandomState},
+    net::IpAddr,
+};
+
+/// Adds up scores over sessions, which go in in the order in which they ended.
+///
+/// Memory is bounded by [`limit`](EvidenceConfig::limit). Keys with a single session, as a flood of forged senders makes
+/// them, only push out others with a single session.
+#[derive(Debug)]
+pub struct Accumulator {
+    config: EvidenceConfig,
+    now: Timestamp,
+    /// Keys with one session, and keys with more, each by last session.
+    once: Keys,
+    often: Keys,
+    evicted: u64,
+}
+
+type Keys = LinkedHashMap<Key, VecDeque<(Timestamp, f32)>, RandomState>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Pair(IpAddr, IpAddr),
+    Activity(IpAddr, Protocol, Option<String>, Outcome),
+}
+
+impl Key {
+    fn of(session: &Session, kind: EvidenceKey) -> Self {
+        let flow = session.key();
+        match kind {
+            EvidenceKey::Pair => Self::Pair(flow.orig.addr, flow.resp.addr),
+            EvidenceKey::Activity => {
+                let domain = session.dns().map(|dns| parent_domain(&dns.name).to_owned());
+                Self::Activity(flow.orig.addr, flow.protocol, domain, session.outcome())
+            }
+        }
+    }
+}
+
+/// What a session's evidence comes to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Weighed {
+    /// The score of the sessions together, higher = stranger.
+    pub score: f32,
+    /// How many sessions it is made from, itself among them.
+    pub sessions: u32,
+}
+
+impl Accumulator {
+    /// Without any session.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) where a value of the configuration is out of its range.
+    pub fn new(config: EvidenceConfig) -> Result<Self> {
+        config.check()?;
+        let (once, often) = (Keys::default(), Keys::default());
+        Ok(Self { config, now: Timestamp::from_nanos(i64::MIN), once, often, evicted: 0 })
+    }
+
+    /// Takes in a session that ended after all before, with its own score.
+    pub fn add(&mut self, session: &Session, score: f32) -> Weighed {
+        self.now = self.now.max(session.ended());
+        self.forget();
+        let alone = Weighed { score, sessions: 1 };
+        let mut strangest: Option<Weighed> = None;
+        for i in 0..self.config.keys.len() {
+            let key = Key::of(session, self.config.keys[i]);
+            if let Some(together) = self.note(key, score)
+                && strangest.is_none_or(|other| together.score > other.score)
+            {
+                strangest = Some(together);
+            }
+        }
+        let own = self.config.own * score;
+        strangest.map_or(alone, |together| Weighed { score: together.score.max(own), ..together })
+    }
+
+    /// Keys dropped because there were too many.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// Keys remembered.
+    pub fn keys(&self) -> usize {
+        self.once.len() + self.often.len()
+    }
+
+    /// Forgets keys whose last session is too long ago.
+    fn forget(&mut self) {
+        for keys in [&mut self.once, &mut self.often] {
+            let gone = |scores: &VecDeque<(Timestamp, f32)>| {
+                scores.back().is_none_or(|(at, _)| self.now.since(*at) > self.config.span)
+            };
+            while keys.front().is_some_and(|(_, scores)| gone(scores)) {
+                keys.pop_front();
+            }
+        }
+    }
+
+    /// Notes one more session of a key, and gives their mean where there are enough.
+    fn note(&mut self, key: Key, score: f32) -> Option<Weighed> {
+        let known = self.often.remove(&key).or_else(|| self.once.remove(&key));
+        let keys = if known.is_some() { &mut self.often } else { &mut self.once };
+        if keys.len() >= self.config.limit / 2 {
+            keys.pop_front();
+            self.evicted += 1;
+        }
+        let mut scores = known.unwrap_or_default();
+        if scores.len() == self.config.last {
+            scores.pop_front();
+        }
+        scores.push_back((self.now, score));
+        while scores.front().is_some_and(|(at, _)| self.now.since(*at) > self.config.span) {
+            scores.pop_front();
+        }
+        let count = scores.len();
+        let mean = scores.iter().map(|(_, score)| f64::from(*score)).sum::<f64>() / count as f64;
+        keys.insert(key, scores);
+        (count >= self.config.from).then_some(Weighed { score: mean as f32, sessions: count as u32 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        detector::testing::{cut, frames},
+        session::Endpoint,
+    };
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn session(source: u32, destination: u32, ended: i64) -> Session {
+        let mut session = cut(&frames(1, 1)).remove(0);
+        let end = |host: u32, port| Endpoint { addr: IpAddr::from(host.to_be_bytes()), port };
+        (session.key.orig, session.key.resp) = (end(source, 1000), end(destination, 80));
+        session.ended = Timestamp::from_parts(ended, 0);
+        session
+    }
+
+    fn accumulator(config: EvidenceConfig) -> Accumulator {
+        Accumulator::new(config).unwrap()
+    }
+
+    fn config() -> EvidenceConfig {
+        EvidenceConfig { own: 0.0, ..EvidenceConfig::default() }
+    }
+
+    #[test]
+    fn the_mean_counts_from_three_sessions_of_a_pair_on() {
+        let mut evidence = accumulator(config());
+        let scores = [1.0, 3.0, 5.0, 7.0].map(|score| evidence.add(&session(1, 2, 10), score));
+        assert_eq!(scores.map(|w| (w.score, w.sessions)), [(1.0, 1), (3.0, 1), (3.0, 3), (4.0, 4)]);
+        assert_eq!(evidence.add(&session(2, 1, 10), 9.0).score, 9.0, "the other direction is another pair");
+        assert_eq!(evidence.keys(), 2);
+    }
+
+    #[test]
+    fn a_session_far_stranger_than_its_pair_stands_for_itself() {
+        let mut evidence = accumulator(EvidenceConfig::default());
+        let usual = [0.0; 7].map(|score| evidence.add(&session(1, 2, 10), score).score);
+        assert_eq!(usual, [0.0; 7]);
+        assert_eq!(evidence.add(&session(1, 2, 10), 16.0), Weighed { score: 8.0, sessions: 8 });
+    }
+
+    #[test]
+    fn activity_counts_over_destinations() {
+        let mut evidence = accumulator(EvidenceConfig { keys: vec![EvidenceKey::Activity], ..config() });
+        let scores = [2, 3, 4].map(|destination| evidence.add(&session(1, destination, 10), destination as f32).score);
+        assert_eq!(scores, [2.0, 3.0, 3.0]);
+        let both = vec![EvidenceKey::Pair, EvidenceKey::Activity];
+        let mut evidence = accumulator(EvidenceConfig { keys: both, ..config() });
+        for _ in 0..3 {
+            evidence.add(&session(1, 2, 10), 9.0);
+        }
+        assert_eq!(evidence.add(&session(1, 3, 10), 1.0).score, 7.0);
+    }
+
+    #[test]
+    fn a_flood_of_pairs_stays_within_the_limit_and_leaves_known_pairs() {
+        let mut evidence = accumulator(EvidenceConfig { limit: 100, ..config() });
+        for _ in 0..2 {
+            evidence.add(&session(1, 2, 10), 4.0);
+        }
+        for source in 0..10_000 {
+            evidence.add(&session(source, 9, 20), 1.0);
+            assert!(evidence.keys() <= 100);
+        }
+        assert_eq!(evidence.evicted(), 10_000 - 50);
+        assert_eq!(evidence.add(&session(1, 2, 30), 4.0), Weighed { score: 4.0, sessions: 3 });
+    }
+
+    #[test]
+    fn refuses_what_makes_no_sense() {
+        let refuse = |config: EvidenceConfig| Accumulator::new(config).unwrap_err().to_string();
+        assert_eq!(
+            refuse(EvidenceConfig { keys: vec![], ..config() }),
+            "number of evidence keys is 0, it must be at least 1"
+        );
+        assert_eq!(refuse(EvidenceConfig { last: 65, ..config() }), "last is 65, it must be 1 to 64");
+        assert_eq!(refuse(EvidenceConfig { from: 9, ..config() }), "from is 9, it must be 1 to last, 8");
+        assert_eq!(refuse(EvidenceConfig { own: f32::NAN, ..config() }), "own is NaN, it must be 0 to 1");
+        assert_eq!(refuse(EvidenceConfig { span: Duration::ZERO, ..config() }), "span is 0 s, it must be above 0 s");
+        assert_eq!(refuse(EvidenceConfig { limit: 1, ..config() }), "limit is 1, it must be at least 2");
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_plain_list(steps in prop::collection::vec((0u32..4, 0i64..40, 0u8..100), 1..80)) {
+            let mut evidence = accumulator(config());
+            let (mut seen, mut now) = (Vec::new(), 0);
+            for (source, step, score) in steps {
+                now += step;
+                let score = f32::from(score);
+                seen.push((source, now, score));
+                let of_pair = seen.iter().rev().filter(|(s, at, _)| *s == source && now - at <= 60).take(8);
+                let scores: Vec<f32> = of_pair.map(|(.., score)| *score).collect();
+                let mean = scores.iter().sum::<f32>() / scores.len() as f32;
+                let expected = if scores.len() < 3 { score } else { mean };
+                let weighed = evidence.add(&session(source, 9, now), score);
+                prop_assert!((weighed.score - expected).abs() < 1e-4);
+            }
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What a session table counts.
+
+use crate::decode::SkipCounts;
+
+/// What a session table took in, and what became of it.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct TableStats {
+    /// Frames pushed.
+    pub frames: u64,
+    /// Bytes of these frames on the wire.
+    pub wire_bytes: u64,
+    /// Frames that became packets of a session; the others are in `skipped`.
+    pub packets: u64,
+    /// Frames that could not be used, by reason.
+    pub skipped: SkipCounts,
+    /// Sessions started.
+    pub started: u64,
+    /// Sessions ended.
+    pub ended: u64,
+    /// Ended early because memory was at its limit; part of `ended`.
+    pub evicted: u64,
+    /// Ended sessions dropped because nobody popped them and memory was at its limit; part of `ended`.
+    pub dropped: u64,
+    /// Context counters dropped because memory was at its limit.
+    pub context_evicted: u64,
+    /// Most bytes held at once.
+    pub peak_bytes: usize,
+}
