@@ -1,6 +1,8 @@
 //! What the example programs share: where the captures are, phases that are timed and show how far they are.
 
 mod columns;
+#[cfg(feature = "tables")]
+pub mod extract;
 mod inputs;
 
 pub use columns::columns;
