@@ -21,6 +21,10 @@ const KNOWN_QUARTERS: usize = 3;
 /// Share of its memory that the slots of a store may take, in quarters; the rest is for what entries keep elsewhere.
 const SLOT_QUARTERS: usize = 3;
 
+/// Where what makes room was touched this lately, newcomers push each other out before they are of use. Then only those
+/// are taken in that come a second time: a flood of sources that come once costs no work and pushes nobody out.
+const HURRY: Duration = Duration::from_secs(2);
+
 /// What the allocator adds to each allocation, as glibc does.
 pub(super) const ALLOCATION: usize = 16;
 
@@ -49,11 +53,43 @@ pub(super) struct Store<V> {
     fresh: List<0>,
     known: List<0>,
     most_slots: usize,
+    callers: Callers,
     /// Bytes that entries keep elsewhere.
     heap: usize,
     limit: usize,
     serial: u32,
     evicted: u64,
+}
+
+/// Hashes that came once while there was no room, as one bit each in a filter that is emptied when a quarter is set
+/// (the doorkeeper of Einziger, Friedman and Manes, "TinyLFU", ACM Transactions on Storage 13, 2017).
+#[derive(Debug)]
+struct Callers {
+    bits: Vec<u64>,
+    set: usize,
+}
+
+impl Callers {
+    /// For a store of so many slots.
+    fn new(slots: usize) -> Self {
+        Self { bits: vec![0; slots.next_power_of_two().div_ceil(16)], set: 0 }
+    }
+
+    /// Whether this hash came before; notes that it came.
+    fn come_again(&mut self, hash: u32) -> bool {
+        let place = hash as usize % (self.bits.len() * 64);
+        let (word, bit) = (&mut self.bits[place / 64], 1 << (place % 64));
+        if *word & bit != 0 {
+            return true;
+        }
+        *word |= bit;
+        self.set += 1;
+        if self.set > self.bits.len() * 16 {
+            self.bits.fill(0);
+            self.set = 0;
+        }
+        false
+    }
 }
 
 #[derive(Debug)]
@@ -95,6 +131,7 @@ impl<V: Counters> Store<V> {
             fresh: List::default(),
             known: List::default(),
             most_slots,
+            callers: Callers::new(most_slots),
             heap: 0,
             limit,
             serial: 0,
@@ -104,10 +141,10 @@ impl<V: Counters> Store<V> {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.heap + self.entries.ever() * Slots::<Entry<V>>::BYTES + self.index.bytes()
+        self.callers.bits.len() * 8 + self.heap + self.entries.ever() * Slots::<Entry<V>>::BYTES + self.index.bytes()
     }
 
-    /// Entries dropped for want of room.
+    /// Entries dropped, or not made, for want of room.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
     }
@@ -126,7 +163,7 @@ impl<V: Counters> Store<V> {
     }
 
     /// The handle of a key for one who begins something new, made where there is none or where, by `seen`, it was
-    /// forgotten.
+    /// forgotten; a handle of nothing where there is no room.
     pub(super) fn enter(&mut self, keyed: &Keyed, key: Key, seen: Timestamp, now: Timestamp) -> Handle {
         let hash = keyed.hash(&key);
         let Some(slot) = self.index.find(hash, |slot| self.entries[slot].key == key) else {
@@ -189,6 +226,11 @@ impl<V: Counters> Store<V> {
 
     fn insert(&mut self, key: Key, hash: u32, now: Timestamp) -> Handle {
         if self.entries.len() >= self.most_slots {
+            let hurried = self.victim(None).is_some_and(|slot| now.since(self.entries[slot].touched) < HURRY);
+            if hurried && !self.callers.come_again(hash) {
+                self.evicted += 1;
+                return Handle::default();
+            }
             self.evict(None);
         }
         self.serial = self.serial.wrapping_add(1).max(1);
@@ -217,12 +259,17 @@ impl<V: Counters> Store<V> {
         while self.bytes() > self.limit && self.evict(Some(kept)) {}
     }
 
+    /// What makes room next: newcomers before those known for longer, unless these are too many.
+    fn victim(&self, kept: Option<u32>) -> Option<u32> {
+        let crowded = self.known.len() * 4 > self.entries.len() * KNOWN_QUARTERS;
+        let (fresh, known) = (self.fresh.front(), self.known.front());
+        let order = if crowded { [known, fresh] } else { [fresh, known] };
+        order.into_iter().flatten().find(|&slot| Some(slot) != kept)
+    }
+
     /// Evicts one; says whether there was one.
     fn evict(&mut self, kept: Option<u32>) -> bool {
-        let crowded = self.known.len() * 4 > self.entries.len() * KNOWN_QUARTERS;
-        let order =
-            if crowded { [self.known.front(), self.fresh.front()] } else { [self.fresh.front(), self.known.front()] };
-        let Some(slot) = order.into_iter().flatten().find(|&slot| Some(slot) != kept) else { return false };
+        let Some(slot) = self.victim(kept) else { return false };
         self.evicted += 1;
         self.remove(slot);
         true
