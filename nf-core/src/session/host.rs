@@ -284,7 +284,10 @@ impl HostTable {
         let event = Event::Begin { start: now, port: party.port_item() };
         self.touched = now;
         self.source(party, s, now, Missing::Make, &event);
-        self.between(party, s, now, Missing::Make, &event);
+        // Who is not taken in among the sources is not known among the pairs.
+        if party.places.source != Handle::default() {
+            self.between(party, s, now, Missing::Make, &event);
+        }
         if let (Protocol::Arp, Some(mac)) = (party.protocol, party.mac) {
             let station = self.stations.enter(&self.keyed, station_key(mac), now, now);
             self.stations.update(station, now, |counters| counters.claim(s, item(party.source)));
@@ -420,10 +423,9 @@ impl HostTable {
         self.ports.fetch_key(&self.keyed, &party.port_key());
     }
 
-    /// Has the places of a session's counters read into the cache: it will begin soon.
-    pub(super) fn fetch_places(&self, party: &Party) {
+    /// Has the place of a source's counters read into the cache: its session will begin soon.
+    pub(super) fn fetch_source(&self, party: &Party) {
         self.activities.fetch_key(&self.keyed, &party.key(Of::Source));
-        self.pairs.fetch_key(&self.keyed, &party.pair_key());
     }
 
     /// What the counters say about a session of the given outcome.

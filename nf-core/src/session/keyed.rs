@@ -190,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_as_a_plain_map(moves in prop::collection::vec((0u32..20, any::<bool>()), 0..200)) {
+        fn behaves_as_a_plain_map(moves in prop::collection::vec((0u32..100, any::<bool>()), 0..600)) {
             let (keyed, mut index, mut plain) = (Keyed::default(), Index::default(), HashMap::new());
             let key = |i: u32| [0, i % 4, i / 4, 0, 0, 0, 0, 0, 0, 0, 0, i];
             for (i, insert) in moves {

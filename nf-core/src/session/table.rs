@@ -275,7 +275,7 @@ impl SessionTable {
         let mac = macs.map(|[sender, _]| sender);
         let party = Party::new(key.orig.addr, key.resp.addr, key.resp.port, key.protocol, dns.as_ref(), mac);
         if self.config.context {
-            self.hosts.fetch_places(&party);
+            self.hosts.fetch_source(&party);
         }
         let slot = self.nodes.put(Node::new(key.protocol, party, canonical, swapped, self.clock.now()));
         self.index.insert(canonical.1, slot);
