@@ -1,15 +1,18 @@
 //! Heads and their calibration: a session in, a calibrated verdict out.
 
+mod budget;
 mod builder;
 mod explain;
 mod file;
 mod head;
 mod recipe;
+mod report;
 mod verdict;
 
 pub use builder::Builder;
 pub use explain::{Explanation, Reason};
 pub use recipe::Recipe;
+pub use report::CalibrationReport;
 pub use verdict::{EvidenceVerdict, HeadVerdict, Verdict};
 
 use crate::{
@@ -20,7 +23,9 @@ use crate::{
     parallel,
     session::{Session, SessionConfig},
 };
+use budget::Budget;
 use head::{Head, Scorer};
+use report::HeldOut;
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
@@ -46,6 +51,8 @@ pub struct Detector {
     threshold: f32,
     /// The cuts of evidence, in general and for cold sessions.
     evidence_thresholds: [f32; 2],
+    /// What it was calibrated on, in time order.
+    held_out: Arc<[HeldOut]>,
     threads: usize,
     sessions: SessionConfig,
     provenance: Provenance,
@@ -61,10 +68,19 @@ struct Evidence {
 /// What calibrates a detector besides its heads.
 #[derive(Debug)]
 struct Terms {
-    rate: f64,
+    budget: Budget,
     threads: usize,
     sessions: SessionConfig,
     evidence: Option<EvidenceConfig>,
+}
+
+/// Heads with all that was calibrated on held-out sessions.
+#[derive(Debug)]
+struct Calibrated {
+    heads: Vec<Head>,
+    combined: Calibration,
+    evidence: Option<Evidence>,
+    held_out: Vec<HeldOut>,
 }
 
 /// What a detector was made from.
@@ -128,34 +144,34 @@ impl Detector {
                 return Err(Error::new(ErrorKind::Config, message));
             }
         }
-        check_budget(terms.rate, held_out.len(), true)?;
+        let rate = terms.budget.rate(held_out)?;
+        check_budget(rate, held_out.len(), true)?;
         if let Some(config) = &terms.evidence {
             config.check()?;
         }
         let (heads, combined) = score_heads(scorers, held_out, terms.threads)?;
+        let mut deciding = combined.clone();
         let evidence = match terms.evidence {
             Some(config) => {
+                deciding = weigh_all(&config, held_out, &combined)?;
                 let cold: Vec<bool> = held_out.iter().map(|session| session.is_cold()).collect();
-                let calibration = Phased::fit(&weigh_all(&config, held_out, &combined)?, &cold)?;
+                let calibration = Phased::fit(&deciding, &cold)?;
                 Some(Evidence { config, calibration })
             }
             None => None,
         };
-        Self::assemble(heads, Calibration::fit(&combined)?, evidence, terms.rate, terms.sessions, provenance)
+        let basis = by_end(held_out).into_iter().map(|i| HeldOut::new(held_out[i], deciding[i])).collect();
+        let combined = Calibration::fit(&combined)?;
+        let calibrated = Calibrated { heads, combined, evidence, held_out: basis };
+        Self::assemble(calibrated, rate, terms.sessions, provenance)
     }
 
-    fn assemble(
-        heads: Vec<Head>,
-        combined: Calibration,
-        evidence: Option<Evidence>,
-        rate: f64,
-        sessions: SessionConfig,
-        provenance: Provenance,
-    ) -> Result<Self> {
+    fn assemble(calibrated: Calibrated, rate: f64, sessions: SessionConfig, provenance: Provenance) -> Result<Self> {
         let detector = Self {
-            heads: heads.into(),
-            combined: combined.into(),
-            evidence: evidence.map(Arc::new),
+            heads: calibrated.heads.into(),
+            combined: calibrated.combined.into(),
+            evidence: calibrated.evidence.map(Arc::new),
+            held_out: calibrated.held_out.into(),
             rate,
             threshold: 0.0,
             evidence_thresholds: [0.0; 2],

@@ -1,12 +1,12 @@
 //! The tables of the page.
 
 use super::svg::escape;
+use crate::calibration::Interval;
 use crate::evaluate::{
     BUDGETS, MACRO_SESSIONS,
     contaminate::ContaminationReport,
     cut::CutReport,
     episodes::EpisodeOutcome,
-    interval::Interval,
     report::{CutKind, HeadReport, text},
     shortcuts::Shortcuts,
     spread::{Repeats, Spread},

@@ -1,7 +1,7 @@
 //! A report as JSON.
 
 use super::{BUDGETS, CutKind, CutReport, HeadReport, Report};
-use crate::evaluate::{Interval, episodes::EpisodeOutcome};
+use crate::{calibration::Interval, evaluate::episodes::EpisodeOutcome};
 use serde_json::{Map, Value, json};
 
 impl Report {
