@@ -62,7 +62,7 @@ pub fn wilson(hits: usize, all: usize) -> Option<Interval> {
 /// followed by its beginning (Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of
 /// Statistics 17, 1989; circular by Politis and Romano, 1992). That interval is widened to [`wilson`]'s where it is narrower,
 /// as it is when there are nearly no hits: events that depend on each other tell less than independent ones, never more.
-/// `None` without events.
+/// `None` without events. That the cut was itself taken from a finite recording is not in it.
 pub fn block_bootstrap(recordings: &[Vec<(Timestamp, bool)>]) -> Option<Interval> {
     let all: usize = recordings.iter().map(Vec::len).sum();
     let hits = recordings.iter().flatten().filter(|(_, hit)| *hit).count();
