@@ -2,10 +2,12 @@
 
 mod budget;
 mod pareto;
+mod phased;
 mod tail;
 
 use crate::{Error, ErrorKind, Result};
 pub(crate) use budget::{check as check_budget, check_rate};
+pub(crate) use phased::Phased;
 pub(crate) use tail::Tail as StoredTail;
 use tail::Tail;
 

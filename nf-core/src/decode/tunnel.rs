@@ -17,6 +17,7 @@ pub(super) fn inner(transport: Transport, data: &[u8]) -> Inner<'_> {
         Transport::Other { protocol: 137 } => Some((Header::Mpls, data)),              // RFC 4023
         Transport::Udp { src_port, dst_port } => match (src_port, dst_port) {
             (_, 4789) => vxlan(data),
+            (_, 4790) => vxlan_gpe(data),
             (_, 6081) => geneve(data),
             (_, 4754) => gre(data),                  // RFC 8086
             (_, 6635) => Some((Header::Mpls, data)), // RFC 7510
@@ -68,6 +69,20 @@ fn gre(data: &[u8]) -> Inner<'_> {
 fn vxlan(data: &[u8]) -> Inner<'_> {
     (*data.first()? & 0x7f == 0x08).then_some(())?;
     Some((Header::Ethernet, data.get(8..)?))
+}
+
+/// The generic protocol extension, whose last reserved byte names what follows (draft-ietf-nvo3-vxlan-gpe section 3.1).
+fn vxlan_gpe(data: &[u8]) -> Inner<'_> {
+    const VERSION: u8 = 0x30;
+    let [flags, _, _, next, ..] = *data else { return None };
+    (flags & VERSION == 0).then_some(())?;
+    let header = match next {
+        1 | 2 => Header::Ip,
+        0 | 3 => Header::Ethernet,
+        4 => Header::EtherType(0x894f), // network service header
+        _ => return None,
+    };
+    Some((header, data.get(8..)?))
 }
 
 /// RFC 8926 section 3.4.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result,
-    calibration::{Calibration, StoredTail},
+    calibration::{Calibration, Phased, StoredTail},
     evidence::EvidenceConfig,
     features::{FeatureSpec, Scaler, Schema},
     model::{self, Model},
@@ -38,6 +38,8 @@ struct Header {
 struct StoredEvidence {
     config: EvidenceConfig,
     calibration: StoredCalibration,
+    /// Of the sessions of a session table's first minute, where there are enough.
+    cold: Option<StoredCalibration>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -142,7 +144,8 @@ impl Detector {
             combined: StoredCalibration::of(&self.combined),
             evidence: self.evidence.as_ref().map(|evidence| StoredEvidence {
                 config: evidence.config.clone(),
-                calibration: StoredCalibration::of(&evidence.calibration),
+                calibration: StoredCalibration::of(evidence.calibration.all()),
+                cold: evidence.calibration.cold().map(StoredCalibration::of),
             }),
         };
         let header = serde_json::to_vec(&header).expect("the header has text keys and finite numbers");
@@ -160,7 +163,8 @@ impl Detector {
         }
         bytes.extend(scores(&self.combined));
         if let Some(evidence) = &self.evidence {
-            bytes.extend(scores(&evidence.calibration));
+            bytes.extend(scores(evidence.calibration.all()));
+            bytes.extend(evidence.calibration.cold().map(scores).unwrap_or_default());
         }
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes
@@ -195,9 +199,11 @@ impl Detector {
             return Err(damaged("the model file holds no head, at least 1 is needed"));
         }
         let combined = header.combined.read(&mut blobs)?;
-        let read_evidence = |StoredEvidence { config, calibration }: StoredEvidence| {
+        let read_evidence = |StoredEvidence { config, calibration, cold }: StoredEvidence| {
             config.check()?;
-            Ok::<_, Error>(Evidence { config, calibration: calibration.read(&mut blobs)? })
+            let all = calibration.read(&mut blobs)?;
+            let cold = cold.map(|cold| cold.read(&mut blobs)).transpose()?;
+            Ok::<_, Error>(Evidence { config, calibration: Phased::restore(all, cold) })
         };
         let evidence = header.evidence.map(read_evidence).transpose().map_err(|e| e.at("evidence"))?;
         if !blobs.bytes.is_empty() {

@@ -14,7 +14,7 @@ pub use verdict::{EvidenceVerdict, HeadVerdict, Verdict};
 
 use crate::{
     Error, ErrorKind, Result, Timestamp,
-    calibration::{Calibration, check_budget},
+    calibration::{Calibration, Phased, check_budget},
     evidence::{Accumulator, EvidenceConfig, Weighed},
     features::Schema,
     parallel,
@@ -44,8 +44,8 @@ pub struct Detector {
     evidence: Option<Arc<Evidence>>,
     rate: f64,
     threshold: f32,
-    /// The cut of evidence; that of the session's own score where there is none.
-    evidence_threshold: f32,
+    /// The cuts of evidence, in general and for cold sessions.
+    evidence_thresholds: [f32; 2],
     threads: usize,
     sessions: SessionConfig,
     provenance: Provenance,
@@ -55,7 +55,7 @@ pub struct Detector {
 #[derive(Debug)]
 struct Evidence {
     config: EvidenceConfig,
-    calibration: Calibration,
+    calibration: Phased,
 }
 
 /// What calibrates a detector besides its heads.
@@ -135,7 +135,8 @@ impl Detector {
         let (heads, combined) = score_heads(scorers, held_out, terms.threads)?;
         let evidence = match terms.evidence {
             Some(config) => {
-                let calibration = Calibration::fit(&weigh_all(&config, held_out, &combined)?)?;
+                let cold: Vec<bool> = held_out.iter().map(|session| session.is_cold()).collect();
+                let calibration = Phased::fit(&weigh_all(&config, held_out, &combined)?, &cold)?;
                 Some(Evidence { config, calibration })
             }
             None => None,
@@ -157,7 +158,7 @@ impl Detector {
             evidence: evidence.map(Arc::new),
             rate,
             threshold: 0.0,
-            evidence_threshold: 0.0,
+            evidence_thresholds: [0.0; 2],
             threads: 1,
             sessions,
             provenance,
@@ -218,11 +219,12 @@ impl Detector {
     /// Lets what adds up over sessions decide on this one, which ended after all before.
     pub(crate) fn weigh(&self, accumulator: &mut Accumulator, session: &Session, verdict: &mut Verdict) {
         let Some(evidence) = &self.evidence else { return };
-        let Weighed { score, sessions } = accumulator.add(session, verdict.score);
-        let p_value = evidence.calibration.p_value(score);
+        let (Weighed { score, sessions }, cold) = (accumulator.add(session, verdict.score), session.is_cold());
+        let p_value = evidence.calibration.p_value(score, cold);
+        let score = evidence.calibration.surprise(score, cold);
         verdict.evidence = Some(EvidenceVerdict { score, p_value, sessions });
-        verdict.threshold = self.evidence_threshold;
-        verdict.anomaly = score > self.evidence_threshold;
+        verdict.threshold = self.evidence_thresholds[usize::from(cold)];
+        verdict.anomaly = score > verdict.threshold;
     }
 
     /// What the heads' scores of one session come to.
@@ -252,9 +254,13 @@ impl Detector {
     /// to promise it; the message says how many more are needed.
     pub fn with_false_positive_rate(&self, rate: f64) -> Result<Self> {
         let threshold = self.combined.threshold(rate)?;
-        let evidence_threshold =
-            self.evidence.as_ref().map_or(Ok(threshold), |evidence| evidence.calibration.threshold(rate))?;
-        Ok(Self { threshold, evidence_threshold, rate, ..self.clone() })
+        let evidence_thresholds = match self.evidence.as_deref() {
+            Some(Evidence { calibration, .. }) => {
+                [calibration.threshold(rate, false)?, calibration.threshold(rate, true)?]
+            }
+            None => [threshold; 2],
+        };
+        Ok(Self { threshold, evidence_thresholds, rate, ..self.clone() })
     }
 
     /// The same detector with [`judge_batch`](Self::judge_batch) on so many threads, 0 for one a core; 1 unless set.
@@ -287,7 +293,7 @@ impl Detector {
     /// The calibration of the evidence, which decides on sessions judged in the order in which they ended; `None` where each
     /// is judged by itself.
     pub fn evidence_calibration(&self) -> Option<&Calibration> {
-        self.evidence.as_ref().map(|evidence| &evidence.calibration)
+        self.evidence.as_ref().map(|evidence| evidence.calibration.all())
     }
 
     /// How scores are added up over sessions; `None` where each is judged by itself.
@@ -300,9 +306,9 @@ impl Detector {
         self.threshold
     }
 
-    /// The cut of evidence; that of the session's own score where there is none.
+    /// The cut of evidence, of sessions behind a table's first minute; that of the session's own score where there is none.
     pub fn evidence_threshold(&self) -> f32 {
-        self.evidence_threshold
+        self.evidence_thresholds[0]
     }
 
     /// The budget: the share of benign sessions that may be called anomalies.

@@ -3,9 +3,9 @@
 use super::{
     keyed::{Index, Key, Keyed},
     list::{Link, Linked, List},
+    slots::Slots,
 };
 use crate::Timestamp;
-use slab::Slab;
 use std::time::Duration;
 
 /// What nobody touched for this long is forgotten.
@@ -26,6 +26,9 @@ pub(super) const ALLOCATION: usize = 16;
 
 /// What a store keeps for a key.
 pub(super) trait Counters: Default {
+    /// Forgets everything, and gives back what is on the heap.
+    fn clear(&mut self);
+
     /// Bytes on the heap, with what the allocator adds to each allocation.
     fn heap(&self) -> usize;
 }
@@ -42,11 +45,9 @@ pub(super) struct Handle {
 #[derive(Debug)]
 pub(super) struct Store<V> {
     index: Index,
-    entries: Slab<Entry<V>>,
+    entries: Slots<Entry<V>>,
     fresh: List<0>,
     known: List<0>,
-    /// Slots that were ever in use, and the most that may be.
-    slots: usize,
     most_slots: usize,
     /// Bytes that entries keep elsewhere.
     heap: usize,
@@ -68,26 +69,31 @@ struct Entry<V> {
     value: V,
 }
 
+impl<V> Entry<V> {
+    fn belongs_to(&self, handle: Handle) -> bool {
+        self.serial == handle.serial && handle.serial != 0
+    }
+}
+
 impl<V> Linked<0> for Entry<V> {
-    fn link(&mut self) -> &mut Link {
+    fn link(&self) -> &Link {
+        &self.link
+    }
+
+    fn link_mut(&mut self) -> &mut Link {
         &mut self.link
     }
 }
 
 impl<V: Counters> Store<V> {
-    /// A slot, with the slab's own mark of use and the index at its fullest.
-    const SLOT: usize = size_of::<Entry<V>>() + 8;
-
     /// An empty store that holds at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
-        // 18 bytes of index for each slot: nine a bucket, and right after it grew half the buckets are in use.
-        let most_slots = (limit / 4 * SLOT_QUARTERS / (Self::SLOT + 18)).max(1);
+        let most_slots = (limit / 4 * SLOT_QUARTERS / (Slots::<Entry<V>>::BYTES + Index::SLOT_BYTES)).max(1);
         Self {
             index: Index::default(),
-            entries: Slab::new(),
+            entries: Slots::default(),
             fresh: List::default(),
             known: List::default(),
-            slots: 0,
             most_slots,
             heap: 0,
             limit,
@@ -98,7 +104,7 @@ impl<V: Counters> Store<V> {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.heap + self.slots * Self::SLOT + self.index.bytes()
+        self.heap + self.entries.ever() * Slots::<Entry<V>>::BYTES + self.index.bytes()
     }
 
     /// Entries dropped for want of room.
@@ -108,14 +114,14 @@ impl<V: Counters> Store<V> {
 
     /// The counters of a handle, unless they are gone or, by `now`, forgotten.
     pub(super) fn get(&self, handle: Handle, now: Timestamp) -> Option<&V> {
-        let entry = self.entries.get(handle.slot as usize)?;
-        (entry.serial == handle.serial && now.since(entry.touched) < FORGET).then_some(&entry.value)
+        let entry = self.entries.get(handle.slot)?;
+        (entry.belongs_to(handle) && now.since(entry.touched) < FORGET).then_some(&entry.value)
     }
 
     /// The handle of a key.
     pub(super) fn find(&self, keyed: &Keyed, key: &Key, now: Timestamp) -> Option<Handle> {
-        let slot = self.index.find(keyed.hash(key), |slot| self.entries[slot as usize].key == *key)?;
-        let entry = &self.entries[slot as usize];
+        let slot = self.index.find(keyed.hash(key), |slot| self.entries[slot].key == *key)?;
+        let entry = &self.entries[slot];
         (now.since(entry.touched) < FORGET).then_some(Handle { slot, serial: entry.serial })
     }
 
@@ -123,10 +129,10 @@ impl<V: Counters> Store<V> {
     /// forgotten.
     pub(super) fn enter(&mut self, keyed: &Keyed, key: Key, seen: Timestamp, now: Timestamp) -> Handle {
         let hash = keyed.hash(&key);
-        let Some(slot) = self.index.find(hash, |slot| self.entries[slot as usize].key == key) else {
+        let Some(slot) = self.index.find(hash, |slot| self.entries[slot].key == key) else {
             return self.insert(key, hash, now);
         };
-        let entry = &mut self.entries[slot as usize];
+        let entry = &mut self.entries[slot];
         if seen.since(entry.touched) >= FORGET {
             self.remove(slot);
             return self.insert(key, hash, now);
@@ -140,10 +146,13 @@ impl<V: Counters> Store<V> {
         handle
     }
 
-    /// The counters of a handle that is valid, to be changed at `now`.
+    /// Changes the counters of a handle at `now`, where they are still there.
     pub(super) fn update<R>(&mut self, handle: Handle, now: Timestamp, change: impl FnOnce(&mut V) -> R) -> Option<R> {
         let slot = handle.slot;
-        let entry = self.entries.get_mut(slot as usize).filter(|entry| entry.serial == handle.serial)?;
+        if !self.entries.get(slot)?.belongs_to(handle) {
+            return None;
+        }
+        let entry = &mut self.entries[slot];
         entry.touched = now;
         let result = change(&mut entry.value);
         let (before, after) = (entry.heap, entry.value.heap());
@@ -157,11 +166,21 @@ impl<V: Counters> Store<V> {
         Some(result)
     }
 
+    /// Has the place of a key read into the cache: it will be looked up soon.
+    pub(super) fn fetch_key(&self, keyed: &Keyed, key: &Key) {
+        self.index.fetch(keyed.hash(key));
+    }
+
+    /// Has the counters of a handle read into the cache: they will be asked for soon.
+    pub(super) fn fetch(&self, handle: Handle) {
+        self.entries.fetch((handle.serial != 0).then_some(handle.slot));
+    }
+
     /// Drops what was forgotten by `now`.
     pub(super) fn forget(&mut self, now: Timestamp) {
         for known in [false, true] {
             while let Some(slot) = if known { self.known.front() } else { self.fresh.front() }
-                && now.since(self.entries[slot as usize].touched) >= FORGET
+                && now.since(self.entries[slot].touched) >= FORGET
             {
                 self.remove(slot);
             }
@@ -173,15 +192,22 @@ impl<V: Counters> Store<V> {
             self.evict(None);
         }
         self.serial = self.serial.wrapping_add(1).max(1);
-        let (serial, value) = (self.serial, V::default());
-        let heap = value.heap();
-        let entry =
-            Entry { link: Link::default(), hash, serial, heap, made: now, touched: now, known: false, key, value };
-        let slot = self.entries.insert(entry) as u32;
+        let serial = self.serial;
+        let slot = self.entries.take(|| Entry {
+            link: Link::default(),
+            hash,
+            serial,
+            heap: 0,
+            made: now,
+            touched: now,
+            known: false,
+            key,
+            value: V::default(),
+        });
+        let entry = &mut self.entries[slot];
+        (entry.hash, entry.serial, entry.made, entry.touched, entry.key) = (hash, serial, now, now, key);
         self.index.insert(hash, slot);
         self.fresh.push_back(&mut self.entries, slot);
-        self.slots = self.slots.max(slot as usize + 1);
-        self.heap += heap;
         self.make_room(slot);
         Handle { slot, serial }
     }
@@ -203,10 +229,18 @@ impl<V: Counters> Store<V> {
     }
 
     fn remove(&mut self, slot: u32) {
-        let list = if self.entries[slot as usize].known { &mut self.known } else { &mut self.fresh };
+        let list = if self.entries[slot].known { &mut self.known } else { &mut self.fresh };
+        if let Some(next) = list.after(&self.entries, slot) {
+            // In a flood it is the next to go, and was fetched when the one before went.
+            self.index.fetch(self.entries[next].hash);
+            self.entries.fetch(list.after(&self.entries, next));
+        }
         list.remove(&mut self.entries, slot);
-        let entry = self.entries.remove(slot as usize);
+        let entry = &mut self.entries[slot];
+        (entry.serial, entry.known) = (0, false);
+        self.heap -= std::mem::take(&mut entry.heap);
+        entry.value.clear();
         self.index.remove(entry.hash, slot);
-        self.heap -= entry.heap;
+        self.entries.free(slot);
     }
 }

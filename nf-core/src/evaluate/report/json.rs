@@ -44,6 +44,7 @@ impl HeadReport {
         head.insert("categories".into(), categories.collect::<Map<_, _>>().into());
         let without = self.leave_one_out().into_iter().map(|(figure, averages)| (figure, json!(averages.without)));
         head.insert("leave_one_out".into(), without.collect::<Map<_, _>>().into());
+        head.insert("curve".into(), self.curve.to_value());
         Value::Object(head)
     }
 
