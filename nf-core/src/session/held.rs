@@ -99,6 +99,14 @@ impl Held {
         }
     }
 
+    pub(super) fn has_context(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::One(first) => first.context.is_some(),
+            Self::Many(session) => session.context.is_some(),
+        }
+    }
+
     pub(super) fn settle(&mut self, outcome: Outcome, context: Option<Context>) {
         let (known, place) = match self {
             Self::Nothing => return,
