@@ -206,14 +206,14 @@ impl Batch {
     }
 
     fn push_to(&self, index: usize, table: &mut SessionTable) {
-        let frame = self.frames[index].frame(&self.bytes);
+        let frame = || self.frames[index].frame(&self.bytes);
         match &self.decoded[index] {
             Decoded::Packet(headers, payload, entropy) => {
                 let packet = Packet { payload: &self.bytes[payload.clone()], ..headers.clone() };
                 table.push_measured(&packet, *entropy);
             }
-            Decoded::Skipped(skip) => table.push_skipped(&frame, *skip),
-            Decoded::InTurn => table.push(&frame),
+            Decoded::Skipped(skip) => table.push_skipped(&frame(), *skip),
+            Decoded::InTurn => table.push(&frame()),
         }
     }
 }
