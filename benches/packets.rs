@@ -1,8 +1,8 @@
-//! Packets a second: a capture in memory to frames, to sessions, to rows of every spec.
+//! Packets a second: a capture in memory to frames, to packets, to sessions, to rows of every spec.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nf_benches::benign_capture;
-use nf_core::{Capture, FeatureSpec, SessionConfig};
+use nf_core::{Capture, FeatureSpec, SessionConfig, decode::Decoder};
 use std::{hint::black_box, io::Cursor};
 
 fn packets(criterion: &mut Criterion) {
@@ -24,10 +24,27 @@ fn packets(criterion: &mut Criterion) {
             length
         });
     });
-    for (what, context) in [("sessions", true), ("sessions without context", false)] {
+    group.bench_function(format!("packets/{name}/{frames}"), |bencher| {
+        bencher.iter(|| {
+            let (mut capture, mut decoder) = (open(), Decoder::new());
+            let mut length = 0;
+            while let Some(frame) = capture.next_frame().expect("a whole capture") {
+                length += decoder.decode(&frame).map_or(0, |packet| u64::from(packet.payload_len));
+            }
+            length
+        });
+    });
+    for (what, context, threads) in [
+        ("sessions", true, 1),
+        ("sessions without context", false, 1),
+        ("sessions without context, 2 threads", false, 2),
+    ] {
         let config = SessionConfig::default().context(context);
         group.bench_function(format!("{what}/{name}/{frames}"), |bencher| {
-            bencher.iter(|| open().sessions(&config).expect("valid").collect().expect("a whole capture").len());
+            bencher.iter(|| {
+                let reader = open().sessions(&config).expect("valid").threads(threads);
+                reader.collect().expect("a whole capture").len()
+            });
         });
     }
     let flat = FeatureSpec::flow().and(FeatureSpec::context()).expect("two flat specs");

@@ -26,7 +26,7 @@ what to read
   --split NAME              what of the lab is judged: test (unless given), or dev where there is one
   --calibrate NAME          what of the lab is calibrated on: val (unless given) or val-long
   --train T, --val V        benign captures to fit on and to calibrate on, may be repeated; without --val the latest 30 %
-                            of the time of T
+                            of the time of T, or the corpus's own
   --test S                  the capture to judge; without labels all of it is benign
   --labels L.csv            which sessions of S are which attack
   --packet-labels L.csv:C   which packets of S are which attack: columns frame and C
@@ -41,6 +41,7 @@ what to do
   --baselines [all|NAME,..] put baselines into the table
   --contaminate SHARE       fit once more with that share of attacks among the training sessions, may be repeated
   --json OUT                write the figures as JSON
+  --html OUT                write the figures as a page with plots
   --scores DIR              write the scores of every session to DIR/val.csv and DIR/test.csv";
 
 #[derive(Debug, Default)]
@@ -62,6 +63,7 @@ struct Options {
     baselines: Vec<String>,
     contaminate: Vec<f64>,
     json: Option<PathBuf>,
+    html: Option<PathBuf>,
     scores: Option<PathBuf>,
 }
 
@@ -89,7 +91,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<()> {
     let in_place = |path: &Path, error| Error::new(ErrorKind::Io, format!("{}: {error}", path.display()));
     // Before the work, so that a place that cannot be written to costs none.
-    if let Some(path) = &options.json {
+    for path in [&options.json, &options.html].into_iter().flatten() {
         fs::write(path, "").map_err(|error| in_place(path, error))?;
     }
     if let Some(directory) = &options.scores {
@@ -119,6 +121,11 @@ fn run(options: &Options) -> Result<()> {
     }
     if let Some(path) = &options.json {
         fs::write(path, evaluation.to_json()).map_err(|error| in_place(path, error))?;
+    }
+    if let Some(path) = &options.html {
+        let parts: Vec<_> = first.parts.iter().zip(&bench.truths).collect();
+        let page = evaluation.to_html(&options.title(), &parts);
+        fs::write(path, page).map_err(|error| in_place(path, error))?;
     }
     if let Some(directory) = &options.scores {
         first.val.write_scores(directory.join("val.csv"))?;
@@ -290,6 +297,7 @@ impl Options {
                 }
                 Long("contaminate") => options.contaminate.push(parser.value()?.parse()?),
                 Long("json") => options.json = Some(parser.value()?.into()),
+                Long("html") => options.html = Some(parser.value()?.into()),
                 Long("scores") => options.scores = Some(parser.value()?.into()),
                 Short('h') | Long("help") => return Ok(None),
                 _ => return Err(argument.unexpected()),
@@ -306,6 +314,14 @@ impl Options {
         let own = [("--train", !self.train.is_empty()), ("--test", self.test.is_some())];
         let missing: Vec<&str> = own.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();
         let named = self.corpus.is_some() || self.split.is_some() || self.calibrate.is_some();
+        let labels = [
+            ("--labels", self.labels.is_some()),
+            ("--packet-labels", self.packet_labels.is_some()),
+            ("--attackers", self.attackers.is_some()),
+        ];
+        if let (None, Some((name, _))) = (&self.test, labels.iter().find(|(_, given)| *given)) {
+            return Err(format!("{name} is of --test, which must be given too").into());
+        }
         match missing.len() {
             0 if named => Err("--corpus, --split and --calibrate do not go with captures of one's own".into()),
             0 | 2 => Ok(()),
@@ -313,8 +329,18 @@ impl Options {
         }
     }
 
+    /// The name of what is judged.
+    fn title(&self) -> String {
+        let of = |name: &Option<String>, default: &str| name.clone().unwrap_or_else(|| default.to_owned());
+        match &self.test {
+            Some(test) => test.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            None => format!("{}, {}", of(&self.corpus, "lab"), of(&self.split, "test")),
+        }
+    }
+
     fn inputs(&self) -> Result<Inputs> {
         let of = |name: &Option<String>, default: &str| name.clone().unwrap_or_else(|| default.to_owned());
+        let val = (!self.val.is_empty()).then(|| Recording::of(&self.val));
         let mut inputs = match &self.test {
             None => Inputs::corpus(&of(&self.corpus, "lab"), &of(&self.split, "test"), &of(&self.calibrate, "val"))?,
             Some(test) => {
@@ -323,11 +349,11 @@ impl Options {
                     (None, Some((path, column))) => TruthSource::Packets(path.clone(), column.clone()),
                     (None, None) => TruthSource::Benign,
                 };
-                let val = (!self.val.is_empty()).then(|| Recording::of(&self.val));
                 let test = Part::new("test", Recording::new(test), source);
-                Inputs::of(Recording::of(&self.train), val, Some(test))?
+                Inputs::of(Recording::of(&self.train), val.clone(), Some(test))?
             }
         };
+        inputs.val = val.unwrap_or(inputs.val);
         for (name, path) in &self.attacks {
             inputs.add_attack(name, path);
         }

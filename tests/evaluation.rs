@@ -8,7 +8,7 @@ use nf_core::{
     session::{Endpoint, FlowKey},
 };
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fmt::Write,
     fs::File,
     path::{Path, PathBuf},
@@ -92,6 +92,34 @@ fn labels_agree_with_the_lab_corpus() {
             };
             assert_eq!((name, id), (row.label.as_str(), row.label_id.as_str()), "{:?}", row.fields);
         }
+    }
+}
+
+#[test]
+fn every_row_of_the_lab_is_an_episode_of_its_own_packets() {
+    let Some(data) = nf_tests::data_dir() else { return };
+    let lab = data.join("lab");
+    let labels = Labels::read(lab.join("test.labels.csv"), Some(&lab.join("test.conf.json"))).unwrap();
+    let recording = Recording::new(lab.join("test.pcap.zst"));
+    let truth = Truth::labelled(labels, true, &recording, &SessionConfig::default()).unwrap();
+    let mut packets: HashMap<String, usize> = HashMap::new();
+    let mut reader =
+        csv::Reader::from_reader(flate2::read::GzDecoder::new(File::open(lab.join("test.sessions.csv.gz")).unwrap()));
+    let header = reader.headers().unwrap().clone();
+    let place = |name: &str| header.iter().position(|field| field == name).unwrap();
+    let [id, proto, label, up, down] = ["label_id", "proto", "label", "pkts_fwd", "pkts_bwd"].map(place);
+    for record in reader.records().map(Result::unwrap) {
+        let arp = &record[proto] == "arp" && !record[label].starts_with("arp") && !record[label].ends_with("sweep");
+        if !record[id].is_empty() && !arp {
+            let count = record[up].parse::<usize>().unwrap() + record[down].parse::<usize>().unwrap();
+            *packets.entry(record[id].to_owned()).or_default() += count;
+        }
+    }
+    assert_eq!(truth.episodes().len(), packets.len());
+    for episode in truth.episodes() {
+        // Sessions belong to the window they start in, packets to the one they fall in: stragglers make the difference.
+        let (ours, theirs) = (episode.packets.len(), packets[&episode.id]);
+        assert!(ours.abs_diff(theirs) * 20 <= theirs, "{} {}: {ours} and {theirs}", episode.id, episode.category);
     }
 }
 

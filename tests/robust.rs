@@ -1,13 +1,11 @@
-//! What hostile traffic and broken files may cost: memory, time, and nothing that was read before the damage.
-//!
-//! `cargo test --release --test robust -- --ignored --nocapture` runs the long floods and prints what they cost.
+//! What broken files may cost: nothing that was read before the damage.
 
 use nf_core::{
     ErrorKind, SessionConfig, Timestamp,
     capture::{Capture, Frame, LinkType},
     session::SessionTable,
 };
-use nf_tests::{PcapWriter, eth};
+use nf_tests::{PcapWriter, PcapngWriter, eth};
 use std::{
     fs,
     io::{self, Cursor, Read, Write},
@@ -15,102 +13,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-const LIMIT: usize = 128 << 20;
-
-/// Most that may be resident: the limit, and what the allocator, the tables' growth and the test itself take.
-const RESIDENT: usize = 200 << 20;
-
-/// Most memory this process ever had resident, in bytes; `None` where the system does not say.
-fn peak_resident() -> Option<usize> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches(" kB").parse::<usize>().ok()? << 10)
-}
-
-/// What this thread computed so far, waiting left out where the system tells.
-fn cpu_time() -> Duration {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let nanos = fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split_whitespace().next()?.parse().ok());
-    nanos.map_or_else(|| START.elapsed(), Duration::from_nanos)
-}
-
-/// Sessions from scattered addresses, as forged senders have them: the first packet of each, then the second of each,
-/// and so on, 1 us apart. Nothing may be lost silently. Gives packets a second.
-fn flood(name: &str, sessions: u32, packets: u32, context: bool) -> f64 {
-    let config = SessionConfig::default().memory_limit(LIMIT).context(context);
-    let mut table = SessionTable::new(config).expect("valid");
-    let mut data = eth().ipv4([10, 0, 0, 1], [10, 0, 0, 2]).tcp(1, 80).syn().seq(1).build();
-    let (mut pushed, mut popped) = (0u64, 0u64);
-    let started = cpu_time();
-    for round in 0..packets {
-        for session in 0..sessions {
-            data[26..30].copy_from_slice(&session.wrapping_mul(2_654_435_761).to_be_bytes());
-            data[47] = if round == 0 { 0x02 } else { 0x10 };
-            let time = Timestamp::from_nanos(pushed as i64 * 1000);
-            table.push(&Frame { time, link_type: LinkType::ETHERNET, wire_len: data.len() as u32, data: &data });
-            pushed += 1;
-            while let Some(session) = table.pop() {
-                popped += session.stats().packets();
-            }
-        }
-    }
-    let rate = pushed as f64 / (cpu_time() - started).as_secs_f64();
-    assert!(table.bytes() <= LIMIT && table.stats().peak_bytes <= LIMIT, "{} bytes", table.bytes());
-    table.finish();
-    while let Some(session) = table.pop() {
-        popped += session.stats().packets();
-    }
-    let stats = table.stats();
-    let resident = peak_resident().map_or("unknown".into(), |bytes| format!("{} MB", bytes >> 20));
-    println!(
-        "{name}: {rate:.0} packets/s, {} sessions, {} evicted, {} dropped, {} MB held, peak resident {resident}",
-        stats.started,
-        stats.evicted,
-        stats.dropped,
-        stats.peak_bytes >> 20,
-    );
-    assert_eq!((stats.frames, stats.packets, popped, stats.dropped), (pushed, pushed, pushed, 0), "{name}");
-    rate
-}
-
-/// The floods of one process, one after the other: its peak of resident memory is that of all of them.
-fn floods(scale: u32) {
-    let normal = flood("normal", 2_000, 250 * scale, true);
-    let small = flood("one packet each, all within memory", 20_000, 1, true);
-    let one_packet =
-        flood("one packet each", if cfg!(debug_assertions) { 250_000 } else { 1_000_000 } * scale, 1, true);
-    let open = flood("100000 open", 100_000, if cfg!(debug_assertions) { 2 } else { 6 * scale + 4 }, true);
-    println!("share of normal: {:.2} and {:.2}", one_packet / normal, open / normal);
-    println!("share of the same sessions without pressure: {:.2}", one_packet / small);
-    // Whether the flood is slower than what it is made of; a wide margin, as other work shares the caches.
-    assert!(one_packet > small / 4.0, "{one_packet} packets/s in the flood, {small} in calm");
-    if let Some(resident) = peak_resident() {
-        assert!(resident < RESIDENT, "{} MB were resident", resident >> 20);
-    }
-}
-
-#[test]
-fn floods_stay_within_memory_and_lose_nothing() {
-    floods(1);
-}
-
-#[test]
-#[ignore = "slow: ten million packets a flood"]
-fn long_floods_stay_within_memory_and_lose_nothing() {
-    floods(10);
-}
-
 fn packets(count: u64) -> PcapWriter {
     let frame = eth().ipv4([10, 0, 0, 1], [10, 0, 0, 2]).udp(5000, 53).payload(b"query").build();
     (0..count).fold(PcapWriter::new(), |writer, i| writer.packet(i * 1_000_000, &frame))
 }
 
 /// Packets of all sessions, and the error that ended them.
-fn read(capture: nf_core::Result<Capture>) -> (u64, Option<nf_core::Error>) {
+fn read(capture: nf_core::Result<Capture>, threads: usize) -> (u64, Option<nf_core::Error>) {
     let reader = match capture.and_then(|capture| capture.sessions(&SessionConfig::default())) {
-        Ok(reader) => reader,
+        Ok(reader) => reader.threads(threads),
         Err(error) => return (0, Some(error)),
     };
     let (mut packets, mut damage) = (0, None);
@@ -126,20 +37,42 @@ fn read(capture: nf_core::Result<Capture>) -> (u64, Option<nf_core::Error>) {
     (packets, damage)
 }
 
+/// Reads `bytes` from a file, on one thread and on three.
+fn read_file(bytes: &[u8]) -> (u64, Option<nf_core::Error>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("a.pcap");
+    fs::write(&path, bytes).expect("written");
+    let (packets, error) = read(Capture::open(&path), 1);
+    let (same, same_error) = read(Capture::open(&path), 3);
+    assert_eq!(same, packets);
+    assert_eq!(same_error.map(|error| error.to_string()), error.as_ref().map(|error| error.to_string()));
+    (packets, error)
+}
+
 fn refusal(bytes: &[u8]) -> (u64, ErrorKind, String) {
-    let (packets, error) = read(Capture::from_reader(Cursor::new(bytes.to_vec())));
+    let (packets, error) = read_file(bytes);
     let error = error.expect("must be refused");
     (packets, error.kind(), error.to_string())
 }
 
 #[test]
-fn what_is_no_capture_is_refused_in_one_line() {
-    assert_eq!(refusal(b""), (0, ErrorKind::Capture, "reader: empty, no capture header at byte 0".into()));
-    let (_, kind, message) = refusal(&[0; 1 << 20]);
-    assert_eq!(kind, ErrorKind::Capture);
-    assert_eq!(message, "reader: no capture: 00000000 at byte 0 begins neither pcap nor pcapng");
+fn an_empty_file_is_refused() {
+    let (packets, kind, message) = refusal(b"");
+    assert_eq!((packets, kind), (0, ErrorKind::Capture));
+    assert!(message.ends_with("a.pcap: empty, no capture header at byte 0"), "{message}");
+}
+
+#[test]
+fn a_file_of_zeros_is_refused() {
+    let (packets, kind, message) = refusal(&[0; 1 << 20]);
+    assert_eq!((packets, kind), (0, ErrorKind::Capture));
+    assert!(message.ends_with("no capture: 00000000 at byte 0 begins neither pcap nor pcapng"), "{message}");
+}
+
+#[test]
+fn a_directory_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
-    let error = read(Capture::open(dir.path())).1.expect("a directory is no capture");
+    let error = read(Capture::open(dir.path()), 1).1.expect("a directory is no capture");
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().ends_with("is a directory, it must be a capture file"), "{error}");
 }
@@ -147,7 +80,7 @@ fn what_is_no_capture_is_refused_in_one_line() {
 #[test]
 fn zeros_behind_a_header_are_records_without_a_packet() {
     let bytes = [packets(3).finish(), vec![0; 16 * 1000]].concat();
-    let (read, error) = read(Capture::from_reader(Cursor::new(bytes)));
+    let (read, error) = read_file(&bytes);
     assert!(read == 3 && error.is_none(), "{read} packets, {error:?}");
 }
 
@@ -160,16 +93,23 @@ fn a_length_of_four_gigabytes_is_refused_without_asking_for_them() {
     assert_eq!((read, kind), (3, ErrorKind::Capture));
     let expected = format!("packet 4 at byte {record} has a captured length of 4294967295 bytes, it must be at most");
     assert!(message.contains(&expected), "{message}");
+
+    let mut bytes = PcapngWriter::new().section(false).interface(1, 0, None, None).enhanced(0, 0, b"abcd", 4).finish();
+    bytes[52 + 20..52 + 24].copy_from_slice(&u32::MAX.to_le_bytes());
+    let (read, kind, message) = refusal(&bytes);
+    assert_eq!((read, kind), (0, ErrorKind::Capture));
+    let expected = "packet 1 at byte 52 has a captured length of 4294967295 bytes, it must be at most";
+    assert!(message.contains(expected), "{message}");
 }
 
 #[test]
 fn a_pipe_that_ends_within_a_record_keeps_what_came_before() {
     let bytes = packets(5).finish();
-    for cut in [1, 7, 40] {
+    for (cut, threads) in [(1, 1), (7, 1), (40, 1), (1, 3), (40, 3)] {
         let (mut sender, receiver) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
         let part = bytes[..bytes.len() - cut].to_vec();
         let writer = std::thread::spawn(move || part.chunks(11).try_for_each(|chunk| sender.write_all(chunk)));
-        let (read, error) = read(Capture::from_reader(receiver));
+        let (read, error) = read(Capture::from_reader(receiver), threads);
         let error = error.expect("cut off");
         assert_eq!((read, error.kind()), (4, ErrorKind::Capture));
         assert!(error.to_string().contains("packet 5 at byte") && error.to_string().contains("is cut off"), "{error}");
@@ -184,20 +124,18 @@ fn a_file_that_grows_is_read_as_far_as_it_has_grown() {
     let path = dir.path().join("growing.pcap");
     let bytes = packets(4000).finish();
     let half = 24 + (bytes.len() - 24) / 2;
-    fs::write(&path, &bytes[..half]).expect("written");
-    let mut capture = Capture::open(&path).expect("the header is there");
-    for _ in 0..10 {
-        assert!(capture.next_frame().expect("readable").is_some());
+    for threads in [1, 3] {
+        fs::write(&path, &bytes[..half]).expect("written");
+        let mut capture = Capture::open(&path).expect("the header is there");
+        for _ in 0..10 {
+            assert!(capture.next_frame().expect("readable").is_some());
+        }
+        fs::OpenOptions::new().append(true).open(&path).expect("there").write_all(&bytes[half..]).expect("written");
+        let (packets, error) = read(Ok(capture), threads);
+        assert!(packets == 3990 && error.is_none(), "{packets} packets, {error:?}");
     }
-    fs::OpenOptions::new().append(true).open(&path).expect("there").write_all(&bytes[half..]).expect("written");
-    let mut frames = 10;
-    while capture.next_frame().expect("whole records").is_some() {
-        frames += 1;
-    }
-    assert_eq!(frames, 4000);
-    fs::write(&path, &bytes[..half + 5]).expect("written");
-    let (read, error) = read(Capture::open(&path));
-    assert_eq!(read, 2000);
+    let (packets, error) = read_file(&bytes[..half + 5]);
+    assert_eq!(packets, 2000);
     assert!(error.expect("the last record is not there yet").to_string().contains("packet 2001 at byte"));
 }
 
@@ -209,8 +147,10 @@ fn a_reader_that_fails_keeps_what_came_before() {
             Err(io::Error::other("cable pulled"))
         }
     }
-    let (read, error) = read(Capture::from_reader(Cursor::new(packets(5).finish()).chain(Broken)));
-    let error = error.expect("the reader fails");
-    assert_eq!((read, error.kind()), (5, ErrorKind::Io));
-    assert!(error.to_string().contains("cable pulled"), "{error}");
+    for threads in [1, 3] {
+        let (read, error) = read(Capture::from_reader(Cursor::new(packets(5).finish()).chain(Broken)), threads);
+        let error = error.expect("the reader fails");
+        assert_eq!((read, error.kind()), (5, ErrorKind::Io));
+        assert!(error.to_string().contains("cable pulled"), "{error}");
+    }
 }

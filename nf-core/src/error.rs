@@ -1,6 +1,10 @@
 //! One error type for the whole crate, with a short public kind.
 
-use std::{fmt, io, path::Path};
+use std::{
+    fmt::{self, Write},
+    io,
+    path::Path,
+};
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -14,11 +18,23 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error(Box<Repr>);
 
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
+#[error("{}", OneLine(message))]
 struct Repr {
     kind: ErrorKind,
     message: String,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Names and values in a message may come from a hostile file: their control characters would break the line, or command
+/// the terminal.
+struct OneLine<'a>(&'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .chars()
+            .try_for_each(|c| if c.is_control() { write!(f, "{}", c.escape_default()) } else { f.write_char(c) })
+    }
 }
 
 /// The families of errors, the same in every language binding.
@@ -93,6 +109,12 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert_eq!(error.to_string(), "idle_timeout is 0 s, it must be above 0 s");
         assert!(error.source().is_none());
+    }
+
+    #[test]
+    fn stays_one_line_whatever_it_quotes() {
+        let error = Error::config("name\nof\u{1b}[2Jhead", "\u{9b}", "a\tb \u{e9}");
+        assert_eq!(error.to_string(), "name\\nof\\u{1b}[2Jhead is \\u{9b}, it must be a\\tb \u{e9}");
     }
 
     #[test]

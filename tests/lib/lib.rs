@@ -12,9 +12,11 @@
 mod capture;
 mod data;
 mod dns;
+mod flood;
 mod packet;
 
 pub use capture::{PcapWriter, PcapngWriter};
 pub use data::data_dir;
 pub use dns::DnsMessage;
+pub use flood::{Flood, cpu_time, peak_resident};
 pub use packet::{PacketBuilder, eth, ip};

@@ -1,11 +1,15 @@
 //! Scores to p-values: what share of benign sessions is at least as strange, and the cut that keeps a promised rate.
 
 mod budget;
+mod interval;
 mod pareto;
+mod phased;
 mod tail;
 
 use crate::{Error, ErrorKind, Result};
 pub(crate) use budget::{check as check_budget, check_rate};
+pub use interval::{Interval, block_bootstrap, wilson};
+pub(crate) use phased::Phased;
 pub(crate) use tail::Tail as StoredTail;
 use tail::Tail;
 

@@ -2,7 +2,7 @@
 
 use super::{LinkType, Record, Source, check_captured_len, cut_off};
 use crate::{Error, ErrorKind, Result, Timestamp};
-use pcap_parser::{parse_pcap_frame, parse_pcap_frame_be, parse_pcap_header};
+use pcap_parser::parse_pcap_header;
 
 const FILE_HEADER: usize = 24;
 const RECORD_HEADER: usize = 16;
@@ -59,21 +59,25 @@ impl PcapReader {
                 found => Err(cut_off(number, source.offset(), RECORD_HEADER, found)),
             };
         }
-        let field = source.ahead()[8..12].try_into().unwrap_or_default();
-        let captured_len = if self.big_endian { u32::from_be_bytes(field) } else { u32::from_le_bytes(field) };
+        let header = source.ahead().first_chunk::<RECORD_HEADER>().copied().unwrap_or_default();
+        let [seconds, fraction, captured_len, wire_len] = self.fields(header);
         check_captured_len(captured_len, number, source.offset())?;
         let size = RECORD_HEADER + captured_len as usize;
         if !source.want(size)? {
             return Err(cut_off(number, source.offset(), size, source.ahead().len()));
         }
-        let parse = if self.big_endian { parse_pcap_frame_be } else { parse_pcap_frame };
-        let (_, block) = parse(source.ahead()).map_err(|_| cut_off(number, source.offset(), size, 0))?;
         // Fractions above a second are seen in the wild; they carry over.
-        let fraction = i64::from(block.ts_usec) * self.nanos_per_unit;
-        let nanos = (i64::from(block.ts_sec) * 1_000_000_000).saturating_add(fraction);
-        let wire_len = block.origlen;
+        let fraction = i64::from(fraction) * self.nanos_per_unit;
+        let nanos = (i64::from(seconds) * 1_000_000_000).saturating_add(fraction);
         source.consume(RECORD_HEADER);
         let data = source.consume(captured_len as usize);
         Ok(Some(Record { time: Timestamp::from_nanos(nanos), link_type: self.link_type, wire_len, data }))
+    }
+
+    /// The four numbers of a record header.
+    fn fields(&self, header: [u8; RECORD_HEADER]) -> [u32; 4] {
+        let (fields, _) = header.as_chunks::<4>();
+        let number = if self.big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+        std::array::from_fn(|i| number(fields[i]))
     }
 }

@@ -72,7 +72,12 @@ impl Source {
 
     /// Sees to it that at least `size` bytes are [`ahead`](Self::ahead), and says whether they are: `false` only where
     /// the stream ends before.
+    #[inline]
     pub(super) fn want(&mut self, size: usize) -> Result<bool> {
+        if self.unread.len() >= size { Ok(true) } else { self.fetch(size) }
+    }
+
+    fn fetch(&mut self, size: usize) -> Result<bool> {
         while self.unread.len() < size {
             if self.ended {
                 return Ok(false);

@@ -5,7 +5,7 @@ use super::{
     fragments::{First, FragmentKey, Fragments},
     ip::Ip,
     link::{Link, Network},
-    transport, tunnel,
+    plain, transport, tunnel,
 };
 use crate::capture::Frame;
 use etherparse::{ArpPacketSlice, EtherType};
@@ -76,20 +76,29 @@ impl Decoder {
     /// # Errors
     /// The reason why the frame gives no packet; count it with [`SkipCounts`](super::SkipCounts).
     pub fn decode<'a>(&mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
-        let link = Link::decode(frame)?;
-        let (mut packet, mut first) = self.network(frame, &link, frame.data, None)?;
-        for _ in 0..self.tunnels {
-            if packet.later_fragment() {
-                break;
-            }
-            let Some((header, data)) = tunnel::inner(&packet) else { break };
-            let wire_len = packet.payload_len.saturating_sub((packet.payload.len() - data.len()) as u32);
-            let Ok(link) = Link::walk(header, data) else { break };
-            let Ok((inner, inner_first)) = self.network(frame, &link, data, Some(wire_len)) else { break };
-            let (macs, vlans) = (inner.macs.or(packet.macs), inner.vlans);
-            packet = Packet { macs, vlans: if vlans == [0; 2] { packet.vlans } else { vlans }, ..inner };
-            first = first.or(inner_first);
+        match plain::decode(frame, self.tunnels > 0) {
+            Some(packet) => Ok(packet),
+            None => self.decode_any(frame),
         }
+    }
+
+    /// Decodes a frame where that takes nothing from the frames before it and leaves nothing for those behind it; `None`
+    /// where the frame is a fragment, which [`decode`](Self::decode) must see in its turn.
+    pub(crate) fn decode_apart<'a>(&self, frame: &Frame<'a>) -> Option<Result<Packet<'a>, Skip>> {
+        if let Some(packet) = plain::decode(frame, self.tunnels > 0) {
+            return Some(Ok(packet));
+        }
+        match self.enter(frame) {
+            Ok((packet, first)) if first.is_some() || packet.later_fragment() => None,
+            Ok((packet, _)) => Some(Ok(packet)),
+            Err(skip) => Some(Err(skip)),
+        }
+    }
+
+    /// Decodes any frame, plain or not.
+    #[inline(never)]
+    pub(super) fn decode_any<'a>(&mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+        let (packet, first) = self.enter(frame)?;
         if let Some(key) = first {
             let Packet { src, dst, transport, .. } = packet;
             self.fragments.remember(key, frame.time, First { src, dst, transport });
@@ -97,10 +106,29 @@ impl Decoder {
         Ok(packet)
     }
 
+    /// The innermost packet; where it or a tunnel around it is a first fragment, with what the later ones will ask for.
+    fn enter<'a>(&self, frame: &Frame<'a>) -> Result<(Packet<'a>, Option<FragmentKey>), Skip> {
+        let link = Link::decode(frame)?;
+        let (mut packet, mut first) = self.network(frame, &link, frame.data, None)?;
+        for _ in 0..self.tunnels {
+            if packet.later_fragment() {
+                break;
+            }
+            let Some((header, data)) = tunnel::inner(packet.transport, packet.payload) else { break };
+            let wire_len = packet.payload_len.saturating_sub((packet.payload.len() - data.len()) as u32);
+            let Ok(link) = Link::walk(header, data) else { break };
+            let Ok((inner, inner_first)) = self.network(frame, &link, data, Some(wire_len)) else { break };
+            let (macs, vlans) = (inner.macs.or(packet.macs), inner.vlans);
+            packet = Packet { macs, vlans: if vlans == [0; 2] { packet.vlans } else { vlans }, ..inner };
+            first = first.or(inner_first);
+        }
+        Ok((packet, first))
+    }
+
     /// A network packet behind link headers that began with `data`; for a first fragment with what its later ones will
     /// ask for. `room`: how many bytes from there on a tunnel's packet has on the wire.
     fn network<'a>(
-        &mut self,
+        &self,
         frame: &Frame<'a>,
         link: &Link<'a>,
         data: &'a [u8],
@@ -113,7 +141,7 @@ impl Decoder {
     }
 
     fn ip<'a>(
-        &mut self,
+        &self,
         frame: &Frame<'a>,
         link: &Link<'a>,
         data: &'a [u8],

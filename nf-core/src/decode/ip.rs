@@ -30,6 +30,10 @@ pub(super) struct Fragment {
 }
 
 const IPV6_HEADER: u32 = 40;
+/// Twice what RFC 8200 section 4.1 has a use for.
+const MAX_EXTENSIONS: usize = 16;
+/// IEEE 802.3 clause 3.2.8: what is not longer may be padding.
+const SMALLEST_ETHERNET_PAYLOAD: u32 = 46;
 const NO_NEXT_HEADER: u8 = 59; // RFC 8200 section 4.7
 
 impl<'a> Ip<'a> {
@@ -75,13 +79,16 @@ impl<'a> Ip<'a> {
     }
 
     fn v6(data: &'a [u8], wire_len: u32) -> Result<Self, Skip> {
+        if has_too_many_extensions(data) {
+            return Err(Skip::BadIpHeader);
+        }
         let (packet, _) = LaxIpv6Slice::from_slice(data).map_err(|error| match error {
             err::ipv6::HeaderSliceError::Len(_) => Skip::ShortIpHeader,
             err::ipv6::HeaderSliceError::Content(_) => Skip::BadIpHeader,
         })?;
         let header = packet.header();
         let network_len = match header.payload_length() {
-            0 if header.next_header().0 != NO_NEXT_HEADER => wire_len.max(IPV6_HEADER),
+            0 if header.next_header().0 != NO_NEXT_HEADER && wire_len > SMALLEST_ETHERNET_PAYLOAD => wire_len,
             length => IPV6_HEADER + u32::from(length),
         };
         let carried = packet.payload();
@@ -133,6 +140,29 @@ impl<'a> Ip<'a> {
     }
 }
 
+/// Whether more than [`MAX_EXTENSIONS`] headers stand before the payload.
+fn has_too_many_extensions(data: &[u8]) -> bool {
+    const OPTIONS: [u8; 3] = [0, 43, 60];
+    const FRAGMENT: u8 = 44;
+    const AUTHENTICATION: u8 = 51;
+    let (mut next, mut at) = (data.get(6).copied(), IPV6_HEADER as usize);
+    for _ in 0..=MAX_EXTENSIONS {
+        let (Some(number), Some(&[following, length, offset, low])) =
+            (next, data.get(at..).and_then(<[u8]>::first_chunk))
+        else {
+            return false;
+        };
+        at += match number {
+            AUTHENTICATION => 4 * (2 + usize::from(length)),
+            FRAGMENT if offset == 0 && low < 8 => 8,
+            _ if OPTIONS.contains(&number) => 8 * (1 + usize::from(length)),
+            _ => return false,
+        };
+        next = Some(following);
+    }
+    true
+}
+
 /// Bytes of an extension header.
 fn length(extension: &Ipv6ExtensionSlice<'_>) -> usize {
     use Ipv6ExtensionSlice::{Authentication, DestinationOptions, Fragment, HopByHop, Routing};
@@ -177,6 +207,7 @@ mod tests {
         assert_eq!(lengths(&v6().total_length(0).build(), 70_000), (70_000, 69_960, 10));
         let nothing = ip().ipv6([1; 16], [2; 16]).protocol(59).padded_to(46).build();
         assert_eq!(lengths(&nothing, 46), (40, 0, 0));
+        assert_eq!(lengths(&v6().total_length(0).padded_to(46).build()[..46], 46), (40, 0, 0));
     }
 
     #[test]
@@ -197,6 +228,17 @@ mod tests {
         assert_eq!((ip.protocol, ip.network_len, ip.payload_len, ip.payload), (99, 74, 10, &b"0123456789"[..]));
         let cut = Ip::decode(&chain[..50], 74).expect("decodes");
         assert_eq!((cut.protocol, cut.payload_len), (43, 26));
+    }
+
+    #[test]
+    fn extension_headers_are_walked_up_to_a_bound() {
+        let chain = |headers: usize| (0..headers).fold(v6(), |packet, _| packet.extension(60, &[0; 8])).build();
+        let bytes = chain(MAX_EXTENSIONS);
+        let whole = Ip::decode(&bytes, 178).expect("decodes");
+        assert_eq!((whole.protocol, whole.payload), (99, &b"0123456789"[..]));
+        for headers in [MAX_EXTENSIONS + 1, 8000] {
+            assert_eq!(Ip::decode(&chain(headers), 65_000).expect_err("too many"), Skip::BadIpHeader);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod fragments;
 mod ip;
 mod link;
 mod packet;
+mod plain;
 mod skip;
 mod transport;
 mod tunnel;

@@ -4,7 +4,7 @@ use crate::Timestamp;
 use std::{fmt, net::IpAddr};
 
 /// A decoded packet. It borrows the payload from the frame.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// When the frame was captured.
     pub time: Timestamp,
@@ -195,6 +195,28 @@ impl Packet<'_> {
     /// Whether this is a fragment behind the first of its packet: it has no transport header of its own.
     pub fn later_fragment(&self) -> bool {
         self.fragment == Fragment::Later
+    }
+
+    /// The packet apart from its frame's bytes: without payload.
+    pub(crate) fn headers(&self) -> Packet<'static> {
+        let Packet { time, wire_len, captured_len, network_len, macs, vlans, src, dst, .. } = *self;
+        let Packet { ttl, transport, payload_len, truncated, fragment, .. } = *self;
+        Packet {
+            time,
+            wire_len,
+            captured_len,
+            network_len,
+            macs,
+            vlans,
+            src,
+            dst,
+            ttl,
+            transport,
+            payload_len,
+            payload: &[],
+            truncated,
+            fragment,
+        }
     }
 
     /// The protocol of the session this packet belongs to.

@@ -37,7 +37,8 @@ pub enum Skip {
     ShortArp,
     /// The IP header is cut off.
     ShortIpHeader,
-    /// An IP version that is neither 4 nor 6, or a length field that does not cover the header.
+    /// An IP version that is neither 4 nor 6, a length field that does not cover the header, or more than 16 IPv6
+    /// extension headers.
     BadIpHeader,
     /// The IP header says that there are fewer bytes than a transport header needs.
     ShortTransportHeader,

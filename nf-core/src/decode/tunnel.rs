@@ -1,23 +1,23 @@
 //! What a packet carries of other packets: where the header of the inner one begins.
 
-use super::{Packet, Transport, link::Header};
+use super::{Transport, link::Header};
 
 /// Extension headers of a GTP packet.
 const MAX_GTP_EXTENSIONS: usize = 8;
 
 type Inner<'a> = Option<(Header, &'a [u8])>;
 
-/// The packet inside, where the protocol or a port says that there is one. A port is no proof: what is not well formed
-/// inside is no tunnel.
-pub(super) fn inner<'a>(packet: &Packet<'a>) -> Inner<'a> {
-    let data = packet.payload;
-    match packet.transport {
+/// The packet inside a payload, where the protocol or a port says that there is one. A port is no proof: what is not
+/// well formed inside is no tunnel.
+pub(super) fn inner(transport: Transport, data: &[u8]) -> Inner<'_> {
+    match transport {
         Transport::Other { protocol: 4 | 41 } => Some((Header::Ip, data)), // RFC 2003, RFC 4213
         Transport::Other { protocol: 47 } => gre(data),
         Transport::Other { protocol: 97 } => Some((Header::Ethernet, data.get(2..)?)), // EtherIP, RFC 3378
         Transport::Other { protocol: 137 } => Some((Header::Mpls, data)),              // RFC 4023
         Transport::Udp { src_port, dst_port } => match (src_port, dst_port) {
             (_, 4789) => vxlan(data),
+            (_, 4790) => vxlan_gpe(data),
             (_, 6081) => geneve(data),
             (_, 4754) => gre(data),                  // RFC 8086
             (_, 6635) => Some((Header::Mpls, data)), // RFC 7510
@@ -69,6 +69,20 @@ fn gre(data: &[u8]) -> Inner<'_> {
 fn vxlan(data: &[u8]) -> Inner<'_> {
     (*data.first()? & 0x7f == 0x08).then_some(())?;
     Some((Header::Ethernet, data.get(8..)?))
+}
+
+/// The generic protocol extension, whose last reserved byte names what follows (draft-ietf-nvo3-vxlan-gpe section 3.1).
+fn vxlan_gpe(data: &[u8]) -> Inner<'_> {
+    const VERSION: u8 = 0x30;
+    let [flags, _, _, next, ..] = *data else { return None };
+    (flags & VERSION == 0).then_some(())?;
+    let header = match next {
+        1 | 2 => Header::Ip,
+        0 | 3 => Header::Ethernet,
+        4 => Header::EtherType(0x894f), // network service header
+        _ => return None,
+    };
+    Some((header, data.get(8..)?))
 }
 
 /// RFC 8926 section 3.4.

@@ -1,6 +1,6 @@
 //! A detector of one's own heads.
 
-use super::{Detector, Provenance, Span, Terms, head::Scorer};
+use super::{Budget, Detector, Provenance, Span, Terms, head::Scorer};
 use crate::{
     Error, Result,
     evidence::EvidenceConfig,
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Builder {
     heads: Vec<Planned>,
-    rate: f64,
+    budget: Budget,
     threads: usize,
     sessions: SessionConfig,
     evidence: Option<EvidenceConfig>,
@@ -32,7 +32,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             heads: Vec::new(),
-            rate: 0.01,
+            budget: Budget::Share(0.01),
             threads: 0,
             sessions: SessionConfig::default(),
             evidence: Some(EvidenceConfig::default()),
@@ -66,7 +66,15 @@ impl Builder {
     /// The share of benign sessions that may be called anomalies, above 0 and at most 0.5; 0.01 unless set.
     #[must_use]
     pub fn false_positive_rate(mut self, rate: f64) -> Self {
-        self.rate = rate;
+        self.budget = Budget::Share(rate);
+        self
+    }
+
+    /// Instead of a share: how many false alerts an hour there may be, above 0. The held-out sessions say how many benign
+    /// sessions an hour has.
+    #[must_use]
+    pub fn alerts_per_hour(mut self, alerts: f64) -> Self {
+        self.budget = Budget::PerHour(alerts);
         self
     }
 
@@ -113,7 +121,7 @@ impl Builder {
             left_out: 0,
             calibration: Span::of(&held_out),
         };
-        let Self { rate, threads, sessions, evidence, .. } = self;
-        Detector::calibrate(scorers, &held_out, Terms { rate, threads, sessions, evidence }, provenance)
+        let Self { budget, threads, sessions, evidence, .. } = self;
+        Detector::calibrate(scorers, &held_out, Terms { budget, threads, sessions, evidence }, provenance)
     }
 }

@@ -1,12 +1,12 @@
 //! Detectors in files: one versioned, checksummed file, written whole or not at all. `docs/file-format.md` describes it.
 
 use super::{
-    Detector, Evidence, Provenance,
+    Calibrated, Detector, Evidence, HeldOut, Provenance,
     head::{Head, Scorer},
 };
 use crate::{
-    Error, ErrorKind, Result,
-    calibration::{Calibration, StoredTail},
+    Error, ErrorKind, Result, Timestamp,
+    calibration::{Calibration, Phased, StoredTail},
     evidence::EvidenceConfig,
     features::{FeatureSpec, Scaler, Schema},
     model::{self, Model},
@@ -32,12 +32,19 @@ struct Header {
     heads: Vec<StoredHead>,
     combined: StoredCalibration,
     evidence: Option<StoredEvidence>,
+    /// How many sessions it was calibrated on, each with its end, its score and whether it was cold.
+    held_out: u64,
 }
+
+/// Bytes of a held-out session: nanoseconds, score, 1 where it is cold.
+const HELD_OUT: usize = 8 + 4 + 1;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct StoredEvidence {
     config: EvidenceConfig,
     calibration: StoredCalibration,
+    /// Of the sessions of a session table's first minute, where there are enough.
+    cold: Option<StoredCalibration>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -142,8 +149,10 @@ impl Detector {
             combined: StoredCalibration::of(&self.combined),
             evidence: self.evidence.as_ref().map(|evidence| StoredEvidence {
                 config: evidence.config.clone(),
-                calibration: StoredCalibration::of(&evidence.calibration),
+                calibration: StoredCalibration::of(evidence.calibration.all()),
+                cold: evidence.calibration.cold().map(StoredCalibration::of),
             }),
+            held_out: self.held_out.len() as u64,
         };
         let header = serde_json::to_vec(&header).expect("the header has text keys and finite numbers");
         let mut bytes = Vec::new();
@@ -160,7 +169,13 @@ impl Detector {
         }
         bytes.extend(scores(&self.combined));
         if let Some(evidence) = &self.evidence {
-            bytes.extend(scores(&evidence.calibration));
+            bytes.extend(scores(evidence.calibration.all()));
+            bytes.extend(evidence.calibration.cold().map(scores).unwrap_or_default());
+        }
+        for held in &*self.held_out {
+            bytes.extend(held.ended.as_nanos().to_le_bytes());
+            bytes.extend(held.score.to_le_bytes());
+            bytes.push(held.cold.into());
         }
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes
@@ -195,16 +210,23 @@ impl Detector {
             return Err(damaged("the model file holds no head, at least 1 is needed"));
         }
         let combined = header.combined.read(&mut blobs)?;
-        let read_evidence = |StoredEvidence { config, calibration }: StoredEvidence| {
+        let read_evidence = |StoredEvidence { config, calibration, cold }: StoredEvidence| {
             config.check()?;
-            Ok::<_, Error>(Evidence { config, calibration: calibration.read(&mut blobs)? })
+            let all = calibration.read(&mut blobs)?;
+            let cold = cold.map(|cold| cold.read(&mut blobs)).transpose()?;
+            Ok::<_, Error>(Evidence { config, calibration: Phased::restore(all, cold) })
         };
         let evidence = header.evidence.map(read_evidence).transpose().map_err(|e| e.at("evidence"))?;
+        let held_out = blobs.take(header.held_out.checked_mul(HELD_OUT as u64))?.as_chunks().0;
+        let held_out = held_out.iter().map(read_held_out).collect::<Option<Vec<_>>>();
+        let held_out =
+            held_out.ok_or_else(|| damaged("a held-out session has no finite score, or is neither cold nor warm"))?;
         if !blobs.bytes.is_empty() {
-            return Err(damaged(format!("{} bytes left over behind the last calibration", blobs.bytes.len())));
+            return Err(damaged(format!("{} bytes left over behind the held-out sessions", blobs.bytes.len())));
         }
         let Header { false_positive_rate, session_config, provenance, .. } = header;
-        Self::assemble(heads, combined, evidence, false_positive_rate, session_config, provenance)
+        let calibrated = Calibrated { heads, combined, evidence, held_out };
+        Self::assemble(calibrated, false_positive_rate, session_config, provenance)
     }
 }
 
@@ -237,6 +259,13 @@ impl StoredHead {
         let scorer = Scorer::new(&self.name, self.spec, self.scaler, found, self.weight)?;
         Ok(Head { scorer, calibration })
     }
+}
+
+fn read_held_out(bytes: &[u8; HELD_OUT]) -> Option<HeldOut> {
+    let [t0, t1, t2, t3, t4, t5, t6, t7, s0, s1, s2, s3, cold @ (0 | 1)] = *bytes else { return None };
+    let score = f32::from_le_bytes([s0, s1, s2, s3]);
+    let ended = Timestamp::from_nanos(i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]));
+    score.is_finite().then_some(HeldOut { ended, score, cold: cold == 1 })
 }
 
 /// What stands behind the header, taken piece by piece.

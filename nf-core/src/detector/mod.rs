@@ -1,26 +1,31 @@
 //! Heads and their calibration: a session in, a calibrated verdict out.
 
+mod budget;
 mod builder;
 mod explain;
 mod file;
 mod head;
 mod recipe;
+mod report;
 mod verdict;
 
 pub use builder::Builder;
 pub use explain::{Explanation, Reason};
 pub use recipe::Recipe;
+pub use report::CalibrationReport;
 pub use verdict::{EvidenceVerdict, HeadVerdict, Verdict};
 
 use crate::{
     Error, ErrorKind, Result, Timestamp,
-    calibration::{Calibration, check_budget},
+    calibration::{Calibration, Phased, check_budget},
     evidence::{Accumulator, EvidenceConfig, Weighed},
     features::Schema,
     parallel,
     session::{Session, SessionConfig},
 };
+use budget::Budget;
 use head::{Head, Scorer};
+use report::HeldOut;
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
@@ -44,8 +49,10 @@ pub struct Detector {
     evidence: Option<Arc<Evidence>>,
     rate: f64,
     threshold: f32,
-    /// The cut of evidence; that of the session's own score where there is none.
-    evidence_threshold: f32,
+    /// The cuts of evidence, in general and for cold sessions.
+    evidence_thresholds: [f32; 2],
+    /// What it was calibrated on, in time order.
+    held_out: Arc<[HeldOut]>,
     threads: usize,
     sessions: SessionConfig,
     provenance: Provenance,
@@ -55,16 +62,25 @@ pub struct Detector {
 #[derive(Debug)]
 struct Evidence {
     config: EvidenceConfig,
-    calibration: Calibration,
+    calibration: Phased,
 }
 
 /// What calibrates a detector besides its heads.
 #[derive(Debug)]
 struct Terms {
-    rate: f64,
+    budget: Budget,
     threads: usize,
     sessions: SessionConfig,
     evidence: Option<EvidenceConfig>,
+}
+
+/// Heads with all that was calibrated on held-out sessions.
+#[derive(Debug)]
+struct Calibrated {
+    heads: Vec<Head>,
+    combined: Calibration,
+    evidence: Option<Evidence>,
+    held_out: Vec<HeldOut>,
 }
 
 /// What a detector was made from.
@@ -128,36 +144,37 @@ impl Detector {
                 return Err(Error::new(ErrorKind::Config, message));
             }
         }
-        check_budget(terms.rate, held_out.len(), true)?;
+        let rate = terms.budget.rate(held_out)?;
+        check_budget(rate, held_out.len(), true)?;
         if let Some(config) = &terms.evidence {
             config.check()?;
         }
         let (heads, combined) = score_heads(scorers, held_out, terms.threads)?;
+        let mut deciding = combined.clone();
         let evidence = match terms.evidence {
             Some(config) => {
-                let calibration = Calibration::fit(&weigh_all(&config, held_out, &combined)?)?;
+                deciding = weigh_all(&config, held_out, &combined)?;
+                let cold: Vec<bool> = held_out.iter().map(|session| session.is_cold()).collect();
+                let calibration = Phased::fit(&deciding, &cold)?;
                 Some(Evidence { config, calibration })
             }
             None => None,
         };
-        Self::assemble(heads, Calibration::fit(&combined)?, evidence, terms.rate, terms.sessions, provenance)
+        let basis = by_end(held_out).into_iter().map(|i| HeldOut::new(held_out[i], deciding[i])).collect();
+        let combined = Calibration::fit(&combined)?;
+        let calibrated = Calibrated { heads, combined, evidence, held_out: basis };
+        Self::assemble(calibrated, rate, terms.sessions, provenance)
     }
 
-    fn assemble(
-        heads: Vec<Head>,
-        combined: Calibration,
-        evidence: Option<Evidence>,
-        rate: f64,
-        sessions: SessionConfig,
-        provenance: Provenance,
-    ) -> Result<Self> {
+    fn assemble(calibrated: Calibrated, rate: f64, sessions: SessionConfig, provenance: Provenance) -> Result<Self> {
         let detector = Self {
-            heads: heads.into(),
-            combined: combined.into(),
-            evidence: evidence.map(Arc::new),
+            heads: calibrated.heads.into(),
+            combined: calibrated.combined.into(),
+            evidence: calibrated.evidence.map(Arc::new),
+            held_out: calibrated.held_out.into(),
             rate,
             threshold: 0.0,
-            evidence_threshold: 0.0,
+            evidence_thresholds: [0.0; 2],
             threads: 1,
             sessions,
             provenance,
@@ -218,11 +235,12 @@ impl Detector {
     /// Lets what adds up over sessions decide on this one, which ended after all before.
     pub(crate) fn weigh(&self, accumulator: &mut Accumulator, session: &Session, verdict: &mut Verdict) {
         let Some(evidence) = &self.evidence else { return };
-        let Weighed { score, sessions } = accumulator.add(session, verdict.score);
-        let p_value = evidence.calibration.p_value(score);
+        let (Weighed { score, sessions }, cold) = (accumulator.add(session, verdict.score), session.is_cold());
+        let p_value = evidence.calibration.p_value(score, cold);
+        let score = evidence.calibration.surprise(score, cold);
         verdict.evidence = Some(EvidenceVerdict { score, p_value, sessions });
-        verdict.threshold = self.evidence_threshold;
-        verdict.anomaly = score > self.evidence_threshold;
+        verdict.threshold = self.evidence_thresholds[usize::from(cold)];
+        verdict.anomaly = score > verdict.threshold;
     }
 
     /// What the heads' scores of one session come to.
@@ -252,9 +270,13 @@ impl Detector {
     /// to promise it; the message says how many more are needed.
     pub fn with_false_positive_rate(&self, rate: f64) -> Result<Self> {
         let threshold = self.combined.threshold(rate)?;
-        let evidence_threshold =
-            self.evidence.as_ref().map_or(Ok(threshold), |evidence| evidence.calibration.threshold(rate))?;
-        Ok(Self { threshold, evidence_threshold, rate, ..self.clone() })
+        let evidence_thresholds = match self.evidence.as_deref() {
+            Some(Evidence { calibration, .. }) => {
+                [calibration.threshold(rate, false)?, calibration.threshold(rate, true)?]
+            }
+            None => [threshold; 2],
+        };
+        Ok(Self { threshold, evidence_thresholds, rate, ..self.clone() })
     }
 
     /// The same detector with [`judge_batch`](Self::judge_batch) on so many threads, 0 for one a core; 1 unless set.
@@ -287,7 +309,7 @@ impl Detector {
     /// The calibration of the evidence, which decides on sessions judged in the order in which they ended; `None` where each
     /// is judged by itself.
     pub fn evidence_calibration(&self) -> Option<&Calibration> {
-        self.evidence.as_ref().map(|evidence| &evidence.calibration)
+        self.evidence.as_ref().map(|evidence| evidence.calibration.all())
     }
 
     /// How scores are added up over sessions; `None` where each is judged by itself.
@@ -300,9 +322,9 @@ impl Detector {
         self.threshold
     }
 
-    /// The cut of evidence; that of the session's own score where there is none.
+    /// The cut of evidence, of sessions behind a table's first minute; that of the session's own score where there is none.
     pub fn evidence_threshold(&self) -> f32 {
-        self.evidence_threshold
+        self.evidence_thresholds[0]
     }
 
     /// The budget: the share of benign sessions that may be called anomalies.

@@ -1,9 +1,9 @@
 //! The detector this crate recommends: which heads there are, and how they are fitted and calibrated.
 
-use super::{Detector, Provenance, Span, Terms, head::Scorer, score_heads, weigh_all};
+use super::{Budget, Detector, Provenance, Span, Terms, head::Scorer, score_heads, weigh_all};
 use crate::{
     Error, ErrorKind, Result,
-    calibration::{check_budget, check_rate},
+    calibration::check_budget,
     evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Scaler},
     model::{IsolationForest, Model, Progress, Watch},
@@ -101,7 +101,7 @@ fn transformer(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Bo
 #[derive(Debug, Clone)]
 pub struct Recipe {
     heads: Vec<&'static HeadRecipe>,
-    rate: f64,
+    budget: Budget,
     calibration_share: f64,
     contamination: f64,
     seed: u64,
@@ -114,7 +114,7 @@ impl Default for Recipe {
     fn default() -> Self {
         Self {
             heads: HEADS.iter().filter(|head| head.default).collect(),
-            rate: 0.01,
+            budget: Budget::Share(0.01),
             calibration_share: 0.3,
             contamination: 0.0,
             seed: 0,
@@ -158,7 +158,15 @@ impl Recipe {
     /// The share of benign sessions that may be called anomalies, above 0 and at most 0.5; 0.01 unless set.
     #[must_use]
     pub fn false_positive_rate(mut self, rate: f64) -> Self {
-        self.rate = rate;
+        self.budget = Budget::Share(rate);
+        self
+    }
+
+    /// Instead of a share: how many false alerts an hour there may be, above 0. The held-out sessions say how many benign
+    /// sessions an hour has.
+    #[must_use]
+    pub fn alerts_per_hour(mut self, alerts: f64) -> Self {
+        self.budget = Budget::PerHour(alerts);
         self
     }
 
@@ -257,7 +265,7 @@ impl Recipe {
         held_out: &[&Session],
         mut watch: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Detector> {
-        check_rate(self.rate)?;
+        self.budget.check()?;
         if training.len() < FEWEST {
             let message = format!(
                 "{} benign sessions to fit on, at least {FEWEST} are needed: {} more",
@@ -267,7 +275,7 @@ impl Recipe {
             return Err(Error::new(ErrorKind::Data, message));
         }
         // What cannot be promised however the fit turns out is refused before hours of training.
-        check_budget(self.rate, held_out.len(), true)?;
+        check_budget(self.budget.rate(held_out)?, held_out.len(), true)?;
         let all = training.len();
         let training = self.clean(training, &mut watch)?;
         let left_out = (all - training.len()) as u64;
@@ -279,8 +287,8 @@ impl Recipe {
             left_out,
             calibration: Span::of(held_out),
         };
-        let Self { rate, threads, sessions, evidence, .. } = self.clone();
-        Detector::calibrate(scorers, held_out, Terms { rate, threads, sessions, evidence }, provenance)
+        let Self { budget, threads, sessions, evidence, .. } = self.clone();
+        Detector::calibrate(scorers, held_out, Terms { budget, threads, sessions, evidence }, provenance)
     }
 
     /// The training sessions without those that look most like attacks, by the assumed contamination.

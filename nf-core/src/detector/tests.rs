@@ -87,6 +87,19 @@ fn a_recipe_splits_by_time_and_says_what_it_used() {
 }
 
 #[test]
+fn a_budget_an_hour_is_a_share_of_the_sessions_of_an_hour() {
+    let recipe = Detector::recipe().heads(&["forest"]).unwrap();
+    // One session a second.
+    let detector = recipe.clone().alerts_per_hour(72.0).fit(&BENIGN).unwrap();
+    assert!((detector.false_positive_rate() - 0.02).abs() < 2e-4, "{}", detector.false_positive_rate());
+    assert!((detector.report().alerts_per_hour.unwrap() - 72.0).abs() < 40.0);
+    let refuse = |alerts| recipe.clone().alerts_per_hour(alerts).fit(&BENIGN).unwrap_err().to_string();
+    assert_eq!(refuse(0.0), "alerts_per_hour is 0, it must be above 0 and finite");
+    assert!(refuse(2000.0).starts_with("alerts_per_hour is 2000, it must be at most 18"), "{}", refuse(2000.0));
+    assert!(refuse(1.0).contains("held-out benign sessions cannot promise a false-positive rate of 0.000"));
+}
+
+#[test]
 fn attacks_in_the_training_are_left_out_by_the_assumed_contamination() {
     let dirty = cut(&frames_with_uploads(800, 24, 6));
     let recipe = Detector::recipe().heads(&["forest"]).unwrap().seed(3);

@@ -26,7 +26,7 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct EvidenceVerdict {
-    /// How strange they are together, in the unit of [`Verdict::score`].
+    /// How strange they are together: minus the natural logarithm of the p-value, made continuous. Higher = stranger.
     pub score: f32,
     /// The share of benign sessions with at least as strange evidence, above 0 and at most 1.
     pub p_value: f64,

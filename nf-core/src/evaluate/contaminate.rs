@@ -150,7 +150,9 @@ impl fmt::Display for ContaminationReport {
             "Fitted with {mixed} attack sessions of {kinds} kinds among the training sessions ({share} %), mean of {runs} seeds:\n"
         )?;
         writeln!(f, "| figure | clean | dirty | change |\n|---|---|---|---|")?;
-        for (cut, place) in [(CutKind::Empirical, "empirical quantile"), (CutKind::Calibrated, "own calibration")] {
+        for (cut, place) in
+            [(CutKind::Empirical, "empirical quantile"), (CutKind::Calibrated, "detector's own calibration")]
+        {
             for figure in FIGURES.iter().filter(|figure| cut == CutKind::Empirical || figure.contains('@')) {
                 let cells = self.figure(figure, cut).map_or("- | - | -".to_owned(), |(clean, dirty)| {
                     format!("{clean:.4} | {dirty:.4} | {:+.4}", dirty - clean)

@@ -2,13 +2,15 @@
 
 use super::{
     episodes::{Detection, EpisodeOutcome, episode_outcomes, median_delay},
-    interval::{Interval, block_bootstrap, wilson},
     judged::{JudgedCapture, JudgedSession},
     labels::Label,
     metrics::CutMetrics,
     truth::Truth,
 };
-use crate::Timestamp;
+use crate::{
+    Timestamp,
+    calibration::{Interval, block_bootstrap, wilson},
+};
 use std::{collections::BTreeMap, time::Duration};
 
 /// What a cut gives on labelled captures.

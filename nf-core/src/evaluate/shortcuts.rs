@@ -42,9 +42,9 @@ pub struct ColumnProbe {
 }
 
 impl ColumnProbe {
-    /// Whether the column could mean the same on another network: it does not name hosts.
+    /// Whether the column could mean the same on another network: it names neither hosts nor ports.
     pub fn may_transfer(&self) -> bool {
-        self.spec != "addresses"
+        self.spec != "addresses" || matches!(self.column.as_str(), "ip_len" | "protocol")
     }
 
     /// Whether it separates almost alone, over all kinds.
@@ -229,7 +229,10 @@ mod tests {
         // Uploads have no answer with payload: below all benign sessions.
         let answer = column("resp_bytes");
         assert_eq!((answer.auroc["upload"], answer.upwards), (0.0, false));
-        assert!(!found.columns().iter().find(|probe| probe.spec == "addresses").unwrap().may_transfer());
+        let naming = found.columns().iter().filter(|probe| !probe.may_transfer());
+        let mut naming: Vec<&str> = naming.map(|probe| probe.column.as_str()).collect();
+        naming.sort_unstable();
+        assert_eq!(naming, ["ip_dst", "ip_src", "mac_dst", "mac_src", "port_dst", "port_src"]);
         assert_eq!(found.best_by_kind()["upload"].1, 1.0);
 
         let alone = Shortcuts::probe(&benign, &named("upload", &cut(&frames_with_uploads(0, 6, 2)))).unwrap();

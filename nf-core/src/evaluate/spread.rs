@@ -90,7 +90,9 @@ impl fmt::Display for Repeats {
     /// A table in Markdown for each cut: the combined figures over all seeds, without those of single kinds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
-        for (kind, name) in [(CutKind::Empirical, "empirical quantile"), (CutKind::Calibrated, "own calibration")] {
+        for (kind, name) in
+            [(CutKind::Empirical, "empirical quantile"), (CutKind::Calibrated, "detector's own calibration")]
+        {
             writeln!(f, "Combined, seeds {}, at the {name}:\n", seeds.join(", "))?;
             writeln!(f, "| figure | mean | deviation | least | most |\n|---|---|---|---|---|")?;
             for (figure, spread) in self.spreads("combined", kind).iter().filter(|(name, _)| !name.contains(' ')) {

@@ -69,6 +69,14 @@ impl Truth {
         Self { kind: TruthKind::Packets(labels), episodes }
     }
 
+    /// Judged sessions all of which are one attack, with a packet at the start of each.
+    #[cfg(test)]
+    pub(super) fn whole(category: &str, judged: &super::JudgedCapture) -> Self {
+        let packets = judged.sessions().iter().map(|session| session.start).collect();
+        let episodes = in_order(vec![Episode::new(category, category, packets)]);
+        Self { kind: TruthKind::Attack(category.to_owned()), episodes }
+    }
+
     fn read(kind: TruthKind, recording: &Recording, config: &SessionConfig) -> Result<Self> {
         let mut truth = Self { kind, episodes: Vec::new() };
         truth.episodes = truth.read_episodes(recording, config)?;

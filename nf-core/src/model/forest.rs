@@ -5,7 +5,7 @@ use super::{
     bytes::{Reader, Writer},
     one_step,
     random::Random,
-    tree::{Grower, Tree, average_path_lengths},
+    tree::{Grower, Tree, average_path_length, average_path_lengths},
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -180,7 +180,7 @@ impl IsolationForest {
         }
         let trees = (0..count).map(|_| Tree::read(&mut reader, schema.width())).collect::<Result<_>>()?;
         reader.finish()?;
-        Ok(Self { schema, samples, average: average_path_lengths(samples)[samples], trees })
+        Ok(Self { schema, samples, average: average_path_length(samples), trees })
     }
 }
 

@@ -7,17 +7,36 @@ use super::{
 use crate::{Result, features::Rows};
 use std::collections::HashSet;
 
+/// Harmonic numbers beyond this are not summed.
+const SUMMED: usize = 1 << 16;
+
 /// `c(n)` for n from 0 to `samples`: the mean number of cuts to a row in a random tree over n rows,
-/// `2 H(n - 1) - 2 (n - 1) / n` (Liu et al., 2012, equation 1), with the harmonic number summed and not approximated.
+/// `2 H(n - 1) - 2 (n - 1) / n` (Liu et al., 2012, equation 1).
 pub(super) fn average_path_lengths(samples: usize) -> Vec<f64> {
     let mut harmonic = 0.0;
     let mut lengths = vec![0.0; 2];
     for n in 2..=samples {
         let below = (n - 1) as f64;
-        harmonic += 1.0 / below;
+        harmonic = if n <= SUMMED { harmonic + 1.0 / below } else { asymptotic_harmonic(below) };
         lengths.push(2.0 * harmonic - 2.0 * below / n as f64);
     }
     lengths
+}
+
+/// The last of [`average_path_lengths`], in time and memory that a claimed number of samples cannot inflate.
+pub(super) fn average_path_length(samples: usize) -> f64 {
+    if samples <= SUMMED {
+        return average_path_lengths(samples)[samples];
+    }
+    let below = (samples - 1) as f64;
+    2.0 * asymptotic_harmonic(below) - 2.0 * below / samples as f64
+}
+
+/// Abramowitz and Stegun, "Handbook of Mathematical Functions", equation 6.3.18: beyond [`SUMMED`] the first term left
+/// out is below `1e-21`.
+fn asymptotic_harmonic(n: f64) -> f64 {
+    const EULER: f64 = 0.577_215_664_901_532_9;
+    n.ln() + EULER + 0.5 / n - 1.0 / (12.0 * n * n)
 }
 
 /// Nodes in preorder: the left child of a cut follows it, so that a walk mostly moves forward in memory.
@@ -231,6 +250,17 @@ mod tests {
         assert!((lengths[3] - (2.0 * 1.5 - 4.0 / 3.0)).abs() < 1e-12);
         let approximate = 2.0 * (2047f64.ln() + 0.577_215_664_901_532_9) - 2.0 * 2047.0 / 2048.0;
         assert!((lengths[2048] - approximate).abs() < 1e-3);
+    }
+
+    #[test]
+    fn average_path_length_of_many_samples_is_not_summed() {
+        let lengths = average_path_lengths(SUMMED + 2);
+        for n in [0, 1, 2, SUMMED - 1, SUMMED, SUMMED + 1, SUMMED + 2] {
+            assert_eq!(average_path_length(n), lengths[n], "{n}");
+        }
+        let summed = (1..(1 << 20)).map(|n| 1.0 / f64::from(n)).sum::<f64>();
+        assert!((asymptotic_harmonic(((1 << 20) - 1).into()) - summed).abs() < 1e-11);
+        assert!(average_path_length(1 << 24) > average_path_length(SUMMED));
     }
 
     #[test]

@@ -104,6 +104,11 @@ fn heap(parts: impl IntoIterator<Item = usize>) -> usize {
 }
 
 impl Traffic {
+    fn clear(&mut self) {
+        self.sums.clear();
+        self.open = 0;
+    }
+
     fn apply(&mut self, second: u32, event: &Event) {
         match *event {
             Event::Begin { .. } => {
@@ -299,18 +304,32 @@ impl StationCounters {
 }
 
 impl Counters for ActivityCounters {
+    fn clear(&mut self) {
+        self.sessions.clear();
+        self.seen.clear();
+    }
+
     fn heap(&self) -> usize {
         heap([self.sessions.heap(), self.seen.heap()])
     }
 }
 
 impl Counters for PortCounters {
+    fn clear(&mut self) {
+        self.sources.clear();
+    }
+
     fn heap(&self) -> usize {
         heap([self.sources.heap()])
     }
 }
 
 impl Counters for ServiceCounters {
+    fn clear(&mut self) {
+        self.traffic.clear();
+        self.recent = SmallVec::new();
+    }
+
     fn heap(&self) -> usize {
         let recent = if self.recent.spilled() { self.recent.capacity() * size_of::<RecentSession>() } else { 0 };
         heap([self.traffic.sums.heap(), recent])
@@ -318,18 +337,35 @@ impl Counters for ServiceCounters {
 }
 
 impl Counters for PairCounters {
+    fn clear(&mut self) {
+        self.traffic.clear();
+        self.ports.clear();
+        self.first = None;
+        self.activity.clear();
+        self.service.clear();
+    }
+
     fn heap(&self) -> usize {
         heap([self.traffic.sums.heap(), self.ports.heap()]) + self.activity.heap() + self.service.heap()
     }
 }
 
 impl Counters for DomainCounters {
+    fn clear(&mut self) {
+        self.queries.clear();
+        self.names.clear();
+    }
+
     fn heap(&self) -> usize {
         heap([self.queries.heap(), self.names.heap()])
     }
 }
 
 impl Counters for StationCounters {
+    fn clear(&mut self) {
+        self.claims.clear();
+    }
+
     fn heap(&self) -> usize {
         heap([self.claims.heap()])
     }

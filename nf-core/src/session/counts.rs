@@ -22,7 +22,7 @@ pub struct TableStats {
     pub evicted: u64,
     /// Ended sessions dropped because nobody popped them and memory was at its limit; part of `ended`.
     pub dropped: u64,
-    /// Context counters dropped because memory was at its limit.
+    /// Context counters dropped, or not made, because memory was at its limit.
     pub context_evicted: u64,
     /// Most bytes held at once.
     pub peak_bytes: usize,

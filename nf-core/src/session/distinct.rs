@@ -105,6 +105,11 @@ impl<const N: usize> Distinct<N> {
         }
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Bytes on the heap, without what the allocator adds.
     pub(super) fn heap(&self) -> usize {
         match self {
@@ -131,16 +136,17 @@ impl Set {
             }
             return;
         }
-        if self.items.len() == self.items.capacity() {
-            self.make_room(second);
-        }
         let place = if self.items.len() == Self::CAPACITY {
+            // Whether forgotten or not.
             let place = self.longest_ago(second);
             self.counts.take_back(self.items[place].last, 0);
             self.unchain(place);
             self.items[place] = Item { item, last: second, next: END };
             place
         } else {
+            if self.items.len() == self.items.capacity() {
+                self.make_room(second);
+            }
             self.items.push(Item { item, last: second, next: END });
             self.items.len() - 1
         };
@@ -198,9 +204,6 @@ impl Set {
         let before = self.items.len();
         self.items.retain(|item| second.wrapping_sub(item.last) < SPAN);
         if self.items.len() == before {
-            if before == Self::CAPACITY {
-                return;
-            }
             self.items.reserve_exact(before.max(FEW));
         }
         self.chains.clear();

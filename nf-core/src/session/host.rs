@@ -47,6 +47,8 @@ pub(super) struct Party {
     protocol: Protocol,
     class: Class,
     mac: Option<[u8; 6]>,
+    /// The session has more than one packet.
+    lasting: bool,
     places: Places,
 }
 
@@ -103,7 +105,12 @@ impl Party {
             None => Class::Protocol(protocol),
         };
         let port = if dns.is_some() || !matches!(protocol, Protocol::Tcp | Protocol::Udp) { 0 } else { port };
-        Self { source, destination, port, protocol, class, mac, places: Places::default() }
+        Self { source, destination, port, protocol, class, mac, lasting: false, places: Places::default() }
+    }
+
+    /// The session has more than one packet.
+    pub(super) fn last(&mut self) {
+        self.lasting = true;
     }
 
     fn key(&self, of: Of) -> Key {
@@ -186,7 +193,15 @@ pub(crate) fn name_entropy(name: &str) -> f64 {
     counts.iter().filter(|&&c| c > 0).map(|&c| f64::from(c) / n).map(|p| -p * p.log2()).sum()
 }
 
-/// Finds the counters of a session, and where `make` says so makes those that are not there or were forgotten.
+/// Whether counters that are not where they were are looked up, and made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Make,
+    Find,
+    Leave,
+}
+
+/// Finds the counters of a session.
 fn again<V: Counters>(
     store: &mut Store<V>,
     keyed: &Keyed,
@@ -194,12 +209,16 @@ fn again<V: Counters>(
     key: impl FnOnce() -> Key,
     touched: Timestamp,
     now: Timestamp,
-    make: bool,
+    missing: Missing,
 ) -> bool {
     if store.get(*handle, touched).is_some() {
         return true;
     }
-    let found = if make { Some(store.enter(keyed, key(), touched, now)) } else { store.find(keyed, &key(), touched) };
+    let found = match missing {
+        Missing::Make => Some(store.enter(keyed, key(), touched, now)),
+        Missing::Find => store.find(keyed, &key(), touched),
+        Missing::Leave => None,
+    };
     if let Some(found) = found {
         *handle = found;
     }
@@ -213,8 +232,13 @@ fn look<'a, V: Counters>(
     handle: Handle,
     key: impl FnOnce() -> Key,
     touched: Timestamp,
+    missing: Missing,
 ) -> Option<&'a V> {
-    store.get(handle, touched).or_else(|| store.get(store.find(keyed, &key(), touched)?, touched))
+    let there = store.get(handle, touched);
+    if there.is_some() || missing == Missing::Leave {
+        return there;
+    }
+    store.get(store.find(keyed, &key(), touched)?, touched)
 }
 
 impl HostTable {
@@ -259,8 +283,11 @@ impl HostTable {
         party.places = Places::default();
         let event = Event::Begin { start: now, port: party.port_item() };
         self.touched = now;
-        self.source(party, s, now, true, &event);
-        self.between(party, s, now, true, &event);
+        self.source(party, s, now, Missing::Make, &event);
+        // Who is not taken in among the sources is not known among the pairs.
+        if party.places.source != Handle::default() {
+            self.between(party, s, now, Missing::Make, &event);
+        }
         if let (Protocol::Arp, Some(mac)) = (party.protocol, party.mac) {
             let station = self.stations.enter(&self.keyed, station_key(mac), now, now);
             self.stations.update(station, now, |counters| counters.claim(s, item(party.source)));
@@ -296,18 +323,18 @@ impl HostTable {
         let before = before.and_then(|(outcome, time)| Some((index(outcome)?, second(time))));
         let (port, source) = (party.port_item(), item(party.source));
         let event = Event::Outcome { before, outcome, port, host: item(party.destination) };
-        let make = self.calm();
+        let missing = self.missing(party);
         self.touched = now;
-        self.source(party, s, now, make, &event);
-        self.between(party, s, now, make, &event);
+        self.source(party, s, now, missing, &event);
+        self.between(party, s, now, missing, &event);
 
         let mut place = party.places.destination;
-        again(&mut self.activities, &self.keyed, &mut place, || party.key(Of::Destination), now, now, true);
+        again(&mut self.activities, &self.keyed, &mut place, || party.key(Of::Destination), now, now, Missing::Make);
         let event = Event::Outcome { before, outcome, port, host: source };
         self.activities.update(place, now, |counters| counters.apply(s, &event));
         party.places.destination = place;
         let mut place = party.places.port;
-        again(&mut self.ports, &self.keyed, &mut place, || party.port_key(), now, now, true);
+        again(&mut self.ports, &self.keyed, &mut place, || party.port_key(), now, now, Missing::Make);
         self.ports.update(place, now, |counters| counters.outcome(s, outcome, source));
         party.places.port = place;
     }
@@ -315,25 +342,34 @@ impl HostTable {
     /// More payload of a session that began at `start`: bytes since the last call.
     pub(super) fn traffic(&mut self, party: &mut Party, start: Timestamp, up: u64, down: u64, now: Timestamp) {
         if up > 0 || down > 0 {
-            self.between(party, second(now), now, self.calm(), &Event::Bytes { start, up, down });
+            let missing = self.missing(party);
+            self.between(party, second(now), now, missing, &Event::Bytes { start, up, down });
         }
     }
 
     /// A session's end.
     pub(super) fn end(&mut self, party: &mut Party, now: Timestamp) {
-        self.between(party, second(now), now, self.calm(), &Event::End);
+        let missing = self.missing(party);
+        self.between(party, second(now), now, missing, &Event::End);
     }
 
-    /// Whether counters that are gone are made anew for what a session does after its start. Where those of others make
-    /// room, they are not: in a flood that would be most of the work.
-    fn calm(&self) -> bool {
-        self.activities.evicted() == 0 && self.pairs.evicted() == 0 && self.services.evicted() == 0
+    /// What is done about counters that are gone when a session goes on. They are made anew where they were forgotten.
+    /// Where those of others make room they are not: in a flood that would be most of the work; and of a session that
+    /// had one packet they are not even looked up.
+    fn missing(&self, party: &Party) -> Missing {
+        if self.activities.evicted() == 0 && self.pairs.evicted() == 0 && self.services.evicted() == 0 {
+            Missing::Make
+        } else if party.lasting {
+            Missing::Find
+        } else {
+            Missing::Leave
+        }
     }
 
     /// Something happens to the counters of a session's source.
-    fn source(&mut self, party: &mut Party, second: u32, now: Timestamp, make: bool, event: &Event) {
+    fn source(&mut self, party: &mut Party, second: u32, now: Timestamp, missing: Missing, event: &Event) {
         let mut place = party.places.source;
-        if again(&mut self.activities, &self.keyed, &mut place, || party.key(Of::Source), self.touched, now, make) {
+        if again(&mut self.activities, &self.keyed, &mut place, || party.key(Of::Source), self.touched, now, missing) {
             self.activities.update(place, now, |counters| counters.apply(second, event));
         }
         party.places.source = place;
@@ -341,22 +377,38 @@ impl HostTable {
 
     /// Something happens to the counters between a session's hosts: of the pair, of its activity in the session's class,
     /// and of its service.
-    fn between(&mut self, party: &mut Party, second: u32, now: Timestamp, make: bool, event: &Event) {
+    fn between(&mut self, party: &mut Party, second: u32, now: Timestamp, missing: Missing, event: &Event) {
         let touched = std::mem::replace(&mut self.touched, now);
         let Places { mut pair, mut activity, mut service, .. } = party.places;
         let (class, port) = (party.class, party.port);
-        let elsewhere = again(&mut self.pairs, &self.keyed, &mut pair, || party.pair_key(), touched, now, make)
+        let elsewhere = again(&mut self.pairs, &self.keyed, &mut pair, || party.pair_key(), touched, now, missing)
             .then(|| self.pairs.update(pair, now, |counters| counters.apply(class, port, second, now, event)))
             .flatten();
         if let Some([activity_elsewhere, service_elsewhere]) = elsewhere {
             if activity_elsewhere
                 && matches!(event, Event::Begin { .. } | Event::Outcome { .. })
-                && again(&mut self.activities, &self.keyed, &mut activity, || party.key(Of::Pair), touched, now, make)
+                && again(
+                    &mut self.activities,
+                    &self.keyed,
+                    &mut activity,
+                    || party.key(Of::Pair),
+                    touched,
+                    now,
+                    missing,
+                )
             {
                 self.activities.update(activity, now, |counters| counters.apply(second, event));
             }
             if service_elsewhere
-                && again(&mut self.services, &self.keyed, &mut service, || party.key(Of::Service), touched, now, make)
+                && again(
+                    &mut self.services,
+                    &self.keyed,
+                    &mut service,
+                    || party.key(Of::Service),
+                    touched,
+                    now,
+                    missing,
+                )
             {
                 self.services.update(service, now, |counters| counters.apply(second, event));
             }
@@ -364,25 +416,37 @@ impl HostTable {
         party.places = Places { pair, activity, service, ..party.places };
     }
 
+    /// Has a session's counters read into the cache: it will end soon.
+    pub(super) fn fetch(&self, party: &Party) {
+        self.activities.fetch(party.places.source);
+        self.pairs.fetch(party.places.pair);
+        self.ports.fetch_key(&self.keyed, &party.port_key());
+    }
+
+    /// Has the place of a source's counters read into the cache: its session will begin soon.
+    pub(super) fn fetch_source(&self, party: &Party) {
+        self.activities.fetch_key(&self.keyed, &party.key(Of::Source));
+    }
+
     /// What the counters say about a session of the given outcome.
     pub(super) fn observe(&self, party: &Party, outcome: Outcome, now: Timestamp) -> Context {
         let s = second(now);
         let outcome = index(outcome).unwrap_or(0);
-        let places = &party.places;
-        let activity = |place, of| look(&self.activities, &self.keyed, place, || party.key(of), self.touched);
+        let (places, missing) = (&party.places, self.missing(party));
+        let activity = |place, of| look(&self.activities, &self.keyed, place, || party.key(of), self.touched, missing);
         let observe = |counters: Option<&ActivityCounters>| {
             counters.map_or_else(Activity::default, |counters| counters.observe(outcome, s))
         };
-        let pair = look(&self.pairs, &self.keyed, places.pair, || party.pair_key(), self.touched);
+        let pair = look(&self.pairs, &self.keyed, places.pair, || party.pair_key(), self.touched, missing);
         let within_class = pair.and_then(|pair| match pair.activity(party.class) {
             Some(counters) => Some(counters),
             None => activity(places.activity, Of::Pair),
         });
         let service = pair.and_then(|pair| match pair.service(party.class, party.port, self.touched) {
             Some(held) => held,
-            None => look(&self.services, &self.keyed, places.service, || party.key(Of::Service), self.touched),
+            None => look(&self.services, &self.keyed, places.service, || party.key(Of::Service), self.touched, missing),
         });
-        let port = look(&self.ports, &self.keyed, places.port, || party.port_key(), self.touched);
+        let port = look(&self.ports, &self.keyed, places.port, || party.port_key(), self.touched, missing);
         let mut context = Context {
             source: observe(activity(places.source, Of::Source)),
             pair: observe(within_class),
@@ -394,11 +458,12 @@ impl HostTable {
         };
         if let Class::Domain(domain) = party.class {
             let key = || domain_key(party.source, domain);
-            let domain = look(&self.domains, &self.keyed, Handle::default(), key, self.touched);
+            let domain = look(&self.domains, &self.keyed, Handle::default(), key, self.touched, Missing::Find);
             context.domain = domain.map(|counters| counters.observe(s)).unwrap_or_default();
         }
         if let (Protocol::Arp, Some(mac)) = (party.protocol, party.mac) {
-            let station = look(&self.stations, &self.keyed, Handle::default(), || station_key(mac), self.touched);
+            let station =
+                look(&self.stations, &self.keyed, Handle::default(), || station_key(mac), self.touched, Missing::Find);
             context.arp_claims = station.map(|counters| counters.observe(s)).unwrap_or_default();
         }
         context

@@ -1,6 +1,6 @@
-//! Doubly linked lists through the slots of a slab: order by last touch, in constant time and without allocation a touch.
+//! Doubly linked lists through slots: order by last touch, in constant time and without allocation a touch.
 
-use slab::Slab;
+use super::slots::Slots;
 
 const NONE: u32 = u32::MAX;
 
@@ -19,7 +19,8 @@ impl Default for Link {
 
 /// A slot that can be in the list of this number, in one at a time.
 pub(super) trait Linked<const LIST: usize> {
-    fn link(&mut self) -> &mut Link;
+    fn link(&self) -> &Link;
+    fn link_mut(&mut self) -> &mut Link;
 }
 
 /// Both ends of an ordered list. A slot is in it at most once; who uses the list knows whether it is.
@@ -42,38 +43,44 @@ impl<const LIST: usize> List<LIST> {
         (self.head != NONE).then_some(self.head)
     }
 
+    /// The slot behind one that is listed.
+    pub(super) fn after<T: Linked<LIST>>(&self, slots: &Slots<T>, slot: u32) -> Option<u32> {
+        let after = slots[slot].link().after;
+        (after != NONE).then_some(after)
+    }
+
     /// How many slots are listed.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
     /// Puts a slot that is not listed at the end.
-    pub(super) fn push_back<T: Linked<LIST>>(&mut self, slots: &mut Slab<T>, slot: u32) {
-        *slots[slot as usize].link() = Link { before: self.tail, after: NONE };
+    pub(super) fn push_back<T: Linked<LIST>>(&mut self, slots: &mut Slots<T>, slot: u32) {
+        *slots[slot].link_mut() = Link { before: self.tail, after: NONE };
         match self.tail {
             NONE => self.head = slot,
-            tail => slots[tail as usize].link().after = slot,
+            tail => slots[tail].link_mut().after = slot,
         }
         self.tail = slot;
         self.len += 1;
     }
 
     /// Takes a listed slot out.
-    pub(super) fn remove<T: Linked<LIST>>(&mut self, slots: &mut Slab<T>, slot: u32) {
-        let Link { before, after } = std::mem::take(slots[slot as usize].link());
+    pub(super) fn remove<T: Linked<LIST>>(&mut self, slots: &mut Slots<T>, slot: u32) {
+        let Link { before, after } = std::mem::take(slots[slot].link_mut());
         match before {
             NONE => self.head = after,
-            before => slots[before as usize].link().after = after,
+            before => slots[before].link_mut().after = after,
         }
         match after {
             NONE => self.tail = before,
-            after => slots[after as usize].link().before = before,
+            after => slots[after].link_mut().before = before,
         }
         self.len -= 1;
     }
 
     /// Moves a listed slot to the end.
-    pub(super) fn touch<T: Linked<LIST>>(&mut self, slots: &mut Slab<T>, slot: u32) {
+    pub(super) fn touch<T: Linked<LIST>>(&mut self, slots: &mut Slots<T>, slot: u32) {
         if self.tail != slot {
             self.remove(slots, slot);
             self.push_back(slots, slot);
@@ -88,7 +95,11 @@ mod tests {
     use std::collections::VecDeque;
 
     impl Linked<0> for Link {
-        fn link(&mut self) -> &mut Link {
+        fn link(&self) -> &Link {
+            self
+        }
+
+        fn link_mut(&mut self) -> &mut Link {
             self
         }
     }
@@ -96,7 +107,8 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_as_a_plain_queue(moves in prop::collection::vec((0u32..8, any::<bool>()), 0..200)) {
-            let mut slots: Slab<Link> = (0..8).map(|slot| (slot, Link::default())).collect();
+            let mut slots = Slots::default();
+            (0..8).for_each(|_| _ = slots.take(Link::default));
             let (mut list, mut plain) = (List::<0>::default(), VecDeque::new());
             for (slot, keep) in moves {
                 let listed = plain.contains(&slot);
@@ -110,8 +122,7 @@ mod tests {
                 if keep {
                     plain.push_back(slot);
                 }
-                let listed: Vec<u32> =
-                    std::iter::successors(list.front(), |&slot| Some(slots[slot as usize].after).filter(|&after| after != NONE)).collect();
+                let listed: Vec<u32> = std::iter::successors(list.front(), |&slot| list.after(&slots, slot)).collect();
                 prop_assert_eq!(&listed, &plain.iter().copied().collect::<Vec<_>>());
                 prop_assert_eq!(list.len(), plain.len());
             }

@@ -1,5 +1,6 @@
 //! Packets to sessions.
 
+mod ahead;
 mod clock;
 mod config;
 mod context;
@@ -7,6 +8,7 @@ mod counters;
 mod counts;
 mod distinct;
 mod entropy;
+mod held;
 mod host;
 mod key;
 mod keyed;
@@ -18,6 +20,7 @@ mod record;
 mod series;
 #[expect(clippy::module_inception, reason = "the file of the type Session")]
 mod session;
+mod slots;
 mod stats;
 mod store;
 mod table;

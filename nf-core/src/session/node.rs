@@ -2,16 +2,19 @@
 
 use super::{
     config::{IDLE_CLASSES, SessionConfig},
+    held::Held,
     host::{Party, SETTLE},
     keyed::Key,
     list::{Link, Linked, List},
-    record::{Direction, PacketRecord},
-    session::{Outcome, Session},
-    store::ALLOCATION,
+    record::{Direction, Order},
+    session::Outcome,
+    slots::Slots,
     tcp::TcpTracker,
 };
-use crate::{Timestamp, decode::DnsFacts};
-use slab::Slab;
+use crate::{
+    Timestamp,
+    decode::{Packet, Protocol, Transport},
+};
 use std::time::Duration;
 
 /// Lists that a session is in: by its last packet, by its start, and by its last packet while its outcome is open.
@@ -23,10 +26,10 @@ const UNSETTLED: usize = 2;
 pub(super) struct Node {
     links: [Link; 3],
     /// The key of both directions, and its hash.
-    pub(super) canonical: Key,
-    pub(super) hash: u32,
+    pub(super) canonical: (Key, u32),
     /// `orig` is the second end of that key.
     pub(super) swapped: bool,
+    pub(super) protocol: Protocol,
     class: u8,
     aged: bool,
     unsettled: bool,
@@ -38,7 +41,7 @@ pub(super) struct Node {
     /// When its first packet came, by the table's clock.
     pub(super) opened: Timestamp,
     /// Apart from its slot, so that the memory of an ended session does not stay with the slot.
-    pub(super) session: Box<Session>,
+    pub(super) held: Held,
     pub(super) party: Party,
     /// The outcome as counted in the context, and when.
     pub(super) counted: Option<(Outcome, Timestamp)>,
@@ -50,7 +53,11 @@ pub(super) struct Node {
 macro_rules! linked {
     ($($list:ident),*) => {$(
         impl Linked<$list> for Node {
-            fn link(&mut self) -> &mut Link {
+            fn link(&self) -> &Link {
+                &self.links[$list]
+            }
+
+            fn link_mut(&mut self) -> &mut Link {
                 &mut self.links[$list]
             }
         }
@@ -61,26 +68,20 @@ linked!(SILENT, AGED, UNSETTLED);
 
 impl Node {
     /// A session that begins at `now` by the table's clock; `swapped`: its `orig` is the second end of its key.
-    pub(super) fn new(
-        session: Session,
-        party: Party,
-        (canonical, hash): (Key, u32),
-        swapped: bool,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(protocol: Protocol, party: Party, canonical: (Key, u32), swapped: bool, now: Timestamp) -> Self {
         Self {
             links: Default::default(),
             canonical,
-            hash,
             swapped,
-            class: SessionConfig::idle_class(session.key.protocol) as u8,
+            protocol,
+            class: SessionConfig::idle_class(protocol) as u8,
             aged: false,
             unsettled: false,
             dormant: false,
             tcp: TcpTracker::default(),
             touched: now,
             opened: now,
-            session: Box::new(session),
+            held: Held::Nothing,
             party,
             counted: None,
             accounted: [0; 2],
@@ -93,22 +94,24 @@ impl Node {
         if swapped == self.swapped { Direction::Orig } else { Direction::Resp }
     }
 
+    /// Takes in a packet that went this way, and says where it stands in its stream.
+    pub(super) fn order(&mut self, direction: Direction, packet: &Packet<'_>) -> Order {
+        match packet.transport {
+            _ if packet.later_fragment() => Order::Fragment,
+            Transport::Tcp(tcp) if self.protocol == Protocol::Tcp => self.tcp.push(direction, &tcp, packet.payload_len),
+            _ => Order::Fresh,
+        }
+    }
+
+    /// Whether the slot is in use.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.held, Held::Nothing)
+    }
+
     /// Whether its outcome and its context wait for silence.
     pub(super) fn unsettled(&self) -> bool {
         self.unsettled
     }
-}
-
-/// Bytes of a slot: the node, and the slab's mark of use.
-pub(super) const SLOT_BYTES: usize = size_of::<Node>() + size_of::<usize>();
-
-/// Bytes of a session on the heap.
-pub(super) fn session_bytes(session: &Session) -> usize {
-    let allocated = |bytes: usize| if bytes == 0 { 0 } else { bytes + ALLOCATION };
-    allocated(size_of::<Session>())
-        + allocated(session.packets.capacity() * size_of::<PacketRecord>())
-        + session.dns.as_ref().map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()))
-        + session.context.as_ref().map_or(0, |context| allocated(size_of_val(&**context)))
 }
 
 /// What is due next.
@@ -147,8 +150,8 @@ impl Agenda {
     }
 
     /// A new session, or one that goes on after it was cut.
-    pub(super) fn open(&mut self, nodes: &mut Slab<Node>, slot: u32, new: bool) {
-        let node = &mut nodes[slot as usize];
+    pub(super) fn open(&mut self, nodes: &mut Slots<Node>, slot: u32, new: bool) {
+        let node = &mut nodes[slot];
         let (class, opened) = (usize::from(node.class), node.opened);
         let aged = std::mem::replace(&mut node.aged, true);
         if new {
@@ -165,8 +168,8 @@ impl Agenda {
     }
 
     /// A packet of a session came, when the node says; `open`: its outcome and its context wait for silence.
-    pub(super) fn touch(&mut self, nodes: &mut Slab<Node>, slot: u32, open: bool) {
-        let node = &mut nodes[slot as usize];
+    pub(super) fn touch(&mut self, nodes: &mut Slots<Node>, slot: u32, open: bool) {
+        let node = &mut nodes[slot];
         let (class, now) = (usize::from(node.class), node.touched);
         let was_open = std::mem::replace(&mut node.unsettled, open);
         self.silent[class].touch(nodes, slot);
@@ -185,29 +188,29 @@ impl Agenda {
     }
 
     /// A session's outcome and context need not wait any more.
-    pub(super) fn settle(&mut self, nodes: &mut Slab<Node>, slot: u32) {
-        if std::mem::take(&mut nodes[slot as usize].unsettled) {
+    pub(super) fn settle(&mut self, nodes: &mut Slots<Node>, slot: u32) {
+        if std::mem::take(&mut nodes[slot].unsettled) {
             self.unsettled.remove(nodes, slot);
         }
     }
 
     /// A session does not end by its age any more.
-    pub(super) fn stay(&mut self, nodes: &mut Slab<Node>, slot: u32) {
-        if std::mem::take(&mut nodes[slot as usize].aged) {
+    pub(super) fn stay(&mut self, nodes: &mut Slots<Node>, slot: u32) {
+        if std::mem::take(&mut nodes[slot].aged) {
             self.aged.remove(nodes, slot);
         }
     }
 
     /// A session leaves the table.
-    pub(super) fn close(&mut self, nodes: &mut Slab<Node>, slot: u32) {
+    pub(super) fn close(&mut self, nodes: &mut Slots<Node>, slot: u32) {
         self.settle(nodes, slot);
         self.stay(nodes, slot);
-        self.silent[usize::from(nodes[slot as usize].class)].remove(nodes, slot);
+        self.silent[usize::from(nodes[slot].class)].remove(nodes, slot);
     }
 
     /// The earliest thing that is due, whenever that is.
-    pub(super) fn due(&self, nodes: &Slab<Node>) -> Option<(Timestamp, Due, u32)> {
-        let node = |slot: u32| &nodes[slot as usize];
+    pub(super) fn due(&self, nodes: &Slots<Node>) -> Option<(Timestamp, Due, u32)> {
+        let node = |slot: u32| &nodes[slot];
         let settle = self.unsettled.front().map(|slot| (node(slot).touched + SETTLE, Due::Settle, slot));
         let active = self.active.and_then(|age| {
             let slot = self.aged.front()?;
@@ -221,7 +224,12 @@ impl Agenda {
     }
 
     /// The session that was silent for longest.
-    pub(super) fn longest_silent(&self, nodes: &Slab<Node>) -> Option<u32> {
-        self.silent.iter().filter_map(List::front).min_by_key(|&slot| (nodes[slot as usize].touched, slot))
+    pub(super) fn longest_silent(&self, nodes: &Slots<Node>) -> Option<u32> {
+        self.silent.iter().filter_map(List::front).min_by_key(|&slot| (nodes[slot].touched, slot))
+    }
+
+    /// The session that was silent for longest but this one, as far as their class goes.
+    pub(super) fn next_silent(&self, nodes: &Slots<Node>, slot: u32) -> Option<u32> {
+        self.silent[usize::from(nodes[slot].class)].after(nodes, slot)
     }
 }

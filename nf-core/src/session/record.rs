@@ -57,6 +57,27 @@ pub enum Order {
     Fragment,
 }
 
+/// What statistics need of a packet beside its record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PacketFacts {
+    /// Its control byte holds TCP flags.
+    pub(super) tcp: bool,
+    /// It has captured payload.
+    pub(super) payload: bool,
+    /// The capture kept only a part of it.
+    pub(super) truncated: bool,
+}
+
+impl PacketFacts {
+    pub(super) fn of(packet: &Packet<'_>, order: Order) -> Self {
+        Self {
+            tcp: matches!(packet.transport, Transport::Tcp(_)) && order != Order::Fragment,
+            payload: !packet.payload.is_empty(),
+            truncated: packet.truncated,
+        }
+    }
+}
+
 impl PacketRecord {
     pub(super) fn new(packet: &Packet<'_>, direction: Direction, order: Order, entropy: f32) -> Self {
         let (control, code, window) = match packet.transport {

@@ -66,6 +66,11 @@ impl<const K: usize> Series<K> {
         [short, long]
     }
 
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.buckets = SmallVec::new();
+    }
+
     /// Bytes on the heap, without what the allocator adds.
     pub(super) fn heap(&self) -> usize {
         if self.buckets.spilled() { self.buckets.capacity() * size_of::<Bucket<K>>() } else { 0 }

@@ -2,7 +2,7 @@
 
 use super::{
     moments::Moments,
-    record::{Direction, Order, PacketRecord},
+    record::{Direction, Order, PacketFacts, PacketRecord},
 };
 use crate::decode::TcpFlags;
 use std::time::Duration;
@@ -84,15 +84,15 @@ impl SessionStats {
         self.orig.payload_bytes + self.resp.payload_bytes
     }
 
-    /// Takes in one packet. `tcp`: its control byte holds TCP flags. `entropy`: it has captured payload.
-    pub(crate) fn push(&mut self, packet: &PacketRecord, wire_len: u32, tcp: bool, entropy: bool, truncated: bool) {
+    /// Takes in one packet.
+    pub(super) fn push(&mut self, packet: &PacketRecord, wire_len: u32, facts: PacketFacts) {
         let nanos = |since: crate::Timestamp| packet.time.since(since).as_nanos() as u64;
         if let Some(last) = self.last {
             self.gaps.push(nanos(last));
         }
         self.last = Some(self.last.map_or(packet.time, |last| last.max(packet.time)));
         self.fragments += u32::from(packet.order == Order::Fragment);
-        self.truncated += u32::from(truncated);
+        self.truncated += u32::from(facts.truncated);
 
         let side = match packet.direction {
             Direction::Orig => &mut self.orig,
@@ -108,7 +108,7 @@ impl SessionStats {
         if packet.payload_len > 0 {
             side.payload.push(packet.payload_len.into());
         }
-        if entropy {
+        if facts.payload {
             side.entropy.push((packet.entropy * ENTROPY as f32).round() as u64);
         }
         match packet.order {
@@ -116,7 +116,7 @@ impl SessionStats {
             Order::OutOfOrder | Order::Gap => side.disorder += 1,
             Order::Fresh | Order::Fragment => {}
         }
-        if tcp {
+        if facts.tcp {
             let flags = TcpFlags(packet.control);
             for (bit, count) in side.flags.iter_mut().enumerate() {
                 *count += u32::from(packet.control >> bit & 1);

@@ -5,19 +5,20 @@ use super::{
     clock::Clock,
     counts::TableStats,
     entropy::Entropy,
+    held::{First, Held},
     host::{HostTable, Party},
     keyed::{Index, Key, Keyed},
-    node::{Agenda, Due, Node, SLOT_BYTES, session_bytes},
-    record::{Order, PacketRecord},
+    node::{Agenda, Due, Node},
+    record::{Direction, PacketFacts, PacketRecord},
     session::{EndReason, Outcome, Session},
+    slots::Slots,
     store::FORGET,
 };
 use crate::{
     Result, Timestamp,
     capture::Frame,
-    decode::{Decoder, DnsFacts, Packet, Protocol, TcpFlags, Transport},
+    decode::{Decoder, DnsFacts, Packet, Protocol, Skip, TcpFlags, Transport},
 };
-use slab::Slab;
 use std::{collections::VecDeque, time::Duration};
 
 /// Share of the memory limit that context may take: 1 / this.
@@ -55,12 +56,10 @@ pub struct SessionTable {
     began: Timestamp,
     keyed: Keyed,
     index: Index,
-    nodes: Slab<Node>,
+    nodes: Slots<Node>,
     agenda: Agenda,
     hosts: HostTable,
-    ended: VecDeque<Box<Session>>,
-    /// Slots that were ever in use.
-    slots: usize,
+    ended: VecDeque<Held>,
     /// Bytes of open sessions, without their slots.
     bytes: usize,
     ended_bytes: usize,
@@ -84,11 +83,10 @@ impl SessionTable {
             began: Timestamp::default(),
             keyed: Keyed::default(),
             index: Index::default(),
-            nodes: Slab::new(),
+            nodes: Slots::default(),
             agenda: Agenda::new(&config),
             hosts: HostTable::new(config.memory_limit / CONTEXT_SHARE),
             ended: VecDeque::new(),
-            slots: 0,
             bytes: 0,
             ended_bytes: 0,
             grown: false,
@@ -114,7 +112,7 @@ impl SessionTable {
 
     /// Bytes held by open sessions, ended ones that wait, context, and the room that all these keep for more.
     pub fn bytes(&self) -> usize {
-        let slots = self.slots * SLOT_BYTES + self.ended.capacity() * size_of::<Box<Session>>();
+        let slots = self.nodes.ever() * Slots::<Node>::BYTES + self.ended.capacity() * size_of::<Held>();
         self.bytes + self.ended_bytes + slots + self.index.bytes() + self.hosts.bytes()
     }
 
@@ -122,17 +120,25 @@ impl SessionTable {
     pub fn push(&mut self, frame: &Frame<'_>) {
         match self.decoder.decode(frame) {
             Ok(packet) => self.push_packet(&packet),
-            Err(skip) => {
-                self.count(frame.time, frame.wire_len);
-                self.stats.skipped.add(skip);
-            }
+            Err(skip) => self.push_skipped(frame, skip),
         }
+    }
+
+    /// Takes in a frame that gave no packet.
+    pub(super) fn push_skipped(&mut self, frame: &Frame<'_>, skip: Skip) {
+        self.count(frame.time, frame.wire_len);
+        self.stats.skipped.add(skip);
     }
 
     /// Takes in a packet that the caller decoded; it counts as a frame.
     pub fn push_packet(&mut self, packet: &Packet<'_>) {
+        self.push_measured(packet, self.entropy.of(packet.payload));
+    }
+
+    /// Takes in a packet whose payload has this entropy.
+    pub(super) fn push_measured(&mut self, packet: &Packet<'_>, entropy: f32) {
         self.count(packet.time, packet.wire_len);
-        self.take(packet, self.entropy.of(packet.payload));
+        self.take(packet, entropy);
     }
 
     fn count(&mut self, time: Timestamp, wire_len: u32) {
@@ -154,6 +160,10 @@ impl SessionTable {
     /// Does what is due by now.
     fn run(&mut self) {
         while self.agenda.next <= self.clock.now() {
+            // What ends takes memory until it is popped, and this may be no packet that would see to it.
+            if self.grown {
+                self.keep_within_memory();
+            }
             match self.agenda.due(&self.nodes) {
                 Some((at, due, slot)) if at <= self.clock.now() => self.run_one(at, due, slot),
                 later => {
@@ -175,12 +185,12 @@ impl SessionTable {
     }
 
     fn node(&self, slot: u32) -> &Node {
-        &self.nodes[slot as usize]
+        &self.nodes[slot]
     }
 
     /// Ends all open sessions, oldest start first.
     pub fn finish(&mut self) {
-        let mut slots: Vec<u32> = self.nodes.iter().map(|(slot, _)| slot as u32).collect();
+        let mut slots: Vec<u32> = (0..self.nodes.ever() as u32).filter(|&slot| self.node(slot).is_open()).collect();
         slots.sort_by_key(|&slot| (self.node(slot).opened, slot));
         for slot in slots {
             let reason = self.node(slot).tcp.closed().unwrap_or(EndReason::Flushed);
@@ -190,9 +200,9 @@ impl SessionTable {
 
     /// The next ended session, in the order in which they ended.
     pub fn pop(&mut self) -> Option<Session> {
-        let session = self.ended.pop_front()?;
-        self.ended_bytes -= session_bytes(&session);
-        Some(*session)
+        let held = self.ended.pop_front()?;
+        self.ended_bytes -= held.bytes(self.config.context);
+        held.into_session()
     }
 
     fn take(&mut self, packet: &Packet<'_>, entropy: f32) {
@@ -202,18 +212,17 @@ impl SessionTable {
         }
         let dns = dns_of(packet, &key);
         let (canonical, swapped) = key.packed();
-        let hash = self.keyed.hash(&canonical);
+        let canonical = (canonical, self.keyed.hash(&canonical));
         let nodes = &self.nodes;
-        let slot = match self.index.find(hash, |slot| nodes[slot as usize].canonical == canonical) {
+        match self.index.find(canonical.1, |slot| nodes[slot].canonical == canonical) {
             Some(slot) if self.is_renewed(slot, swapped, packet) => {
                 let reason = self.node(slot).tcp.closed().unwrap_or(EndReason::Idle);
                 self.end(slot, reason, self.clock.now());
-                self.open_session(key, (canonical, hash), swapped, packet, dns.as_ref())
+                self.open_session(key, canonical, swapped, packet, entropy, dns);
             }
-            Some(slot) => slot,
-            None => self.open_session(key, (canonical, hash), swapped, packet, dns.as_ref()),
-        };
-        self.update(slot, swapped, packet, entropy, dns);
+            Some(slot) => self.update(slot, swapped, packet, entropy, dns),
+            None => self.open_session(key, canonical, swapped, packet, entropy, dns),
+        }
         if self.grown {
             self.keep_within_memory();
         }
@@ -227,7 +236,7 @@ impl SessionTable {
             return false;
         }
         let node = self.node(slot);
-        if node.session.key.protocol != Protocol::Tcp {
+        if node.protocol != Protocol::Tcp {
             return false;
         }
         let direction = node.direction(swapped);
@@ -245,15 +254,17 @@ impl SessionTable {
     fn open_session(
         &mut self,
         mut key: FlowKey,
-        (canonical, hash): (Key, u32),
+        canonical: (Key, u32),
         mut swapped: bool,
         packet: &Packet<'_>,
-        dns: Option<&DnsFacts>,
-    ) -> u32 {
+        entropy: f32,
+        dns: Option<DnsFacts>,
+    ) {
+        let sender = swapped;
         let mut macs = packet.macs;
         let answers = match packet.transport {
             Transport::Tcp(tcp) => tcp.flags.contains(TcpFlags::SYN | TcpFlags::ACK),
-            _ => dns.is_some_and(|dns| dns.is_response && !DNS_PORTS.contains(&key.resp.port)),
+            _ => dns.as_ref().is_some_and(|dns| dns.is_response && !DNS_PORTS.contains(&key.resp.port)),
         };
         if answers {
             // The packet that asked was not captured: who answers did not start the session.
@@ -262,16 +273,41 @@ impl SessionTable {
             macs = macs.map(|[a, b]| [b, a]);
         }
         let mac = macs.map(|[sender, _]| sender);
-        let party = Party::new(key.orig.addr, key.resp.addr, key.resp.port, key.protocol, dns, mac);
-        let mut session = Session::new(key, macs, packet.time);
-        session.cold = self.clock.now().since(self.began) < WARM_UP;
-        let node = Node::new(session, party, (canonical, hash), swapped, self.clock.now());
-        let slot = self.nodes.insert(node) as u32;
-        self.slots = self.slots.max(slot as usize + 1);
-        self.index.insert(hash, slot);
+        let party = Party::new(key.orig.addr, key.resp.addr, key.resp.port, key.protocol, dns.as_ref(), mac);
+        if self.config.context {
+            self.hosts.fetch_source(&party);
+        }
+        let slot = self.nodes.put(Node::new(key.protocol, party, canonical, swapped, self.clock.now()));
+        self.index.insert(canonical.1, slot);
         self.begin(slot, true);
+        let cold = self.clock.now().since(self.began) < WARM_UP;
+        if answers || dns.is_some() {
+            let session = Session { cold, ..Session::new(key, macs, packet.time) };
+            self.nodes[slot].held = Held::Many(Box::new(session));
+            self.update(slot, sender, packet, entropy, dns);
+            return;
+        }
+        self.stats.packets += 1;
+        let node = &mut self.nodes[slot];
+        let order = node.order(Direction::Orig, packet);
+        let closed = node.tcp.closed().is_some();
+        node.held = Held::One(Box::new(First {
+            key,
+            macs,
+            record: PacketRecord::new(packet, Direction::Orig, order, entropy),
+            ended: packet.time,
+            cold,
+            wire_len: packet.wire_len,
+            facts: PacketFacts::of(packet, order),
+            end_reason: EndReason::Flushed,
+            outcome: Outcome::Pending,
+            context: None,
+        }));
         self.recount(slot);
-        slot
+        self.agenda.touch(&mut self.nodes, slot, self.config.context && !closed);
+        if closed {
+            self.settle(slot, self.clock.now());
+        }
     }
 
     /// Counts the session as started now; `new`: it does not continue one that was cut.
@@ -279,7 +315,7 @@ impl SessionTable {
         self.stats.started += 1;
         self.agenda.open(&mut self.nodes, slot, new);
         if self.config.context {
-            self.hosts.begin(&mut self.nodes[slot as usize].party, self.clock.now());
+            self.hosts.begin(&mut self.nodes[slot].party, self.clock.now());
             self.grown = true;
         }
     }
@@ -289,24 +325,18 @@ impl SessionTable {
         if self.node(slot).dormant {
             self.wake(slot, packet.time);
         }
-        let node = &mut self.nodes[slot as usize];
+        let node = &mut self.nodes[slot];
         node.touched = self.clock.now();
+        node.party.last();
         let direction = node.direction(swapped);
         let was_closed = node.tcp.closed().is_some();
-        let order = match packet.transport {
-            _ if packet.later_fragment() => Order::Fragment,
-            Transport::Tcp(tcp) if node.session.key.protocol == Protocol::Tcp => {
-                node.tcp.push(direction, &tcp, packet.payload_len)
-            }
-            _ => Order::Fresh,
-        };
+        let order = node.order(direction, packet);
         let closed = node.tcp.closed().is_some();
+        let mut grown = dns.is_some() || !matches!(node.held, Held::Many(_));
+        let Some(session) = node.held.session() else { return };
         let record = PacketRecord::new(packet, direction, order, entropy);
-        let session = &mut node.session;
         session.end = session.end.max(packet.time);
-        let tcp = matches!(packet.transport, Transport::Tcp(_)) && order != Order::Fragment;
-        session.stats.push(&record, packet.wire_len, tcp, !packet.payload.is_empty(), packet.truncated);
-        let mut grown = dns.is_some();
+        session.stats.push(&record, packet.wire_len, PacketFacts::of(packet, order));
         if session.packets.len() < self.config.max_packets as usize {
             grown |= session.packets.len() == session.packets.capacity();
             session.packets.push(record);
@@ -317,22 +347,22 @@ impl SessionTable {
             }
             session.note_dns(dns);
         }
-        let answered = self.config.context && session.known_outcome() == Some(Outcome::Answered);
+        let answered = self.config.context && !closed && session.known_outcome() == Some(Outcome::Answered);
         if grown {
             self.recount(slot);
         }
-        self.agenda.touch(&mut self.nodes, slot, !closed);
+        self.agenda.touch(&mut self.nodes, slot, self.config.context && !closed);
         if closed && !was_closed {
             self.settle(slot, self.clock.now());
-        } else if answered && !was_closed {
+        } else if answered {
             self.count_outcome(slot, Outcome::Answered, self.clock.now());
         }
     }
 
     /// Compares what a session holds with what was counted for it.
     fn recount(&mut self, slot: u32) {
-        let node = &mut self.nodes[slot as usize];
-        let bytes = session_bytes(&node.session);
+        let node = &mut self.nodes[slot];
+        let bytes = node.held.bytes(self.config.context);
         self.grown |= bytes > node.bytes;
         self.bytes = self.bytes + bytes - node.bytes;
         node.bytes = bytes;
@@ -341,27 +371,23 @@ impl SessionTable {
     /// The session fell silent or closed: its outcome counts, and its context is taken.
     fn settle(&mut self, slot: u32, at: Timestamp) {
         self.agenda.settle(&mut self.nodes, slot);
-        let outcome = self.node(slot).session.known_outcome().unwrap_or(Outcome::Failed);
+        let outcome = self.node(slot).held.known_outcome().unwrap_or(Outcome::Failed);
         self.count_outcome(slot, outcome, at);
-        let node = &mut self.nodes[slot as usize];
-        node.session.outcome = outcome;
+        let node = &mut self.nodes[slot];
+        let mut context = None;
         if self.config.context {
-            let stats = &node.session.stats;
-            let total = [stats.orig.payload_bytes, stats.resp.payload_bytes];
+            let total = node.held.payload();
             let [up, down] = [0, 1].map(|side| total[side] - node.accounted[side]);
             node.accounted = total;
             self.hosts.traffic(&mut node.party, node.opened, up, down, at);
-            let had_context = node.session.context.is_some();
-            node.session.context = Some(Box::new(self.hosts.observe(&node.party, outcome, at)));
-            if !had_context {
-                self.recount(slot);
-            }
+            context = Some(self.hosts.observe(&node.party, outcome, at));
         }
+        node.held.settle(outcome, context);
     }
 
     /// Counts an outcome in the context: once, and once more where it turns out otherwise.
     fn count_outcome(&mut self, slot: u32, outcome: Outcome, at: Timestamp) {
-        let node = &mut self.nodes[slot as usize];
+        let node = &mut self.nodes[slot];
         if self.config.context && node.counted.is_none_or(|(counted, _)| counted != outcome) {
             self.hosts.outcome(&mut node.party, node.counted, outcome, at);
             node.counted = Some((outcome, at));
@@ -375,11 +401,13 @@ impl SessionTable {
             self.leave(slot, at);
         }
         self.agenda.close(&mut self.nodes, slot);
-        let node = self.nodes.remove(slot as usize);
-        self.index.remove(node.hash, slot);
+        let node = &mut self.nodes[slot];
+        let (held, dormant) = (std::mem::take(&mut node.held), node.dormant);
+        self.index.remove(node.canonical.1, slot);
         self.bytes -= node.bytes;
-        if !node.dormant {
-            self.emit(node.session, reason);
+        self.nodes.free(slot);
+        if !dormant {
+            self.emit(held, reason);
         }
     }
 
@@ -390,44 +418,57 @@ impl SessionTable {
         }
         self.agenda.settle(&mut self.nodes, slot);
         self.agenda.stay(&mut self.nodes, slot);
-        let node = &mut self.nodes[slot as usize];
-        let rest = Box::new(node.session.rest());
-        let session = std::mem::replace(&mut node.session, rest);
+        let node = &mut self.nodes[slot];
+        let rest = node.held.rest();
+        let held = std::mem::replace(&mut node.held, rest);
         node.dormant = true;
         node.counted = None;
         node.accounted = [0; 2];
         self.recount(slot);
-        self.emit(session, EndReason::Active);
+        self.emit(held, EndReason::Active);
     }
 
     /// The first packet after a cut.
     fn wake(&mut self, slot: u32, time: Timestamp) {
-        let node = &mut self.nodes[slot as usize];
+        let node = &mut self.nodes[slot];
         node.dormant = false;
         node.opened = self.clock.now();
-        (node.session.start, node.session.end) = (time, time);
+        if let Some(session) = node.held.session() {
+            (session.start, session.end) = (time, time);
+        }
         self.begin(slot, false);
     }
 
     /// What a session leaves behind in the context.
     fn leave(&mut self, slot: u32, at: Timestamp) {
         let node = self.node(slot);
-        if node.session.context.is_none() || (node.unsettled() && node.tcp.closed().is_none()) {
+        if !node.held.has_context() || (node.unsettled() && node.tcp.closed().is_none()) {
             self.settle(slot, at);
         }
         if self.config.context {
-            self.hosts.end(&mut self.nodes[slot as usize].party, at);
+            self.hosts.end(&mut self.nodes[slot].party, at);
         }
     }
 
-    fn emit(&mut self, mut session: Box<Session>, reason: EndReason) {
-        session.end_reason = reason;
-        session.ended = self.clock.now();
-        session.packets.shrink_to_fit();
+    fn emit(&mut self, mut held: Held, reason: EndReason) {
+        held.end(reason, self.clock.now());
         self.stats.ended += 1;
-        self.ended_bytes += session_bytes(&session);
-        self.ended.push_back(session);
+        self.ended_bytes += held.bytes(self.config.context);
+        self.ended.push_back(held);
         self.grown = true;
+    }
+
+    /// Has the session that follows this one in silence read into the cache, as it is likely the next to be evicted.
+    fn fetch_next(&self, slot: u32) {
+        if let Some(next) = self.agenda.next_silent(&self.nodes, slot) {
+            let node = self.node(next);
+            node.held.fetch();
+            self.index.fetch(node.canonical.1);
+            if self.config.context {
+                self.hosts.fetch(&node.party);
+            }
+            self.nodes.fetch(self.agenda.next_silent(&self.nodes, next));
+        }
     }
 
     /// Ends what was silent longest, and drops what nobody popped, until memory is within its limit. Ended sessions hold
@@ -435,9 +476,10 @@ impl SessionTable {
     fn keep_within_memory(&mut self) {
         let limit = self.config.memory_limit;
         while self.bytes() - self.ended_bytes > limit - limit / ENDED_SHARE
-            || self.nodes.len() * SLOT_BYTES > limit / SLOT_SHARE
+            || self.nodes.len() * Slots::<Node>::BYTES > limit / SLOT_SHARE
         {
             let Some(slot) = self.agenda.longest_silent(&self.nodes) else { break };
+            self.fetch_next(slot);
             self.stats.evicted += u64::from(!self.node(slot).dormant);
             self.end(slot, EndReason::Evicted, self.clock.now());
         }

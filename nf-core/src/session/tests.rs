@@ -160,6 +160,21 @@ fn direction_comes_from_the_handshake_where_its_start_was_missed() {
 }
 
 #[test]
+fn a_connection_seen_from_its_middle_is_a_session_of_who_spoke_first() {
+    let packets = [
+        tcp(0, B, A, ACK, b"page"),
+        tcp(1, A, B, ACK, b"next"),
+        tcp(2, B, A, FIN, b""),
+        tcp(3, A, B, FIN, b""),
+        tcp(4, B, A, ACK, b""),
+    ];
+    assert_eq!(
+        lines(&packets),
+        ["0.000000000 tcp 10.0.0.2:80 > 10.0.0.1:1025, 5 packets, 278 bytes, 0.004 s, fin, answered"]
+    );
+}
+
+#[test]
 fn simultaneous_open_is_one_session() {
     // RFC 9293 figure 8: both ends send a SYN before either is answered.
     let packets = [
@@ -329,6 +344,33 @@ fn a_flood_stays_within_memory_and_nothing_is_lost_silently() {
     assert_eq!((stats.started, stats.ended, stats.packets), (50_000, 50_000, 50_000));
     assert_eq!(popped + stats.dropped, 50_000);
     assert_eq!(seen + stats.dropped, 50_000);
+}
+
+/// What ends all at once is within memory, and whole but where each session leaves a rest behind.
+#[test]
+fn silence_after_a_flood_stays_within_memory() {
+    let idle = SessionConfig::default().memory_limit(1 << 20).max_packets(5);
+    let cut = idle.clone().active(Some(Duration::from_secs(10)));
+    for (config, seconds) in [(idle, 200), (cut, 20)] {
+        for (context, skips) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut table = SessionTable::new(config.clone().context(context)).expect("valid");
+            for i in 0..4000u16 {
+                table.push_packet(&udp(i64::from(i) / 10, (1, i), (2, 9), b"x"));
+                while table.pop().is_some() {}
+            }
+            let later = Timestamp::from_nanos(seconds * 1_000_000_000);
+            if skips {
+                table.push(&Frame { time: later, link_type: LinkType::ETHERNET, wire_len: 0, data: &[] });
+            } else {
+                table.advance(later);
+            }
+            let held = table.bytes();
+            assert!(held <= 1 << 20 && table.stats().peak_bytes <= 1 << 20, "{held} bytes");
+            let ended = std::iter::from_fn(|| table.pop()).count();
+            let dropped = table.stats().dropped;
+            assert!(ended > 100 && table.open() == 0 && (dropped == 0 || seconds == 20), "{ended}, {dropped} dropped");
+        }
+    }
 }
 
 #[test]

@@ -108,8 +108,8 @@ fn a_header_that_claims_too_much_is_refused() {
         let message = refuse(&claims);
         assert!(message.starts_with(&format!("{place}the header speaks of more bytes than the ")), "{message}");
     }
-    let fewer = with_header(&bytes, |header| *header.pointer_mut("/evidence/calibration/scores").unwrap() = 599.into());
-    assert_eq!(refuse(&fewer), "4 bytes left over behind the last calibration");
+    let fewer = with_header(&bytes, |header| *header.pointer_mut("/held_out").unwrap() = 599.into());
+    assert_eq!(refuse(&fewer), "13 bytes left over behind the held-out sessions");
 }
 
 #[test]
@@ -133,8 +133,12 @@ fn headers_and_numbers_that_were_never_written_are_refused() {
     let (header, blobs) = open(&bytes).unwrap();
     let mut blobs = blobs.to_vec();
     let end = blobs.len();
-    blobs[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-    assert_eq!(refuse(&seal(header, &blobs)), format!("evidence: {message}"));
+    blobs[end - 1] = 2;
+    let wrong = "a held-out session has no finite score, or is neither cold nor warm";
+    assert_eq!(refuse(&seal(header, &blobs)), wrong);
+    blobs[end - 1] = 0;
+    blobs[end - 5..end - 1].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert_eq!(refuse(&seal(header, &blobs)), wrong);
     assert_eq!(edited("/evidence/config/last", 0.into()), "evidence: last is 0, it must be 1 to 64");
 }
 

@@ -1,5 +1,7 @@
 //! Baselines: what any detector must beat, judged through the same report.
 
+#[cfg(any(feature = "neural", test))]
+mod host_pairs;
 mod kitsune;
 mod sessions;
 
@@ -25,6 +27,7 @@ use std::sync::Arc;
 /// | `service_rarity` | how seldom its protocol and destination port were seen in the training sessions |
 /// | `forest_flow` | isolation forest of 200 trees with 256 samples on [flow statistics](crate::FeatureSpec::flow) alone (Liu, Ting and Zhou, 2012) |
 /// | `kitsune` | damped statistics of each packet's host, pair and sockets and an ensemble of small autoencoders, mean over the session's packets (Mirsky et al., "Kitsune: an ensemble of autoencoders for online network intrusion detection", NDSS 2018) |
+/// | `addresses` | the recipe of the first neural-filter project, with the cargo feature `neural`: sessions are pairs of hosts, columns [addresses](crate::FeatureSpec::addresses), the score a transformer's plain error; a session has the score of its hosts' session |
 ///
 /// None of them reads an attack while it is fitted.
 #[derive(Debug)]
@@ -41,10 +44,21 @@ pub struct Baseline {
 enum Scorer {
     Sessions(SessionScore),
     Kitsune(Box<Kitsune>),
+    #[cfg(feature = "neural")]
+    HostPairs(host_pairs::HostPairs),
 }
 
 /// Every baseline there is, in the order of the table.
-const NAMES: &[&str] = &["packets", "bytes", "duration", "service_rarity", "forest_flow", "kitsune"];
+const NAMES: &[&str] = &[
+    "packets",
+    "bytes",
+    "duration",
+    "service_rarity",
+    "forest_flow",
+    "kitsune",
+    #[cfg(feature = "neural")]
+    "addresses",
+];
 
 impl Baseline {
     /// The baselines that [`fit`](Self::fit) can make in this build.
@@ -72,6 +86,8 @@ impl Baseline {
         };
         let scorer = match name {
             "kitsune" => Scorer::Kitsune(Box::new(Kitsune::fit(train, config, seed, &mut watch)?)),
+            #[cfg(feature = "neural")]
+            "addresses" => Scorer::HostPairs(host_pairs::HostPairs::fit(train, config, seed)?),
             name => Scorer::Sessions(SessionScore::fit(name, &train.sessions(config)?, seed)?),
         };
         let (sessions, stats) = scorer.judge(val, config, &mut watch)?;
@@ -111,6 +127,8 @@ impl Scorer {
         match self {
             Self::Sessions(scorer) => scorer.judge(recording, config, watch),
             Self::Kitsune(kitsune) => kitsune.judge(recording, config, watch),
+            #[cfg(feature = "neural")]
+            Self::HostPairs(host_pairs) => host_pairs.judge(recording, config, watch),
         }
     }
 }

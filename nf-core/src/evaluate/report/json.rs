@@ -1,7 +1,7 @@
 //! A report as JSON.
 
 use super::{BUDGETS, CutKind, CutReport, HeadReport, Report};
-use crate::evaluate::{Interval, episodes::EpisodeOutcome};
+use crate::{calibration::Interval, evaluate::episodes::EpisodeOutcome};
 use serde_json::{Map, Value, json};
 
 impl Report {
@@ -44,6 +44,7 @@ impl HeadReport {
         head.insert("categories".into(), categories.collect::<Map<_, _>>().into());
         let without = self.leave_one_out().into_iter().map(|(figure, averages)| (figure, json!(averages.without)));
         head.insert("leave_one_out".into(), without.collect::<Map<_, _>>().into());
+        head.insert("curve".into(), self.curve.to_value());
         Value::Object(head)
     }
 

@@ -4,6 +4,7 @@ mod json;
 pub(super) mod text;
 
 use super::{
+    curve::RecallCurve,
     cut::{Cut, CutReport},
     judged::JudgedCapture,
     labels::Label,
@@ -44,6 +45,8 @@ pub struct HeadReport {
     pub calibrated: [Option<CutReport>; BUDGETS.len()],
     /// How many sessions each kind of attack has.
     pub sessions: BTreeMap<String, usize>,
+    /// Recall against the false-positive rate.
+    pub curve: RecallCurve,
 }
 
 /// Which cut a figure is stated at.
@@ -133,6 +136,7 @@ impl HeadReport {
             empirical: BUDGETS.map(|rate| Some(cut(Cut::Score(empirical_threshold(&val_scores, rate)?)))),
             calibrated: promised.map(|rate| Some(cut(Cut::PValue(rate?)))),
             sessions: scores.attacks.iter().map(|(kind, scores)| (kind.clone(), scores.len())).collect(),
+            curve: RecallCurve::new(&scores),
         }
     }
 

@@ -58,7 +58,9 @@ impl fmt::Display for Report {
         }
         fmt_leave_one_out(f, self.combined())?;
         fmt_episodes(f, self.combined())?;
-        for (name, head) in &self.heads {
+        // With one head its scores rank as the combined ones do.
+        let apart = if self.heads.len() > 2 { self.heads.len() } else { 1 };
+        for (name, head) in &self.heads[..apart] {
             fmt_kinds(f, name, head)?;
         }
         writeln!(f, "\n\\* fewer than {MACRO_SESSIONS} sessions, not in the macro averages: hit or missed as episodes")

@@ -1,0 +1,200 @@
+//! The tables of the page.
+
+use super::svg::escape;
+use crate::calibration::Interval;
+use crate::evaluate::{
+    BUDGETS, MACRO_SESSIONS,
+    contaminate::ContaminationReport,
+    cut::CutReport,
+    episodes::EpisodeOutcome,
+    report::{CutKind, HeadReport, text},
+    shortcuts::Shortcuts,
+    spread::{Repeats, Spread},
+};
+use std::fmt::Write;
+
+/// Columns that the table of single columns shows.
+const COLUMNS_SHOWN: usize = 20;
+
+/// A table from cells of plain text: those of the columns named in `words` stand to the left, cells that begin with `!` are
+/// marked.
+fn table(caption: &str, head: &[&str], words: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut html = format!("<table>\n<caption>{}</caption>\n<tr>", escape(caption));
+    let class = |place| if words.contains(&place) { " class=\"text\"" } else { "" };
+    for (place, name) in head.iter().enumerate() {
+        let _ = write!(html, "<th{}>{}</th>", class(place), escape(name));
+    }
+    html.push_str("</tr>\n");
+    for row in rows {
+        html.push_str("<tr>");
+        for (place, cell) in row.iter().enumerate() {
+            let _ = match cell.strip_prefix('!') {
+                Some(bad) => write!(html, "<td class=\"bad\">{}</td>", escape(bad)),
+                None => write!(html, "<td{}>{}</td>", class(place), escape(cell)),
+            };
+        }
+        html.push_str("</tr>\n");
+    }
+    html + "</table>\n"
+}
+
+/// The figures that count most, at the detector's own calibration where it promises the budget.
+pub(super) fn summary(head: &HeadReport) -> String {
+    let mut html = String::from("<div class=\"figures\">\n");
+    let mut add = |value: String, name: String| {
+        let _ = writeln!(html, "<div><b>{}</b><span>{}</span></div>", escape(&value), escape(&name));
+    };
+    add(text::three(head.macro_auroc), "macro AUROC".to_owned());
+    for ((rate, calibrated), empirical) in BUDGETS.iter().zip(&head.calibrated).zip(&head.empirical) {
+        let (cut, how) = match calibrated {
+            Some(cut) => (Some(cut), "promised"),
+            None => (empirical.as_ref(), "not promised"),
+        };
+        let Some(cut) = cut else { continue };
+        let budget = format!("{} %, {how}", rate * 100.0);
+        add(text::three(cut.figures.macro_recall), format!("macro recall at {budget}"));
+        add(text::percent(cut.figures.fpr), format!("realised FPR at {budget}"));
+        add(text::hit(cut), format!("episodes hit at {budget}"));
+    }
+    html + "</div>\n"
+}
+
+/// A table for each cut.
+pub(super) fn heads(heads: &[(String, HeadReport)]) -> String {
+    let head = [
+        "",
+        "macro AUROC",
+        "recall at 1 % / 0.1 %",
+        "realised FPR (95 %) at 1 %",
+        "at 0.1 %",
+        "false alerts / h",
+        "episodes hit",
+    ];
+    let of = |kind: CutKind| {
+        heads.iter().map(move |(name, report)| {
+            let cuts = report.cuts(kind);
+            let [often, rarely] = std::array::from_fn(|place| rate_cell(BUDGETS[place], cuts[place].as_ref()));
+            vec![
+                name.clone(),
+                text::three(report.macro_auroc),
+                text::both(cuts, |cut, _| text::three(cut.figures.macro_recall)),
+                often,
+                rarely,
+                text::both(cuts, |cut, _| text::whole(cut.figures.alerts_per_hour)),
+                text::both(cuts, |cut, _| text::hit(cut)),
+            ]
+        })
+    };
+    table("At the empirical quantile of val: how well the scores rank", &head, &[0], of(CutKind::Empirical))
+        + &table("At the detector's own calibration: what a user gets", &head, &[0], of(CutKind::Calibrated))
+        + "<p class=\"note\">Red: all of the 95 % interval of the realised rate lies above the budget.</p>\n"
+}
+
+/// The realised rate with its interval.
+fn rate_cell(rate: f64, cut: Option<&CutReport>) -> String {
+    let Some(cut) = cut else { return "-".to_owned() };
+    let Some(Interval { low, high }) = cut.fpr_interval else { return "-".to_owned() };
+    let mark = if low > rate { "!" } else { "" };
+    format!("{mark}{} ({:.2} to {:.2})", text::percent(cut.figures.fpr), low * 100.0, high * 100.0)
+}
+
+pub(super) fn kinds(head: &HeadReport) -> String {
+    if head.auroc.is_empty() {
+        return String::new();
+    }
+    let rows = head.auroc.iter().map(|(kind, &auroc)| {
+        let sessions = head.sessions.get(kind).copied().unwrap_or_default();
+        let few = if sessions < MACRO_SESSIONS { " *" } else { "" };
+        let mut row = vec![format!("{kind}{few}"), sessions.to_string(), text::three(Some(auroc))];
+        for cut in head.empirical.iter().chain(&head.calibrated) {
+            row.push(text::three(cut.as_ref().and_then(|cut| cut.figures.recall.get(kind).copied())));
+        }
+        row
+    });
+    let head = ["", "sessions", "AUROC", "empirical, 1 %", "0.1 %", "calibrated, 1 %", "0.1 %"];
+    let note = format!(
+        "<p class=\"note\">* fewer than {MACRO_SESSIONS} sessions: in no average, hit or missed as episodes. Below: recall \
+        of each kind against the false-positive rate, the mean of all dashed, the budgets dotted.</p>\n"
+    );
+    table("Recall at the budgets", &head, &[0], rows) + &note
+}
+
+pub(super) fn episodes(head: &HeadReport) -> String {
+    let kind = if head.calibrated.iter().all(Option::is_some) { CutKind::Calibrated } else { CutKind::Empirical };
+    let [Some(often), Some(rarely)] = head.cuts(kind) else { return String::new() };
+    if often.episodes.is_empty() {
+        return String::new();
+    }
+    let cells = |outcome: &EpisodeOutcome| match outcome.detection {
+        None => ["!missed".to_owned(), String::new(), String::new()],
+        Some(first) => {
+            [format!("{:.1} s", first.delay.as_secs_f64()), first.packets.to_string(), first.sessions.to_string()]
+        }
+    };
+    let rows = often.episodes.iter().zip(&rarely.episodes).map(|(outcome, strict)| {
+        let length = format!("{:.1} s", outcome.length.as_secs_f64());
+        let mut row = vec![outcome.id.clone(), outcome.category.clone(), length];
+        row.extend([outcome.packets.to_string(), outcome.sessions.to_string()]);
+        row.extend(cells(outcome).into_iter().chain(cells(strict)));
+        row
+    });
+    let head = [
+        "episode",
+        "attack",
+        "length",
+        "packets",
+        "sessions",
+        "alert at 1 %",
+        "packets",
+        "sessions",
+        "alert at 0.1 %",
+        "packets",
+        "sessions",
+    ];
+    table("What had passed of each episode when its first alert was known", &head, &[0, 1], rows)
+}
+
+pub(super) fn repeats(repeats: &Repeats) -> String {
+    let mut html = String::new();
+    for (kind, name) in
+        [(CutKind::Empirical, "empirical quantile"), (CutKind::Calibrated, "detector's own calibration")]
+    {
+        let spreads = repeats.spreads("combined", kind);
+        let rows = spreads.iter().filter(|(figure, _)| !figure.contains(' ')).map(|(figure, spread)| {
+            let Spread { mean, deviation, least, most } = spread;
+            let mut row = vec![figure.clone()];
+            row.extend([mean, deviation, least, most].map(|value| format!("{value:.4}")));
+            row
+        });
+        html += &table(&format!("Combined, at the {name}"), &["", "mean", "deviation", "least", "most"], &[0], rows);
+    }
+    html
+}
+
+pub(super) fn shortcuts(shortcuts: &Shortcuts) -> String {
+    let rows = shortcuts.columns().iter().take(COLUMNS_SHOWN).map(|probe| {
+        let mark = if probe.is_shortcut() { "!" } else { "" };
+        vec![
+            probe.column.clone(),
+            probe.spec.to_owned(),
+            format!("{mark}{:.3}", probe.separation),
+            if probe.upwards { "above" } else { "below" }.to_owned(),
+            format!("{} of {}", probe.separates, probe.auroc.len()),
+            if probe.may_transfer() { "behaviour" } else { "names hosts" }.to_owned(),
+        ]
+    });
+    let head = ["column", "of", "macro AUROC", "attacks lie", "kinds separated alone", "what it is"];
+    table("The columns that separate attacks from benign sessions best, alone", &head, &[0, 1, 3, 5], rows)
+}
+
+pub(super) fn contamination(report: &ContaminationReport) -> String {
+    let figures = ["macro_auroc", "macro_recall@0.01", "macro_recall@0.001", "fpr@0.01", "fpr@0.001"];
+    let row = |name: String, (clean, dirty): (f64, f64)| {
+        vec![name, format!("{clean:.4}"), format!("{dirty:.4}"), format!("{:+.4}", dirty - clean)]
+    };
+    let overall =
+        figures.iter().filter_map(|figure| Some(row((*figure).to_owned(), report.figure(figure, CutKind::Empirical)?)));
+    let recalls = report.recalls();
+    let kinds = recalls.iter().map(|(kind, pair)| row(format!("recall@0.01 of {kind}"), *pair));
+    table("At the empirical quantile, mean of the seeds", &["", "clean", "dirty", "change"], &[0], overall.chain(kinds))
+}

@@ -1,0 +1,67 @@
+use super::*;
+use crate::evaluate::{
+    Comparison, ContaminationReport, Repeats, Report, Shortcuts,
+    testing::{judged, session},
+};
+
+/// An evaluation with everything in it, and its parts.
+fn page() -> String {
+    let sessions = |shift: f32| judged((0..300).map(|i| session(f64::from(i), f64::from(i), shift + i as f32 / 100.0)));
+    let (val, test, attack) = (sessions(0.0), sessions(0.5), sessions(2.0));
+    let truth = Truth::whole("scan <b>&", &attack);
+    let parts = [(&test, &Truth::benign()), (&attack, &truth)];
+    let report = Report::new(&val, &parts);
+    let mut evaluation = Evaluation::new(report.clone());
+    evaluation.repeats = Some(Repeats::new([(7, report.clone())]));
+    evaluation.comparison = Some(Comparison::new().with("packets", &report).with("ours", &report));
+    evaluation.shortcuts = Some(Shortcuts::probe(&[], &[]).unwrap());
+    evaluation.contamination = vec![ContaminationReport::new(0.05, &Default::default()).with(&report, &report)];
+    evaluation.to_html("lab & co", &[(&attack, &truth), (&test, &Truth::benign())])
+}
+
+#[test]
+fn holds_every_part_and_nothing_from_elsewhere() {
+    let page = page();
+    for title in [
+        "<h1>lab &amp; co</h1>",
+        "Recall against the false-positive rate",
+        "The detector and its heads",
+        "Beside the baselines",
+        "Over several seeds",
+        "Each kind of attack",
+        "Over time",
+        "Attack episodes",
+        "What single columns tell",
+        "Fitted with 5 % attacks",
+        "prefers-color-scheme: dark",
+    ] {
+        assert!(page.contains(title), "{title}");
+    }
+    assert!(!page.contains("http") && !page.contains("<script") && !page.contains("url("), "nothing is fetched");
+    assert!(!page.contains("scan <b>") && page.contains("scan &lt;b&gt;&amp;"));
+}
+
+#[test]
+fn every_element_is_closed() {
+    let page = page();
+    let mut open: Vec<&str> = Vec::new();
+    for tag in page.split('<').skip(1) {
+        let inside = tag.split('>').next().unwrap();
+        let name = inside.trim_start_matches('/').split([' ', '\n', '/']).next().unwrap();
+        if inside.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "at {tag:.60}");
+        } else if !inside.ends_with('/') && !inside.starts_with('!') && name != "meta" {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn figures_of_the_page_are_those_of_the_report() {
+    let page = page();
+    // The test scores lie half a decade of p above those of val: 3.0 to 3.49 of them are above val's 1 % cut of 2.96.
+    assert!(page.contains("<td>300</td>") && page.contains("1 of 1"), "sessions and episodes");
+    assert_eq!(page.matches("class=\"line ours\"").count(), 2, "ours among the curves, and the one kind");
+    assert!(page.contains("class=\"dot attack\"") && page.contains("class=\"hit\""));
+}

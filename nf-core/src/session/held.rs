@@ -1,0 +1,163 @@
+//! What the table holds of a session: all of it, or while it has one packet, only that.
+
+use super::{
+    Context, FlowKey,
+    record::{PacketFacts, PacketRecord},
+    session::{EndReason, Outcome, Session},
+    slots::fetch,
+    store::ALLOCATION,
+};
+use crate::{Timestamp, decode::DnsFacts};
+
+/// A session that is open, or ended and waits to be popped.
+///
+/// A session of one packet is kept as that packet, in a tenth of the memory: in a flood they are all, and most of what a
+/// session is would be built for nothing.
+#[derive(Debug, Default)]
+pub(super) enum Held {
+    /// Of a slot that is not in use.
+    #[default]
+    Nothing,
+    One(Box<First>),
+    Many(Box<Session>),
+}
+
+/// The only packet of a session, from its originator and without a DNS message.
+#[derive(Debug)]
+pub(super) struct First {
+    pub(super) key: FlowKey,
+    pub(super) macs: Option<[[u8; 6]; 2]>,
+    pub(super) record: PacketRecord,
+    pub(super) ended: Timestamp,
+    pub(super) cold: bool,
+    pub(super) wire_len: u32,
+    pub(super) facts: PacketFacts,
+    pub(super) end_reason: EndReason,
+    pub(super) outcome: Outcome,
+    pub(super) context: Option<Box<Context>>,
+}
+
+impl First {
+    /// The session of this packet.
+    fn session(&mut self) -> Session {
+        let mut session = Session::new(self.key, self.macs, self.record.time);
+        session.stats.push(&self.record, self.wire_len, self.facts);
+        // Exactly one, as most sessions of one packet stay so.
+        session.packets.reserve_exact(1);
+        session.packets.push(self.record);
+        (session.end_reason, session.outcome) = (self.end_reason, self.outcome);
+        (session.ended, session.cold) = (self.ended, self.cold);
+        session.context = self.context.take();
+        session
+    }
+}
+
+impl Held {
+    /// The session as it leaves the table.
+    pub(super) fn into_session(self) -> Option<Session> {
+        match self {
+            Self::Nothing => None,
+            Self::One(mut first) => Some(first.session()),
+            Self::Many(session) => Some(*session),
+        }
+    }
+
+    /// The session, to be gone on with.
+    pub(super) fn session(&mut self) -> Option<&mut Session> {
+        if let Self::One(first) = self {
+            *self = Self::Many(Box::new(first.session()));
+        }
+        match self {
+            Self::Many(session) => Some(session),
+            Self::Nothing | Self::One(_) => None,
+        }
+    }
+
+    /// What continues the session after a cut: it has nothing of its packets.
+    pub(super) fn rest(&self) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::One(first) => Self::Many(Box::new(Session::new(first.key, first.macs, first.record.time))),
+            Self::Many(session) => Self::Many(Box::new(session.rest())),
+        }
+    }
+
+    /// The outcome that the packets so far leave no doubt about.
+    pub(super) fn known_outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Nothing | Self::One(_) => None,
+            Self::Many(session) => session.known_outcome(),
+        }
+    }
+
+    /// Payload bytes on the wire of orig and resp.
+    pub(super) fn payload(&self) -> [u64; 2] {
+        match self {
+            Self::Nothing => [0; 2],
+            Self::One(first) => [first.record.payload_len.into(), 0],
+            Self::Many(session) => [session.stats.orig.payload_bytes, session.stats.resp.payload_bytes],
+        }
+    }
+
+    pub(super) fn has_context(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::One(first) => first.context.is_some(),
+            Self::Many(session) => session.context.is_some(),
+        }
+    }
+
+    pub(super) fn settle(&mut self, outcome: Outcome, context: Option<Context>) {
+        let (known, place) = match self {
+            Self::Nothing => return,
+            Self::One(first) => (&mut first.outcome, &mut first.context),
+            Self::Many(session) => (&mut session.outcome, &mut session.context),
+        };
+        *known = outcome;
+        match (context, place) {
+            (None, _) => {}
+            (Some(context), Some(place)) => **place = context,
+            (Some(context), place) => *place = Some(Box::new(context)),
+        }
+    }
+
+    pub(super) fn end(&mut self, reason: EndReason, at: Timestamp) {
+        match self {
+            Self::Nothing => {}
+            Self::One(first) => (first.end_reason, first.ended) = (reason, at),
+            Self::Many(session) => {
+                (session.end_reason, session.ended) = (reason, at);
+                session.packets.shrink_to_fit();
+            }
+        }
+    }
+
+    /// Bytes on the heap. A context that it will have counts from the start: sessions may end faster than they are popped,
+    /// and that must not take more memory than they had when open.
+    pub(super) fn bytes(&self, context: bool) -> usize {
+        let allocated = |bytes: usize| if bytes == 0 { 0 } else { bytes + ALLOCATION };
+        let context = if context { allocated(size_of::<Context>()) } else { 0 };
+        match self {
+            Self::Nothing => 0,
+            Self::One(_) => allocated(size_of::<First>()) + context,
+            Self::Many(session) => {
+                allocated(size_of::<Session>())
+                    + allocated(session.packets.capacity() * size_of::<PacketRecord>())
+                    + session
+                        .dns
+                        .as_ref()
+                        .map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()))
+                    + context
+            }
+        }
+    }
+
+    /// Has it read into the cache: it will end soon.
+    pub(super) fn fetch(&self) {
+        match self {
+            Self::Nothing => {}
+            Self::One(first) => fetch(&**first),
+            Self::Many(session) => fetch(&**session),
+        }
+    }
+}
