@@ -14,9 +14,14 @@ pub use options::{Options, Out, USAGE};
 pub use summary::Summary;
 pub use table::{Column, Table, Values};
 
-use nf_core::{Capture, LinkType, Session, SessionTable};
+use nf_core::{Capture, Error, LinkType, Session, SessionTable, session::TableStats};
 use sink::Sink;
-use std::{fmt::Display, fs, io::Write, path::Path};
+use std::{
+    fmt::Display,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 /// Sessions of a block: few enough to stay in the processor's cache, enough to make a batch of a file.
 const BLOCK_SESSIONS: usize = 1024;
@@ -83,7 +88,7 @@ fn check(options: &Options) -> Vec<String> {
                     problems.extend(link_types.check(&name, frame.link_type).err());
                 }
             }
-            Err(error) => problems.push(error.to_string()),
+            Err(error) => problems.push(in_words(error)),
         }
     }
     problems
@@ -109,7 +114,6 @@ impl LinkTypes {
 /// Captures on their way to a table.
 struct Extraction {
     kind: Kind,
-    table: SessionTable,
     block: Vec<Session>,
     /// Packets that the sessions of the block keep.
     packets: usize,
@@ -119,48 +123,69 @@ struct Extraction {
 
 impl Extraction {
     fn new(options: &Options) -> Result<Self, String> {
-        let table = SessionTable::new(options.session_config()).map_err(|error| error.to_string())?;
         let sink = Sink::create(&options.out, options.kind)?;
-        let summary = Summary::default();
-        Ok(Self { kind: options.kind, table, block: Vec::new(), packets: 0, sink, summary })
+        Ok(Self { kind: options.kind, block: Vec::new(), packets: 0, sink, summary: Summary::default() })
     }
 
     /// Reads until the end or the first damage, and closes the table either way.
     fn run(mut self, options: &Options) -> (Summary, Result<(), String>) {
         let start = resources::Start::now();
-        let read = self.read(&options.captures);
-        self.table.finish();
-        let written = self.take_ended().and_then(|()| self.flush()).and_then(|()| self.sink.finish());
-        self.summary.note(self.table.stats(), &start);
+        let mut stats = TableStats::default();
+        let read = match &options.captures[..] {
+            [capture] => self.read_one(capture, options, &mut stats),
+            captures => self.read_several(captures, options, &mut stats),
+        };
+        let written = self.flush().and_then(|()| self.sink.finish());
+        self.summary.note(&stats, &start);
         (self.summary, read.and(written))
     }
 
-    /// Captures are read one behind the other: a session may go on in the next.
-    fn read(&mut self, captures: &[impl AsRef<Path>]) -> Result<(), String> {
+    fn read_one(&mut self, path: &Path, options: &Options, stats: &mut TableStats) -> Result<(), String> {
+        let capture = Capture::open(path).map_err(in_words)?;
+        let mut sessions = capture.sessions(&options.session_config()).map_err(in_words)?;
+        let taken = sessions.by_ref().try_for_each(|session| self.take(session.map_err(in_words)?));
+        stats.clone_from(sessions.stats());
+        taken
+    }
+
+    /// Reads captures one behind the other: a session may go on in the next.
+    fn read_several(&mut self, paths: &[PathBuf], options: &Options, stats: &mut TableStats) -> Result<(), String> {
+        let mut table = SessionTable::new(options.session_config()).map_err(in_words)?;
         let mut link_types = LinkTypes::default();
-        for path in captures {
-            let mut capture = Capture::open(path).map_err(|error| error.to_string())?;
-            let name = capture.name().to_owned();
-            let mut link_type = None;
-            while let Some(frame) = capture.next_frame().map_err(|error| error.to_string())? {
-                if link_type.is_none() {
-                    link_types.check(&name, frame.link_type)?;
-                    link_type = Some(frame.link_type);
-                }
-                self.table.push(&frame);
-                self.take_ended()?;
+        let read = paths.iter().try_for_each(|path| self.read_part(path, &mut table, &mut link_types));
+        table.finish();
+        let taken = self.take_ended(&mut table);
+        stats.clone_from(table.stats());
+        read.and(taken)
+    }
+
+    fn read_part(&mut self, path: &Path, table: &mut SessionTable, link_types: &mut LinkTypes) -> Result<(), String> {
+        let mut capture = Capture::open(path).map_err(in_words)?;
+        let name = capture.name().to_owned();
+        let mut begun = false;
+        while let Some(frame) = capture.next_frame().map_err(in_words)? {
+            if !begun {
+                link_types.check(&name, frame.link_type)?;
+                begun = true;
             }
+            table.push(&frame);
+            self.take_ended(table)?;
         }
         Ok(())
     }
 
-    fn take_ended(&mut self) -> Result<(), String> {
-        while let Some(session) = self.table.pop() {
-            self.packets += session.packets().len();
-            self.block.push(session);
-            if self.block.len() >= BLOCK_SESSIONS || self.packets >= BLOCK_PACKETS {
-                self.flush()?;
-            }
+    fn take_ended(&mut self, table: &mut SessionTable) -> Result<(), String> {
+        while let Some(session) = table.pop() {
+            self.take(session)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, session: Session) -> Result<(), String> {
+        self.packets += session.packets().len();
+        self.block.push(session);
+        if self.block.len() >= BLOCK_SESSIONS || self.packets >= BLOCK_PACKETS {
+            self.flush()?;
         }
         Ok(())
     }
@@ -173,4 +198,8 @@ impl Extraction {
         self.packets = 0;
         Ok(())
     }
+}
+
+fn in_words(error: Error) -> String {
+    error.to_string()
 }
