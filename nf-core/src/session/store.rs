@@ -73,9 +73,12 @@ impl Callers {
     /// Most bytes for each slot of the store.
     const SLOT_BYTES: usize = 4;
 
+    /// 16 KiB: it stays in the cache while a flood pushes all else out.
+    const MOST_WORDS: usize = 2048;
+
     /// For a store of so many slots.
     fn new(slots: usize) -> Self {
-        Self { bits: vec![0; slots.next_power_of_two().div_ceil(4)], set: 0 }
+        Self { bits: vec![0; slots.next_power_of_two().div_ceil(4).min(Self::MOST_WORDS)], set: 0 }
     }
 
     fn place(&self, hash: u32) -> usize {

@@ -193,6 +193,12 @@ impl SessionTable {
         let canonical = (canonical, self.keyed.hash(&canonical));
         let nodes = &self.nodes;
         let crowd = nodes.len() > CROWD;
+        if crowd {
+            self.index.fetch(canonical.1);
+            if self.config.context {
+                self.hosts.fetch_source(key.orig.addr, key.protocol);
+            }
+        }
         let slot = self.index.find(canonical.1, |slot| {
             if crowd {
                 nodes.fetch(Some(slot));
@@ -262,9 +268,6 @@ impl SessionTable {
         }
         let mac = macs.map(|[sender, _]| sender);
         let party = Party::new(key.orig.addr, key.resp.addr, key.resp.port, key.protocol, dns.as_ref(), mac);
-        if self.config.context {
-            self.hosts.fetch_source(&party);
-        }
         let slot = self.nodes.put(Node::new(key.protocol, party, canonical, swapped, self.clock.now()));
         self.index.insert(canonical.1, slot);
         self.begin(slot, true);
