@@ -40,7 +40,7 @@ impl SessionTable {
             let [up, down] = [0, 1].map(|side| total[side] - node.accounted[side]);
             node.accounted = total;
             self.hosts.traffic(&mut node.party, node.opened, up, down, at);
-            context = Some(self.hosts.observe(&node.party, outcome, at));
+            context = Some(Box::new(self.hosts.observe(&node.party, outcome, at)));
         }
         let grown = context.is_some() && !node.held.has_context();
         node.held.settle(outcome, context);
