@@ -36,6 +36,8 @@ what to read
 what to do
   --heads all|NAME,..       heads of the detector (those of the default recipe)
   --strict                  leave out address resolution that carries another attack's label
+  --contamination SHARE     assume that share of the training sessions to be attacks: 0 unless given, and what
+                            --contaminate mixes in where it does
   --seed N                  seed of everything random (7)
   --seeds N                 repeat with N seeds from --seed on: means and spreads
   --baselines [all|NAME,..] put baselines into the table
@@ -62,6 +64,7 @@ struct Options {
     seeds: u64,
     baselines: Vec<String>,
     contaminate: Vec<f64>,
+    contamination: Option<f64>,
     json: Option<PathBuf>,
     html: Option<PathBuf>,
     scores: Option<PathBuf>,
@@ -101,7 +104,7 @@ fn run(options: &Options) -> Result<()> {
     let bench = Bench::read(options, &mut phases)?;
     let mut runs = Vec::new();
     for seed in options.seed..options.seed + options.seeds {
-        runs.push((seed, bench.run(&bench.train, options, seed, &mut phases)?));
+        runs.push((seed, bench.run(&bench.train, options.contamination.unwrap_or(0.0), options, seed, &mut phases)?));
     }
     let (_, first) = &runs[0];
     let mut evaluation = Evaluation::new(bench.report(first).sessions("train", bench.train.len()));
@@ -160,11 +163,11 @@ impl Bench {
         Ok(Self { config, inputs, truths, train, val })
     }
 
-    /// Fits the detector on these sessions, calibrates it, and judges everything.
-    fn run(&self, train: &[Session], options: &Options, seed: u64, phases: &mut Phases) -> Result<Run> {
+    /// Fits the detector on these sessions, of which it assumes that share to be attacks, calibrates it, and judges everything.
+    fn run(&self, train: &[Session], share: f64, options: &Options, seed: u64, phases: &mut Phases) -> Result<Run> {
         let detector = phases.run(&format!("fit, seed {seed}"), |bar| {
             // Each budget is asked of the calibration later; none must keep a small recording from being judged.
-            let mut recipe = Detector::recipe().false_positive_rate(0.5).seed(seed);
+            let mut recipe = Detector::recipe().false_positive_rate(0.5).seed(seed).contamination(share);
             if let Some(heads) = &options.heads {
                 recipe = recipe.heads(heads)?;
             }
@@ -216,7 +219,8 @@ impl Bench {
             let mut report: Option<ContaminationReport> = None;
             for (seed, clean) in clean {
                 let mixed = contaminate(&self.train, &attacks, share, *seed)?;
-                let dirty = self.run(&mixed.sessions, options, *seed, phases)?;
+                let dirty =
+                    self.run(&mixed.sessions, options.contamination.unwrap_or(share), options, *seed, phases)?;
                 let so_far = report.unwrap_or_else(|| ContaminationReport::new(share, &mixed.attacks));
                 report = Some(so_far.with(&self.report(clean), &self.report(&dirty)));
             }
@@ -296,6 +300,7 @@ impl Options {
                     options.baselines = names(&value, Baseline::names());
                 }
                 Long("contaminate") => options.contaminate.push(parser.value()?.parse()?),
+                Long("contamination") => options.contamination = Some(parser.value()?.parse()?),
                 Long("json") => options.json = Some(parser.value()?.into()),
                 Long("html") => options.html = Some(parser.value()?.into()),
                 Long("scores") => options.scores = Some(parser.value()?.into()),

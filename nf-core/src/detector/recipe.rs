@@ -101,6 +101,8 @@ fn transformer(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Bo
 #[derive(Debug, Clone)]
 pub struct Recipe {
     heads: Vec<&'static HeadRecipe>,
+    /// Columns that no head reads.
+    without: Vec<String>,
     budget: Budget,
     calibration_share: f64,
     contamination: f64,
@@ -114,6 +116,7 @@ impl Default for Recipe {
     fn default() -> Self {
         Self {
             heads: HEADS.iter().filter(|head| head.default).collect(),
+            without: Vec::new(),
             budget: Budget::Share(0.01),
             calibration_share: 0.3,
             contamination: 0.0,
@@ -129,6 +132,11 @@ impl Recipe {
     /// The heads that [`heads`](Self::heads) can choose from in this build.
     pub fn available_heads() -> impl ExactSizeIterator<Item = &'static str> {
         HEADS.iter().map(|head| head.name)
+    }
+
+    /// The heads of a recipe that chooses none.
+    pub fn default_heads() -> impl Iterator<Item = &'static str> {
+        HEADS.iter().filter(|head| head.default).map(|head| head.name)
     }
 
     /// Chooses the heads by name, in any order; the default ones unless set.
@@ -198,6 +206,14 @@ impl Recipe {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
+        self
+    }
+
+    /// Leaves the named columns out of what heads read of whole sessions; none unless set. For measuring what a column is
+    /// worth, and for networks where one says something about the capture rather than the traffic.
+    #[must_use]
+    pub fn without_columns<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.without = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -276,6 +292,11 @@ impl Recipe {
         }
         // What cannot be promised however the fit turns out is refused before hours of training.
         check_budget(self.budget.rate(held_out)?, held_out.len(), true)?;
+        let known = flow_and_context()?.schema();
+        if let Some(name) = self.without.iter().find(|name| known.columns().iter().all(|column| column.name != **name))
+        {
+            return Err(Error::config("column left out", name, "a column of flow or context (docs/features.md)"));
+        }
         let all = training.len();
         let training = self.clean(training, &mut watch)?;
         let left_out = (all - training.len()) as u64;
@@ -315,6 +336,16 @@ impl Recipe {
         Ok(places.into_iter().map(|i| training[i]).collect())
     }
 
+    /// A spec without the columns that are left out.
+    fn without(&self, spec: FeatureSpec) -> Result<FeatureSpec> {
+        let schema = spec.schema();
+        let names = || schema.columns().iter().map(|column| column.name.as_ref());
+        if spec.steps().is_some() || !names().any(|name| self.without.iter().any(|out| out == name)) {
+            return Ok(spec);
+        }
+        spec.select(names().filter(|name| !self.without.iter().any(|out| out == name)))
+    }
+
     fn fit_heads(&self, heads: &[&HeadRecipe], training: &[&Session], watch: &mut Watch<'_>) -> Result<Vec<Scorer>> {
         let fit = |head: &&HeadRecipe| {
             let mut named = |progress: &Progress| watch(&Progress { head: head.name.to_owned(), ..progress.clone() });
@@ -325,7 +356,7 @@ impl Recipe {
     }
 
     fn fit_head(&self, head: &HeadRecipe, training: &[&Session], watch: &mut Watch<'_>) -> Result<Scorer> {
-        let spec = (head.spec)()?;
+        let spec = self.without((head.spec)()?)?;
         let rows = spec.extract(training.iter().copied())?;
         let scaler = if head.scale { Scaler::fit(&rows)? } else { Scaler::identity(rows.schema()) };
         let model = (head.fit)(&scaler.apply(rows)?, self, watch)?;

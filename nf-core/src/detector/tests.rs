@@ -100,6 +100,20 @@ fn a_budget_an_hour_is_a_share_of_the_sessions_of_an_hour() {
 }
 
 #[test]
+fn columns_can_be_left_out() {
+    let recipe = Detector::recipe().heads(&["forest"]).unwrap().without_columns(["duration", "service_gap"]);
+    let detector = recipe.fit(&BENIGN).unwrap();
+    let schema = detector.schemas().next().unwrap();
+    assert_eq!(schema.width(), 97);
+    assert!(schema.columns().iter().all(|column| column.name != "duration" && column.name != "service_gap"));
+    let error = recipe.clone().without_columns(["gap"]).fit(&BENIGN).unwrap_err();
+    assert_eq!(error.to_string(), "column left out is gap, it must be a column of flow or context (docs/features.md)");
+    let rhythm = ["service_gap_variation", "service_payload_variation"];
+    let error = recipe.heads(&["rhythm"]).unwrap().without_columns(rhythm).fit(&BENIGN).unwrap_err();
+    assert_eq!(error.to_string(), "fitting head rhythm: number of columns is 0, it must be at least 1");
+}
+
+#[test]
 fn attacks_in_the_training_are_left_out_by_the_assumed_contamination() {
     let dirty = cut(&frames_with_uploads(800, 24, 6));
     let recipe = Detector::recipe().heads(&["forest"]).unwrap().seed(3);

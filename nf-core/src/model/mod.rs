@@ -10,7 +10,6 @@ mod tree;
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
 pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
-#[cfg(any(test, feature = "evaluate"))]
 pub(crate) use random::Random;
 
 use crate::{

@@ -1,0 +1,140 @@
+//! What each part of the default detector is worth: every head alone and left out, ways of adding up over sessions, groups of
+//! columns left out. Fits on the lab corpus, calibrates on val and judges test, with several seeds each.
+
+use nf_core::{
+    Detector, FeatureSpec, Result, SessionConfig,
+    detector::Recipe,
+    evaluate::{CutKind, JudgedCapture, Repeats, Report, Truth},
+    evidence::{EvidenceConfig, EvidenceKey},
+};
+use nf_examples::{Inputs, Phases};
+use std::{ops::ControlFlow, process::ExitCode, sync::Arc};
+
+const USAGE: &str = "\
+usage: ablation [--seeds N] [--only TEXT] [--calibrate val|val-long]
+
+Prints a table: means over N seeds (3) with the least and the most. --only: the variants whose names hold TEXT.
+The lab corpus is read from $NF_DATA/lab where NF_DATA is set, else from the cut that comes with the examples.";
+
+/// Groups of columns by what they look at: the starts of their names.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("DNS", &["dns_", "domain_"]),
+    ("source counters", &["source_"]),
+    ("pair counters", &["pair_", "host_pair_", "service_"]),
+    ("destination counters", &["destination_", "port_hosts"]),
+    ("all but context of the session itself", &["source_", "pair_", "host_pair_", "service_", "destination_", "port_"]),
+];
+
+type Variant = (String, Recipe);
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ablation: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
+    use lexopt::prelude::*;
+    let (mut seeds, mut only, mut calibrate) = (3, String::new(), "val".to_owned());
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("seeds") => seeds = parser.value()?.parse()?,
+            Long("only") => only = parser.value()?.string()?,
+            Long("calibrate") => calibrate = parser.value()?.string()?,
+            Short('h') | Long("help") => {
+                println!("{USAGE}");
+                return Ok(());
+            }
+            _ => return Err(argument.unexpected().into()),
+        }
+    }
+    if seeds == 0 {
+        return Err("--seeds is 0, it must be at least 1".into());
+    }
+    let config = SessionConfig::default();
+    let inputs = Inputs::corpus("lab", "test", &calibrate)?;
+    let (train, val) = (inputs.train.sessions(&config)?, inputs.val.sessions(&config)?);
+    let truths = inputs.parts.iter().map(|part| part.truth(true, &config)).collect::<Result<Vec<Truth>>>()?;
+    let mut phases = Phases::default();
+    println!("| variant | macro AUROC | macro recall at 1 % | at 0.1 % | realised FPR at 1 % | at 0.1 % |");
+    println!("|---|---|---|---|---|---|");
+    for (name, recipe) in variants()?.into_iter().filter(|(name, _)| name.contains(&only)) {
+        let mut reports = Vec::new();
+        for seed in 1..=seeds {
+            let recipe = recipe.clone().false_positive_rate(0.5).seed(seed);
+            let report = phases.run(&format!("{name}, seed {seed}"), |bar| {
+                let watch = |progress: &nf_core::Progress| {
+                    bar.fit(progress);
+                    ControlFlow::Continue(())
+                };
+                let detector = Arc::new(recipe.fit_on(&train, &val, watch)?.with_threads(0));
+                let judge = |recording| JudgedCapture::of_recording(&detector, recording, &config, |_| {});
+                let parts = inputs.parts.iter().map(|part| judge(&part.recording)).collect::<Result<Vec<_>>>()?;
+                Ok(Report::new(&judge(&inputs.val)?, &parts.iter().zip(&truths).collect::<Vec<_>>()))
+            })?;
+            reports.push((seed, report));
+        }
+        let spreads = Repeats::new(reports).spreads("combined", CutKind::Empirical);
+        let cell = |name: &str, scale: f64, digits: usize| match spreads.get(name) {
+            Some(s) => {
+                let [mean, least, most] = [s.mean, s.least, s.most].map(|value| format!("{:.digits$}", value * scale));
+                format!("{mean} ({least} to {most})")
+            }
+            None => "-".to_owned(),
+        };
+        let figures = [("macro_auroc", 1.0, 4), ("macro_recall@0.01", 1.0, 3), ("macro_recall@0.001", 1.0, 3)];
+        let rates = [("fpr@0.01", 100.0, 2), ("fpr@0.001", 100.0, 2)];
+        let cells: Vec<String> =
+            figures.iter().chain(&rates).map(|(name, scale, digits)| cell(name, *scale, *digits)).collect();
+        println!("| {name} | {} |", cells.join(" | "));
+    }
+    Ok(())
+}
+
+/// The default recipe and everything it is compared with.
+fn variants() -> Result<Vec<Variant>> {
+    let default = Detector::recipe();
+    let mut variants = vec![("default".to_owned(), default.clone())];
+    let names: Vec<&str> = Recipe::available_heads().collect();
+    let chosen: Vec<&str> = Recipe::default_heads().collect();
+    for name in &names {
+        variants.push((format!("head {name} alone"), default.clone().heads(&[name])?));
+    }
+    for name in &chosen {
+        let others: Vec<&&str> = chosen.iter().filter(|other| *other != name).collect();
+        variants.push((format!("without head {name}"), default.clone().heads(&others)?));
+    }
+    for name in names.iter().filter(|name| !chosen.contains(name)) {
+        variants.push((format!("with head {name}"), default.clone().heads(&[&chosen[..], &[name]].concat())?));
+    }
+    let evidence = |keys: &[EvidenceKey]| {
+        let mut config = EvidenceConfig::default();
+        config.keys = keys.to_vec();
+        default.clone().evidence(config)
+    };
+    variants.push(("each session by itself".to_owned(), default.clone().evidence(None)));
+    variants.push(("evidence by source, class and outcome".to_owned(), evidence(&[EvidenceKey::Activity])));
+    let both = [EvidenceKey::Pair, EvidenceKey::Activity];
+    variants.push(("evidence by pair and by source, class and outcome".to_owned(), evidence(&both)));
+    let columns = |spec: FeatureSpec| -> Vec<String> {
+        spec.schema().columns().iter().map(|column| column.name.to_string()).collect()
+    };
+    variants
+        .push(("without flow statistics".to_owned(), default.clone().without_columns(columns(FeatureSpec::flow()))));
+    for (name, starts) in GROUPS {
+        let named =
+            columns(FeatureSpec::context()).into_iter().filter(|name| starts.iter().any(|s| name.starts_with(s)));
+        // The rhythm head reads nothing but columns of a service.
+        let heads: Vec<&str> =
+            chosen.iter().copied().filter(|h| *h != "rhythm" || !starts.contains(&"service_")).collect();
+        variants.push((format!("without columns: {name}"), default.clone().heads(&heads)?.without_columns(named)));
+    }
+    variants.push(("contamination 0.01 assumed, none there".to_owned(), default.clone().contamination(0.01)));
+    variants.push(("contamination 0.05 assumed, none there".to_owned(), default.contamination(0.05)));
+    Ok(variants)
+}
