@@ -108,6 +108,7 @@ def all_peers(extract, flowscope):
     return [
         Peer("extract", "8 columns of each of the first 64 packets a session, statistics of all; one thread, without context",
              [*rows, "packets"], ours),
+        Peer("extract, 2 threads", "the same", [*rows, "packets", "--threads", "2"], ours),
         Peer("extract, all packets", "the same, of every packet",
              [*rows, "packets", "--max-packets", "65536"], ours),
         Peer("extract, sessions", "statistics of sessions alone", [*rows, "sessions"], ours),

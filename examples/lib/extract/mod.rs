@@ -142,7 +142,8 @@ impl Extraction {
 
     fn read_one(&mut self, path: &Path, options: &Options, stats: &mut TableStats) -> Result<(), String> {
         let capture = Capture::open(path).map_err(in_words)?;
-        let mut sessions = capture.sessions(&options.session_config()).map_err(in_words)?;
+        let sessions = capture.sessions(&options.session_config()).map_err(in_words)?;
+        let mut sessions = sessions.threads(options.threads);
         let taken = sessions.by_ref().try_for_each(|session| self.take(session.map_err(in_words)?));
         stats.clone_from(sessions.stats());
         taken

@@ -16,7 +16,7 @@ the other, as parts of one recording.
   --kind context      a row a session: the columns of what its hosts did around it
   --kind packets      a row a packet: the 8 columns of a packet that models read
   --max-packets N     of each session the first N packets, for --kind packets; 1 to 65536 (64)
-  --threads N         threads to read with; 1 for now (1)
+  --threads N         threads to work on, 1 to 256; for a single capture (1)
   --out FILE          where to: FILE.parquet, FILE.csv or FILE.arrow; none counts the rows and drops them (none)
   --json              the summary as JSON on standard output, not as text on standard error";
 
@@ -29,7 +29,7 @@ pub struct Options {
     pub kind: Kind,
     /// Packets of a session that get a row, where rows are packets.
     pub max_packets: u32,
-    /// Threads to read with, 1 at least.
+    /// Threads to work on, 1 at least. Several captures are read on one.
     pub threads: usize,
     /// Where the rows go.
     pub out: Out,
@@ -63,7 +63,7 @@ impl Options {
             match argument {
                 Long("kind") => kind = parser.value()?.string()?.parse()?,
                 Long("max-packets") => max_packets = Some(number(&mut parser, "--max-packets", 1..=65_536)?),
-                Long("threads") => threads = number(&mut parser, "--threads", 1..=1)? as usize,
+                Long("threads") => threads = number(&mut parser, "--threads", 1..=256)? as usize,
                 Long("out") => out = Out::new(parser.value()?.into())?,
                 Long("json") => json = true,
                 Short('h') | Long("help") => return Ok(None),
@@ -76,6 +76,12 @@ impl Options {
         }
         if max_packets.is_some() && kind != Kind::Packets {
             return Err(format!("--max-packets is for --kind packets, not for --kind {}", kind.name()).into());
+        }
+        if threads > 1 && captures.len() > 1 {
+            let count = captures.len();
+            return Err(
+                format!("--threads is {threads}, it must be 1 for {count} captures, which are read as one").into()
+            );
         }
         let max_packets = max_packets.unwrap_or(SessionConfig::default().max_packets);
         Ok(Some(Self { captures, kind, max_packets, threads, out, json }))
@@ -91,11 +97,8 @@ impl Options {
 fn number(parser: &mut lexopt::Parser, name: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, lexopt::Error> {
     use lexopt::ValueExt;
     let text = parser.value()?.string()?;
-    let (from, to) = (range.start(), range.end());
-    text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-        let allowed = if from == to { from.to_string() } else { format!("{from} to {to}") };
-        format!("{name} is \"{text}\", it must be {allowed}").into()
-    })
+    let parsed = text.parse().ok().filter(|number| range.contains(number));
+    parsed.ok_or_else(|| format!("{name} is \"{text}\", it must be {} to {}", range.start(), range.end()).into())
 }
 
 impl Out {
@@ -142,7 +145,8 @@ mod tests {
             ("a.pcap --kind rows", "--kind is \"rows\", it must be sessions, packets, flow or context"),
             ("a.pcap --kind packets --max-packets 0", "--max-packets is \"0\", it must be 1 to 65536"),
             ("a.pcap --max-packets 9", "--max-packets is for --kind packets, not for --kind sessions"),
-            ("a.pcap --threads many", "--threads is \"many\", it must be 1"),
+            ("a.pcap --threads many", "--threads is \"many\", it must be 1 to 256"),
+            ("a.pcap b.pcap --threads 2", "--threads is 2, it must be 1 for 2 captures, which are read as one"),
             ("a.pcap --out a.xlsx", "--out is \"a.xlsx\", it must end in .parquet, .csv or .arrow, or be none"),
             ("a.pcap --fast", "invalid option '--fast'"),
         ];

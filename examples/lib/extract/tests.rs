@@ -218,6 +218,15 @@ fn captures_are_read_one_behind_the_other() {
 }
 
 #[test]
+fn threads_change_nothing() {
+    let (directory, path) = directory();
+    for kind in ["sessions", "context", "packets"] {
+        let table = tables(directory.path(), &[text(&path), "--kind", kind]);
+        assert_eq!(tables(directory.path(), &[text(&path), "--kind", kind, "--threads", "3"]), table);
+    }
+}
+
+#[test]
 fn without_a_table_rows_are_counted_all_the_same() {
     let (_directory, path) = directory();
     for kind in ["sessions", "flow", "context", "packets"] {
