@@ -1,16 +1,10 @@
 //! What broken files may cost: nothing that was read before the damage.
 
-use nf_core::{
-    ErrorKind, SessionConfig, Timestamp,
-    capture::{Capture, Frame, LinkType},
-    session::SessionTable,
-};
-use nf_tests::{PcapWriter, PcapngWriter, eth};
+use nf_core::{ErrorKind, SessionConfig, capture::Capture};
+use nf_tests::{PcapWriter, eth};
 use std::{
     fs,
     io::{self, Cursor, Read, Write},
-    sync::LazyLock,
-    time::{Duration, Instant},
 };
 
 fn packets(count: u64) -> PcapWriter {

@@ -139,9 +139,9 @@ impl Set {
         let place = if self.items.len() == Self::CAPACITY {
             // Whether forgotten or not.
             let place = self.longest_ago(second);
-            self.counts.take_back(self.items[place].last, 0);
             self.unchain(place);
-            self.items[place] = Item { item, last: second, next: END };
+            let oldest = std::mem::replace(&mut self.items[place], Item { item, last: second, next: END });
+            self.counts.take_back(oldest.last, 0);
             place
         } else {
             if self.items.len() == self.items.capacity() {

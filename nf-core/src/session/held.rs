@@ -107,17 +107,12 @@ impl Held {
         }
     }
 
-    pub(super) fn settle(&mut self, outcome: Outcome, context: Option<Context>) {
-        let (known, place) = match self {
-            Self::Nothing => return,
-            Self::One(first) => (&mut first.outcome, &mut first.context),
-            Self::Many(session) => (&mut session.outcome, &mut session.context),
-        };
-        *known = outcome;
-        match (context, place) {
-            (None, _) => {}
-            (Some(context), Some(place)) => **place = context,
-            (Some(context), place) => *place = Some(Box::new(context)),
+    /// Notes the outcome and, where it is kept, the context.
+    pub(super) fn settle(&mut self, outcome: Outcome, context: Option<Box<Context>>) {
+        match self {
+            Self::Nothing => {}
+            Self::One(first) => (first.outcome, first.context) = (outcome, context),
+            Self::Many(session) => (session.outcome, session.context) = (outcome, context),
         }
     }
 

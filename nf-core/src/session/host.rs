@@ -423,9 +423,9 @@ impl HostTable {
         self.ports.fetch_key(&self.keyed, &party.port_key());
     }
 
-    /// Has the place of a source's counters read into the cache: its session will begin soon.
-    pub(super) fn fetch_source(&self, party: &Party) {
-        self.activities.fetch_key(&self.keyed, &party.key(Of::Source));
+    /// Has the place of a source's counters read into the cache: a session of it may begin soon.
+    pub(super) fn fetch_source(&self, source: IpAddr, protocol: Protocol) {
+        self.activities.fetch_key(&self.keyed, &key(Of::Source, source, None, Class::Protocol(protocol), 0));
     }
 
     /// What the counters say about a session of the given outcome.

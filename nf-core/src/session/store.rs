@@ -3,7 +3,7 @@
 use super::{
     keyed::{Index, Key, Keyed},
     list::{Link, Linked, List},
-    slots::Slots,
+    slots::{Slots, fetch},
 };
 use crate::Timestamp;
 use std::time::Duration;
@@ -73,14 +73,21 @@ impl Callers {
     /// Most bytes for each slot of the store.
     const SLOT_BYTES: usize = 4;
 
+    /// 16 KiB: it stays in the cache while a flood pushes all else out.
+    const MOST_WORDS: usize = 2048;
+
     /// For a store of so many slots.
     fn new(slots: usize) -> Self {
-        Self { bits: vec![0; slots.next_power_of_two().div_ceil(4)], set: 0 }
+        Self { bits: vec![0; slots.next_power_of_two().div_ceil(4).min(Self::MOST_WORDS)], set: 0 }
+    }
+
+    fn place(&self, hash: u32) -> usize {
+        hash as usize % (self.bits.len() * 64)
     }
 
     /// Whether this hash came before; notes that it came.
     fn come_again(&mut self, hash: u32) -> bool {
-        let place = hash as usize % (self.bits.len() * 64);
+        let place = self.place(hash);
         let (word, bit) = (&mut self.bits[place / 64], 1 << (place % 64));
         if *word & bit != 0 {
             return true;
@@ -209,7 +216,11 @@ impl<V: Counters> Store<V> {
 
     /// Has the place of a key read into the cache: it will be looked up soon.
     pub(super) fn fetch_key(&self, keyed: &Keyed, key: &Key) {
-        self.index.fetch(keyed.hash(key));
+        let hash = keyed.hash(key);
+        self.index.fetch(hash);
+        if self.entries.len() >= self.most_slots {
+            fetch(&self.callers.bits[self.callers.place(hash) / 64]);
+        }
     }
 
     /// Has the counters of a handle read into the cache: they will be asked for soon.

@@ -1,5 +1,7 @@
 //! Packets to sessions, in packet time and bounded memory.
 
+mod end;
+
 use super::{
     FlowKey, SessionConfig,
     clock::Clock,
@@ -24,12 +26,9 @@ use std::{collections::VecDeque, time::Duration};
 /// Share of the memory limit that context may take: 1 / this.
 const CONTEXT_SHARE: usize = 4;
 
-/// Share of the memory limit that open sessions leave to ended ones which wait to be popped: 1 / this.
-const ENDED_SHARE: usize = 8;
-
-/// Share of the memory limit that slots of open sessions may take: 1 / this. A slot is kept for the next session, so that
-/// a flood of small ones must leave room for what larger ones keep elsewhere.
-const SLOT_SHARE: usize = 3;
+/// More open sessions than this are not all in the cache: what a packet needs of its session is read at once then, not line
+/// by line as it is used.
+const CROWD: usize = 4096;
 
 /// Silence after which a SYN with another initial sequence number is another connection although the end of the last
 /// was not captured: how long Linux keeps a port from being used again (`TCP_TIMEWAIT_LEN`).
@@ -214,7 +213,23 @@ impl SessionTable {
         let (canonical, swapped) = key.packed();
         let canonical = (canonical, self.keyed.hash(&canonical));
         let nodes = &self.nodes;
-        match self.index.find(canonical.1, |slot| nodes[slot].canonical == canonical) {
+        let crowd = nodes.len() > CROWD;
+        if crowd {
+            self.index.fetch(canonical.1);
+            if self.config.context {
+                self.hosts.fetch_source(key.orig.addr, key.protocol);
+            }
+        }
+        let slot = self.index.find(canonical.1, |slot| {
+            if crowd {
+                nodes.fetch(Some(slot));
+            }
+            nodes[slot].canonical == canonical
+        });
+        if let Some(slot) = slot.filter(|_| crowd) {
+            self.node(slot).held.fetch();
+        }
+        match slot {
             Some(slot) if self.is_renewed(slot, swapped, packet) => {
                 let reason = self.node(slot).tcp.closed().unwrap_or(EndReason::Idle);
                 self.end(slot, reason, self.clock.now());
@@ -274,9 +289,6 @@ impl SessionTable {
         }
         let mac = macs.map(|[sender, _]| sender);
         let party = Party::new(key.orig.addr, key.resp.addr, key.resp.port, key.protocol, dns.as_ref(), mac);
-        if self.config.context {
-            self.hosts.fetch_source(&party);
-        }
         let slot = self.nodes.put(Node::new(key.protocol, party, canonical, swapped, self.clock.now()));
         self.index.insert(canonical.1, slot);
         self.begin(slot, true);
@@ -357,138 +369,6 @@ impl SessionTable {
         } else if answered {
             self.count_outcome(slot, Outcome::Answered, self.clock.now());
         }
-    }
-
-    /// Compares what a session holds with what was counted for it.
-    fn recount(&mut self, slot: u32) {
-        let node = &mut self.nodes[slot];
-        let bytes = node.held.bytes(self.config.context);
-        self.grown |= bytes > node.bytes;
-        self.bytes = self.bytes + bytes - node.bytes;
-        node.bytes = bytes;
-    }
-
-    /// The session fell silent or closed: its outcome counts, and its context is taken.
-    fn settle(&mut self, slot: u32, at: Timestamp) {
-        self.agenda.settle(&mut self.nodes, slot);
-        let outcome = self.node(slot).held.known_outcome().unwrap_or(Outcome::Failed);
-        self.count_outcome(slot, outcome, at);
-        let node = &mut self.nodes[slot];
-        let mut context = None;
-        if self.config.context {
-            let total = node.held.payload();
-            let [up, down] = [0, 1].map(|side| total[side] - node.accounted[side]);
-            node.accounted = total;
-            self.hosts.traffic(&mut node.party, node.opened, up, down, at);
-            context = Some(self.hosts.observe(&node.party, outcome, at));
-        }
-        node.held.settle(outcome, context);
-    }
-
-    /// Counts an outcome in the context: once, and once more where it turns out otherwise.
-    fn count_outcome(&mut self, slot: u32, outcome: Outcome, at: Timestamp) {
-        let node = &mut self.nodes[slot];
-        if self.config.context && node.counted.is_none_or(|(counted, _)| counted != outcome) {
-            self.hosts.outcome(&mut node.party, node.counted, outcome, at);
-            node.counted = Some((outcome, at));
-            self.grown = true;
-        }
-    }
-
-    /// Ends a session and takes it out of the table.
-    fn end(&mut self, slot: u32, reason: EndReason, at: Timestamp) {
-        if !self.node(slot).dormant {
-            self.leave(slot, at);
-        }
-        self.agenda.close(&mut self.nodes, slot);
-        let node = &mut self.nodes[slot];
-        let (held, dormant) = (std::mem::take(&mut node.held), node.dormant);
-        self.index.remove(node.canonical.1, slot);
-        self.bytes -= node.bytes;
-        self.nodes.free(slot);
-        if !dormant {
-            self.emit(held, reason);
-        }
-    }
-
-    /// Cuts a session at the active timeout. What is left waits for a packet, so that it keeps its direction.
-    fn cut(&mut self, slot: u32, at: Timestamp) {
-        if !self.node(slot).dormant {
-            self.leave(slot, at);
-        }
-        self.agenda.settle(&mut self.nodes, slot);
-        self.agenda.stay(&mut self.nodes, slot);
-        let node = &mut self.nodes[slot];
-        let rest = node.held.rest();
-        let held = std::mem::replace(&mut node.held, rest);
-        node.dormant = true;
-        node.counted = None;
-        node.accounted = [0; 2];
-        self.recount(slot);
-        self.emit(held, EndReason::Active);
-    }
-
-    /// The first packet after a cut.
-    fn wake(&mut self, slot: u32, time: Timestamp) {
-        let node = &mut self.nodes[slot];
-        node.dormant = false;
-        node.opened = self.clock.now();
-        if let Some(session) = node.held.session() {
-            (session.start, session.end) = (time, time);
-        }
-        self.begin(slot, false);
-    }
-
-    /// What a session leaves behind in the context.
-    fn leave(&mut self, slot: u32, at: Timestamp) {
-        let node = self.node(slot);
-        if !node.held.has_context() || (node.unsettled() && node.tcp.closed().is_none()) {
-            self.settle(slot, at);
-        }
-        if self.config.context {
-            self.hosts.end(&mut self.nodes[slot].party, at);
-        }
-    }
-
-    fn emit(&mut self, mut held: Held, reason: EndReason) {
-        held.end(reason, self.clock.now());
-        self.stats.ended += 1;
-        self.ended_bytes += held.bytes(self.config.context);
-        self.ended.push_back(held);
-        self.grown = true;
-    }
-
-    /// Has the session that follows this one in silence read into the cache, as it is likely the next to be evicted.
-    fn fetch_next(&self, slot: u32) {
-        if let Some(next) = self.agenda.next_silent(&self.nodes, slot) {
-            let node = self.node(next);
-            node.held.fetch();
-            self.index.fetch(node.canonical.1);
-            if self.config.context {
-                self.hosts.fetch(&node.party);
-            }
-            self.nodes.fetch(self.agenda.next_silent(&self.nodes, next));
-        }
-    }
-
-    /// Ends what was silent longest, and drops what nobody popped, until memory is within its limit. Ended sessions hold
-    /// their memory until they are popped, so that they have a share of their own.
-    fn keep_within_memory(&mut self) {
-        let limit = self.config.memory_limit;
-        while self.bytes() - self.ended_bytes > limit - limit / ENDED_SHARE
-            || self.nodes.len() * Slots::<Node>::BYTES > limit / SLOT_SHARE
-        {
-            let Some(slot) = self.agenda.longest_silent(&self.nodes) else { break };
-            self.fetch_next(slot);
-            self.stats.evicted += u64::from(!self.node(slot).dormant);
-            self.end(slot, EndReason::Evicted, self.clock.now());
-        }
-        while self.bytes() > limit && self.pop().is_some() {
-            self.stats.dropped += 1;
-        }
-        self.stats.context_evicted = self.hosts.evicted();
-        self.stats.peak_bytes = self.stats.peak_bytes.max(self.bytes());
-        self.grown = false;
     }
 }
 

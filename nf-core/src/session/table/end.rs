@@ -1,0 +1,153 @@
+//! How sessions of a table settle, end, and make room.
+
+use super::SessionTable;
+use crate::{
+    Timestamp,
+    session::{
+        held::Held,
+        node::Node,
+        session::{EndReason, Outcome},
+        slots::Slots,
+    },
+};
+
+/// Share of the memory limit that open sessions leave to ended ones which wait to be popped: 1 / this.
+const ENDED_SHARE: usize = 8;
+
+/// Share of the memory limit that slots of open sessions may take: 1 / this. A slot is kept for the next session, so that
+/// a flood of small ones must leave room for what larger ones keep elsewhere.
+const SLOT_SHARE: usize = 3;
+
+impl SessionTable {
+    /// Compares what a session holds with what was counted for it.
+    pub(super) fn recount(&mut self, slot: u32) {
+        let node = &mut self.nodes[slot];
+        let bytes = node.held.bytes(self.config.context);
+        self.grown |= bytes > node.bytes;
+        self.bytes = self.bytes + bytes - node.bytes;
+        node.bytes = bytes;
+    }
+
+    /// The session fell silent or closed: its outcome counts, and its context is taken.
+    pub(super) fn settle(&mut self, slot: u32, at: Timestamp) {
+        self.agenda.settle(&mut self.nodes, slot);
+        let outcome = self.node(slot).held.known_outcome().unwrap_or(Outcome::Failed);
+        self.count_outcome(slot, outcome, at);
+        let node = &mut self.nodes[slot];
+        let mut context = None;
+        if self.config.context {
+            let total = node.held.payload();
+            let [up, down] = [0, 1].map(|side| total[side] - node.accounted[side]);
+            node.accounted = total;
+            self.hosts.traffic(&mut node.party, node.opened, up, down, at);
+            context = Some(Box::new(self.hosts.observe(&node.party, outcome, at)));
+        }
+        node.held.settle(outcome, context);
+    }
+
+    /// Counts an outcome in the context: once, and once more where it turns out otherwise.
+    pub(super) fn count_outcome(&mut self, slot: u32, outcome: Outcome, at: Timestamp) {
+        let node = &mut self.nodes[slot];
+        if self.config.context && node.counted.is_none_or(|(counted, _)| counted != outcome) {
+            self.hosts.outcome(&mut node.party, node.counted, outcome, at);
+            node.counted = Some((outcome, at));
+            self.grown = true;
+        }
+    }
+
+    /// Ends a session and takes it out of the table.
+    pub(super) fn end(&mut self, slot: u32, reason: EndReason, at: Timestamp) {
+        if !self.node(slot).dormant {
+            self.leave(slot, at);
+        }
+        self.agenda.close(&mut self.nodes, slot);
+        let node = &mut self.nodes[slot];
+        let (held, dormant) = (std::mem::take(&mut node.held), node.dormant);
+        self.index.remove(node.canonical.1, slot);
+        self.bytes -= node.bytes;
+        self.nodes.free(slot);
+        if !dormant {
+            self.emit(held, reason);
+        }
+    }
+
+    /// Cuts a session at the active timeout. What is left waits for a packet, so that it keeps its direction.
+    pub(super) fn cut(&mut self, slot: u32, at: Timestamp) {
+        if !self.node(slot).dormant {
+            self.leave(slot, at);
+        }
+        self.agenda.settle(&mut self.nodes, slot);
+        self.agenda.stay(&mut self.nodes, slot);
+        let node = &mut self.nodes[slot];
+        let rest = node.held.rest();
+        let held = std::mem::replace(&mut node.held, rest);
+        node.dormant = true;
+        node.counted = None;
+        node.accounted = [0; 2];
+        self.recount(slot);
+        self.emit(held, EndReason::Active);
+    }
+
+    /// The first packet after a cut.
+    pub(super) fn wake(&mut self, slot: u32, time: Timestamp) {
+        let node = &mut self.nodes[slot];
+        node.dormant = false;
+        node.opened = self.clock.now();
+        if let Some(session) = node.held.session() {
+            (session.start, session.end) = (time, time);
+        }
+        self.begin(slot, false);
+    }
+
+    /// What a session leaves behind in the context.
+    fn leave(&mut self, slot: u32, at: Timestamp) {
+        let node = self.node(slot);
+        if !node.held.has_context() || (node.unsettled() && node.tcp.closed().is_none()) {
+            self.settle(slot, at);
+        }
+        if self.config.context {
+            self.hosts.end(&mut self.nodes[slot].party, at);
+        }
+    }
+
+    fn emit(&mut self, mut held: Held, reason: EndReason) {
+        held.end(reason, self.clock.now());
+        self.stats.ended += 1;
+        self.ended_bytes += held.bytes(self.config.context);
+        self.ended.push_back(held);
+        self.grown = true;
+    }
+
+    /// Has the session that follows this one in silence read into the cache, as it is likely the next to be evicted.
+    fn fetch_next(&self, slot: u32) {
+        if let Some(next) = self.agenda.next_silent(&self.nodes, slot) {
+            let node = self.node(next);
+            node.held.fetch();
+            self.index.fetch(node.canonical.1);
+            if self.config.context {
+                self.hosts.fetch(&node.party);
+            }
+            self.nodes.fetch(self.agenda.next_silent(&self.nodes, next));
+        }
+    }
+
+    /// Ends what was silent longest, and drops what nobody popped, until memory is within its limit. Ended sessions hold
+    /// their memory until they are popped, so that they have a share of their own.
+    pub(super) fn keep_within_memory(&mut self) {
+        let limit = self.config.memory_limit;
+        while self.bytes() - self.ended_bytes > limit - limit / ENDED_SHARE
+            || self.nodes.len() * Slots::<Node>::BYTES > limit / SLOT_SHARE
+        {
+            let Some(slot) = self.agenda.longest_silent(&self.nodes) else { break };
+            self.fetch_next(slot);
+            self.stats.evicted += u64::from(!self.node(slot).dormant);
+            self.end(slot, EndReason::Evicted, self.clock.now());
+        }
+        while self.bytes() > limit && self.pop().is_some() {
+            self.stats.dropped += 1;
+        }
+        self.stats.context_evicted = self.hosts.evicted();
+        self.stats.peak_bytes = self.stats.peak_bytes.max(self.bytes());
+        self.grown = false;
+    }
+}
