@@ -96,7 +96,8 @@ fn transformer(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Bo
 /// | head | columns | model | by default | cargo feature |
 /// |---|---|---|---|---|
 /// | `session` | [flow](FeatureSpec::flow) and [context](FeatureSpec::context) | denoising autoencoder | yes | `neural` |
-/// | `forest` | the same | isolation forest | yes | |
+/// | `rhythm` | how regular the use of a service is: two columns of [context](FeatureSpec::context) | isolation forest | yes | |
+/// | `forest` | those of `session` | isolation forest | yes | |
 /// | `packets` | the first 64 [packets](FeatureSpec::packets) | transformer, density of its latent | no | `neural` |
 ///
 /// The default heads are those that detect best together where that was measured. `packets` is what names single packets in
