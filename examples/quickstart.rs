@@ -121,7 +121,7 @@ fn keep(groups: &mut BTreeMap<(IpAddr, IpAddr), Group>, session: Session, verdic
         }
         Some(group) => {
             group.alerts += 1;
-            if verdict.score > group.verdict.score {
+            if verdict.deciding_score() > group.verdict.deciding_score() {
                 (group.session, group.verdict) = (session, verdict);
             }
         }
@@ -130,7 +130,7 @@ fn keep(groups: &mut BTreeMap<(IpAddr, IpAddr), Group>, session: Session, verdic
 
 fn print_strangest(detector: &Detector, groups: BTreeMap<(IpAddr, IpAddr), Group>) -> Result<()> {
     let mut groups: Vec<Group> = groups.into_values().collect();
-    groups.sort_by(|a, b| b.verdict.score.total_cmp(&a.verdict.score));
+    groups.sort_by(|a, b| b.verdict.deciding_score().total_cmp(&a.verdict.deciding_score()));
     println!("\nWhat is strangest, one line a pair of hosts:\n");
     println!("{:>6} {:>8}  session and why", "alerts", "p-value");
     for Group { alerts, session, verdict } in groups.iter().take(LINES) {
@@ -138,7 +138,7 @@ fn print_strangest(detector: &Detector, groups: BTreeMap<(IpAddr, IpAddr), Group
         let (out, back) = (sent(Direction::Orig), sent(Direction::Resp));
         println!(
             "{alerts:>6} {:>8.1e}  {}, {out} packets out and {back} back in {:.3} s, {}",
-            verdict.p_value,
+            verdict.deciding_p_value(),
             session.key(),
             session.duration().as_secs_f64(),
             session.outcome(),

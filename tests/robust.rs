@@ -1,7 +1,7 @@
 //! What broken files may cost: nothing that was read before the damage.
 
 use nf_core::{ErrorKind, SessionConfig, capture::Capture};
-use nf_tests::{PcapWriter, eth};
+use nf_tests::{PcapWriter, PcapngWriter, eth};
 use std::{
     fs,
     io::{self, Cursor, Read, Write},

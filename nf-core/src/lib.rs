@@ -15,10 +15,10 @@
 //! detector.save("office.nf")?;
 //!
 //! let detector = Detector::load("office.nf")?;
-//! for session in Capture::open("wednesday.pcap")?.sessions(&sessions)? {
-//!     let session = session?;
-//!     if detector.judge(&session)?.is_anomaly() {
-//!         println!("{session}\n{}", detector.explain(&session)?);
+//! let judged = Capture::open("wednesday.pcap")?.sessions(&sessions)?.collect()?;
+//! for (session, verdict) in judged.iter().zip(detector.judge_all(&judged)?) {
+//!     if verdict.is_anomaly() {
+//!         println!("{session}: {verdict}\n{}", detector.explain(session)?);
 //!     }
 //! }
 //! # Ok(())

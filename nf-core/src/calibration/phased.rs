@@ -10,7 +10,8 @@ const FEWEST: usize = 100;
 ///
 /// While a session table still learns what hosts did lately, benign sessions look stranger than later ones: measured, 4.6 %
 /// of those of the first minute are above the cut that 1 % of all are above (docs/detection.md). So that warm-up does not
-/// spend the budget, a cold session's p-value is the larger of those among all and among cold sessions.
+/// spend the budget, a cold session's p-value is the larger of those among all and among cold sessions; beyond the highest of
+/// these it is that among all.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Phased {
     all: Calibration,
@@ -40,20 +41,21 @@ impl Phased {
         self.cold.as_ref()
     }
 
-    fn cold_of(&self, cold: bool) -> Option<&Calibration> {
-        self.cold.as_ref().filter(|_| cold)
+    /// The calibration of cold sessions, where it has a say on this score.
+    fn cold_of(&self, score: f32, cold: bool) -> Option<&Calibration> {
+        self.cold.as_ref().filter(|early| cold && early.scores().last().is_some_and(|highest| score <= *highest))
     }
 
     /// As [`Calibration::p_value`].
     pub(crate) fn p_value(&self, score: f32, cold: bool) -> f64 {
         let p = self.all.p_value(score);
-        self.cold_of(cold).map_or(p, |early| p.max(early.p_value(score)))
+        self.cold_of(score, cold).map_or(p, |early| p.max(early.p_value(score)))
     }
 
     /// As [`Calibration::surprise`]: means the same for cold and warm sessions.
     pub(crate) fn surprise(&self, score: f32, cold: bool) -> f32 {
         let surprise = self.all.surprise(score);
-        self.cold_of(cold).map_or(surprise, |early| surprise.min(early.surprise(score))) as f32
+        self.cold_of(score, cold).map_or(surprise, |early| surprise.min(early.surprise(score))) as f32
     }
 
     /// The cut that keeps a rate, as a [surprise](Self::surprise). Where the cold sessions are too few to promise it, those
@@ -63,9 +65,9 @@ impl Phased {
     /// As [`Calibration::threshold`], for all sessions.
     pub(crate) fn threshold(&self, rate: f64, cold: bool) -> Result<f32> {
         let mut cut = self.all.threshold(rate)?;
-        if let Some(early) = self.cold_of(cold) {
+        if let Some(early) = self.cold.as_ref().filter(|_| cold) {
             let highest = early.scores().last().copied().unwrap_or(cut);
-            cut = cut.max(early.threshold(rate).unwrap_or(highest));
+            cut = cut.max(early.threshold(rate).map_or(highest, |own| own.min(highest)));
         }
         Ok(self.surprise(cut, cold))
     }
@@ -120,6 +122,10 @@ mod tests {
         let highest = fitted[..100].iter().copied().fold(f32::MIN, f32::max);
         let cut = phased.threshold(0.001, true).unwrap();
         assert!(cut >= phased.surprise(highest, true));
+        for score in [highest, highest.next_up(), highest + 1.0, highest + 5.0] {
+            let (above, p_value) = (phased.surprise(score, true) > cut, phased.p_value(score, true));
+            assert_eq!(above, p_value <= 0.001, "{score} {p_value}");
+        }
         assert!(phased.threshold(0.00001, false).is_err() && phased.threshold(0.00001, true).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! The budget of false positives, as the user states it.
 
+use super::report::hours;
 use crate::{Error, ErrorKind, Result, calibration::check_rate, session::Session};
 
 /// A share of benign sessions, or a number of alerts an hour.
@@ -26,9 +27,7 @@ impl Budget {
             Self::Share(rate) => return Ok(rate),
             Self::PerHour(alerts) => alerts,
         };
-        let first = held_out.iter().map(|session| session.start()).min().unwrap_or_default();
-        let last = held_out.iter().map(|session| session.end()).max().unwrap_or_default();
-        let hours = last.since(first).as_secs_f64() / 3600.0;
+        let hours = hours(held_out.iter().map(|session| session.start()));
         if hours == 0.0 {
             let message = "the held-out sessions take no time, which leaves open how many there are in an hour";
             return Err(Error::new(ErrorKind::Data, message));

@@ -173,7 +173,7 @@ impl Detector {
             bytes.extend(evidence.calibration.cold().map(scores).unwrap_or_default());
         }
         for held in &*self.held_out {
-            bytes.extend(held.ended.as_nanos().to_le_bytes());
+            bytes.extend(held.start.as_nanos().to_le_bytes());
             bytes.extend(held.score.to_le_bytes());
             bytes.push(held.cold.into());
         }
@@ -264,8 +264,8 @@ impl StoredHead {
 fn read_held_out(bytes: &[u8; HELD_OUT]) -> Option<HeldOut> {
     let [t0, t1, t2, t3, t4, t5, t6, t7, s0, s1, s2, s3, cold @ (0 | 1)] = *bytes else { return None };
     let score = f32::from_le_bytes([s0, s1, s2, s3]);
-    let ended = Timestamp::from_nanos(i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]));
-    score.is_finite().then_some(HeldOut { ended, score, cold: cold == 1 })
+    let start = Timestamp::from_nanos(i64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]));
+    score.is_finite().then_some(HeldOut { start, score, cold: cold == 1 })
 }
 
 /// What stands behind the header, taken piece by piece.

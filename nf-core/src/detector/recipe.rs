@@ -54,6 +54,9 @@ const ABSENT: &[(&str, &str)] = &[("session", "neural"), ("packets", "neural")];
 #[cfg(feature = "neural")]
 const ABSENT: &[(&str, &str)] = &[];
 
+/// At most this part of the earlier sessions is held out as those of the first minute: 1 / this.
+const MOST_COLD: usize = 4;
+
 /// The heads that look for attacks in the training.
 const CLEANERS: [&str; 2] = ["rhythm", "forest"];
 
@@ -93,7 +96,8 @@ fn transformer(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Bo
 /// | head | columns | model | by default | cargo feature |
 /// |---|---|---|---|---|
 /// | `session` | [flow](FeatureSpec::flow) and [context](FeatureSpec::context) | denoising autoencoder | yes | `neural` |
-/// | `forest` | the same | isolation forest | yes | |
+/// | `rhythm` | how regular the use of a service is: two columns of [context](FeatureSpec::context) | isolation forest | yes | |
+/// | `forest` | those of `session` | isolation forest | yes | |
 /// | `packets` | the first 64 [packets](FeatureSpec::packets) | transformer, density of its latent | no | `neural` |
 ///
 /// The default heads are those that detect best together where that was measured. `packets` is what names single packets in
@@ -234,6 +238,8 @@ impl Recipe {
 
     /// Fits the heads on the earliest sessions and calibrates them on the rest, by the time of their start. A session
     /// that runs past the start of the calibration belongs to the past: it is fitted on, whole, and never calibrated on.
+    /// Sessions of a session table's first minute are calibrated on as well and not fitted on, where there are at least 100
+    /// and at most a quarter of the earliest, so that the first minute of a live run keeps the budget too.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] where a value is out of its range or the session configuration lacks what a head reads;
@@ -256,7 +262,11 @@ impl Recipe {
         sessions.sort_by_key(|session| session.start());
         let past = sessions.len() - (sessions.len() as f64 * share).round() as usize;
         let (training, held_out) = sessions.split_at(past);
-        self.fit_and_calibrate(training, held_out, watch)
+        let (cold, warm): (Vec<&Session>, Vec<&Session>) = training.iter().partition(|session| session.is_cold());
+        if cold.len() < FEWEST || cold.len() > training.len() / MOST_COLD {
+            return self.fit_and_calibrate(training, held_out, watch);
+        }
+        self.fit_and_calibrate(&warm, &[&cold[..], held_out].concat(), watch)
     }
 
     /// Fits the heads on `training` and calibrates them on `held_out`, both benign; none of the sessions in both.

@@ -92,11 +92,21 @@ fn a_budget_an_hour_is_a_share_of_the_sessions_of_an_hour() {
     // One session a second.
     let detector = recipe.clone().alerts_per_hour(72.0).fit(&BENIGN).unwrap();
     assert!((detector.false_positive_rate() - 0.02).abs() < 2e-4, "{}", detector.false_positive_rate());
-    assert!((detector.report().alerts_per_hour.unwrap() - 72.0).abs() < 40.0);
+    assert!((detector.report().alerts_per_hour.unwrap() - 72.0).abs() < 1e-6);
     let refuse = |alerts| recipe.clone().alerts_per_hour(alerts).fit(&BENIGN).unwrap_err().to_string();
     assert_eq!(refuse(0.0), "alerts_per_hour is 0, it must be above 0 and finite");
     assert!(refuse(2000.0).starts_with("alerts_per_hour is 2000, it must be at most 18"), "{}", refuse(2000.0));
     assert!(refuse(1.0).contains("held-out benign sessions cannot promise a false-positive rate of 0.000"));
+}
+
+#[test]
+fn first_minutes_are_held_out_where_there_is_enough_else() {
+    let twice = [BENIGN.clone(), cut(&frames(1200, 8))].concat();
+    let cold = twice.iter().filter(|session| session.is_cold()).count() as u64;
+    let detector = Detector::recipe().heads(&["forest"]).unwrap().fit(&twice).unwrap();
+    assert_eq!((cold, detector.report().cold_sessions), (120, 120));
+    assert_eq!(detector.provenance().training.unwrap().sessions, 2400 * 7 / 10 - cold);
+    assert_eq!(Detector::recipe().heads(&["forest"]).unwrap().fit(&BENIGN).unwrap().report().cold_sessions, 0);
 }
 
 #[test]

@@ -43,8 +43,11 @@ impl Capture {
     }
 }
 
+/// Most threads a reader works on: sessions are made on one, which few others keep busy.
+const MOST_THREADS: usize = 64;
+
 impl SessionReader {
-    /// Works on `threads` threads, the caller's among them; 0 for one a core. One unless told so.
+    /// Works on `threads` threads, at most 64, the caller's among them; 0 for one a core. One unless told so.
     ///
     /// All but the caller's read and decode frames ahead, which the caller's puts into sessions: the sessions, their
     /// order, what is counted and the error of a damaged capture are those of one thread, bit for bit. More than 3 gain
@@ -56,6 +59,7 @@ impl SessionReader {
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         let threads = if threads == 0 { thread::available_parallelism().map_or(1, NonZero::get) } else { threads };
+        let threads = threads.min(MOST_THREADS);
         self.input = match self.input {
             Input::Capture(capture) if threads > 1 => {
                 Input::Ahead(Box::new(Ahead::new(*capture, threads - 1, self.table.config())))

@@ -61,8 +61,11 @@ pub(super) struct Store<V> {
     evicted: u64,
 }
 
-/// Hashes that came once while there was no room, as one bit each in a filter that is emptied when a sixteenth is set, so
+/// Keys that came once while there was no room, as one bit each in a filter that is emptied when a sixteenth is set, so
 /// that one in thirty is taken for another one that came before (the doorkeeper of Einziger, Friedman and Manes, "TinyLFU", ACM Transactions on Storage 13, 2017).
+///
+/// Its hash is a fixed one, as who is let in decides what columns say, and that must not depend on random numbers. Whoever
+/// chooses addresses by it is let in at the first call instead of the second, among those that make room first.
 #[derive(Debug)]
 struct Callers {
     bits: Vec<u64>,
@@ -81,13 +84,14 @@ impl Callers {
         Self { bits: vec![0; slots.next_power_of_two().div_ceil(4).min(Self::MOST_WORDS)], set: 0 }
     }
 
-    fn place(&self, hash: u32) -> usize {
-        hash as usize % (self.bits.len() * 64)
+    fn place(&self, key: &Key) -> usize {
+        let mix = |hash: u64, word: &u32| (hash.rotate_left(5) ^ u64::from(*word)).wrapping_mul(0x517c_c1b7_2722_0a95);
+        (key.iter().fold(0, mix) >> 32) as usize % (self.bits.len() * 64)
     }
 
-    /// Whether this hash came before; notes that it came.
-    fn come_again(&mut self, hash: u32) -> bool {
-        let place = self.place(hash);
+    /// Whether this key came before; notes that it came.
+    fn come_again(&mut self, key: &Key) -> bool {
+        let place = self.place(key);
         let (word, bit) = (&mut self.bits[place / 64], 1 << (place % 64));
         if *word & bit != 0 {
             return true;
@@ -219,7 +223,7 @@ impl<V: Counters> Store<V> {
         let hash = keyed.hash(key);
         self.index.fetch(hash);
         if self.entries.len() >= self.most_slots {
-            fetch(&self.callers.bits[self.callers.place(hash) / 64]);
+            fetch(&self.callers.bits[self.callers.place(key) / 64]);
         }
     }
 
@@ -242,7 +246,7 @@ impl<V: Counters> Store<V> {
     fn insert(&mut self, key: Key, hash: u32, now: Timestamp) -> Handle {
         if self.entries.len() >= self.most_slots {
             let hurried = self.victim(None).is_some_and(|slot| now.since(self.entries[slot].touched) < HURRY);
-            if hurried && !self.callers.come_again(hash) {
+            if hurried && !self.callers.come_again(&key) {
                 self.evicted += 1;
                 return Handle::default();
             }

@@ -346,6 +346,25 @@ fn a_flood_stays_within_memory_and_nothing_is_lost_silently() {
     assert_eq!(seen + stats.dropped, 50_000);
 }
 
+#[test]
+fn two_tables_say_the_same_of_one_flood() {
+    // Each table draws random numbers of its own for its hashes.
+    let contexts = || {
+        let mut table = SessionTable::new(SessionConfig::default().memory_limit(1 << 20)).expect("valid");
+        let mut contexts = Vec::new();
+        for i in 0..60_000u32 {
+            let [_, a, b, c] = (i.wrapping_mul(2_654_435_761) >> 17).to_be_bytes();
+            let mut packet = udp(i64::from(i) / 100, (0, 1), (2, 9), b"x");
+            packet.src = IpAddr::from([11, a, b, c]);
+            table.push_packet(&packet);
+            contexts.extend(std::iter::from_fn(|| table.pop()).map(|session| session.context().copied()));
+        }
+        assert!(table.stats().context_evicted > 0);
+        contexts
+    };
+    assert!(contexts() == contexts());
+}
+
 /// What ends all at once is within memory, and whole but where each session leaves a rest behind.
 #[test]
 fn silence_after_a_flood_stays_within_memory() {
