@@ -73,10 +73,10 @@ def main():
     peers = choose(all_peers(extract, flowscope), options.only)
     sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sink.bind(("127.0.0.1", 0))
-    for path in (whole, cut):
-        read(path)
     for number in range(options.rounds):
-        for peer in peers:
+        # There and back, so that what runs before does not always run before.
+        for peer in peers if number % 2 == 0 else reversed(peers):
+            read(cut if peer.cut else whole)
             run = measure(peer, cut if peer.cut else whole, sink.getsockname()[1])
             peer.runs.append(run)
             say(f"round {number + 1}: {peer.name}: {run.cpu:.2f} s of CPU, {run.wall:.2f} s, {run.sessions} sessions")
