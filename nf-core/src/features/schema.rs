@@ -98,7 +98,7 @@ impl Transform {
             Self::Divide { scale } => stored * f64::from(scale),
             Self::Log { scale } => (stored * f64::from(scale)).exp_m1(),
             Self::Gap => 10f64.powf(stored * 7.0 - 6.0) - 1e-6,
-            Self::Variation => stored.exp() - LEAST_VARIATION,
+            Self::Variation => (stored.exp() - LEAST_VARIATION).max(0.0),
         }
     }
 }
