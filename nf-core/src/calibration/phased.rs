@@ -8,10 +8,9 @@ const FEWEST: usize = 100;
 
 /// Holds cold sessions against cold ones as well.
 ///
-/// While a session table still learns what hosts did lately, benign sessions look stranger than later ones: measured, 4.6 %
-/// of those of the first minute are above the cut that 1 % of all are above (docs/detection.md). So that warm-up does not
-/// spend the budget, a cold session's p-value is the larger of those among all and among cold sessions; beyond the highest of
-/// these it is that among all.
+/// While a session table still learns what hosts did lately, benign sessions look stranger than later ones. So that warm-up
+/// does not spend the budget, a cold session's p-value is the larger of those among all and among cold sessions; beyond the
+/// highest of these it is that among all.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Phased {
     all: Calibration,
