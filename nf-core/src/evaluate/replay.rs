@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     Calibration, Capture, Detector, Event, Monitor, Result, Timestamp,
-    session::{EndReason, Session, SessionConfig, TableStats},
+    session::{EndReason, Session, SessionConfig},
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 /// Frames pushed between two looks for verdicts: many sessions judged at once cost less, and give the same verdicts.
 const FRAMES: u64 = 4096;
@@ -26,18 +26,17 @@ impl JudgedCapture {
         mut watch: impl FnMut(u64),
     ) -> Result<Self> {
         let mut monitor = Monitor::new(detector.clone(), config)?;
-        let (mut sessions, mut ends) = (Vec::new(), Ends::default());
+        let mut sessions = Vec::new();
         while let Some(frame) = capture.next_frame()? {
-            let time = frame.time;
             monitor.push(&frame);
-            ends.note(time, &monitor.stats().table);
             if capture.frames().is_multiple_of(FRAMES) {
-                take_verdicts(&mut monitor, &mut ends, config, &mut sessions)?;
+                take_verdicts(&mut monitor, Session::ended, &mut sessions)?;
                 watch(capture.frames());
             }
         }
+        take_verdicts(&mut monitor, Session::ended, &mut sessions)?;
         monitor.finish();
-        take_verdicts(&mut monitor, &mut ends, config, &mut sessions)?;
+        take_verdicts(&mut monitor, |session| silence_ends(session, config), &mut sessions)?;
         Ok(Self { series: series_of(detector), sessions, stats: vec![monitor.stats().table] })
     }
 
@@ -79,46 +78,19 @@ impl Series {
 
 fn take_verdicts(
     monitor: &mut Monitor,
-    ends: &mut Ends,
-    config: &SessionConfig,
+    judged_at: impl Fn(&Session) -> Timestamp,
     sessions: &mut Vec<JudgedSession>,
 ) -> Result<()> {
     while let Some(event) = monitor.pop() {
         match event {
             Event::Verdict { session, verdict } => {
-                let at = ends.next().unwrap_or_else(|| silence_ends(&session, config));
+                let at = judged_at(&session);
                 sessions.push(JudgedSession::new(&session, &verdict, at));
             }
             Event::Failure { session, error } => return Err(error.at(session)),
         }
     }
     Ok(())
-}
-
-/// When each session ended that was not popped yet: packet time as the monitor knew it.
-#[derive(Debug, Default)]
-pub(super) struct Ends {
-    times: VecDeque<Timestamp>,
-    now: Option<Timestamp>,
-    ended: u64,
-    dropped: u64,
-}
-
-impl Ends {
-    /// Takes note of the sessions that ended with the frame captured at `time`.
-    pub(super) fn note(&mut self, time: Timestamp, stats: &TableStats) {
-        let now = self.now.map_or(time, |now| now.max(time));
-        self.now = Some(now);
-        self.times.extend((self.ended..stats.ended).map(|_| now));
-        // Sessions dropped for memory are the oldest that wait; they get no verdict.
-        self.times.drain(..((stats.dropped - self.dropped) as usize).min(self.times.len()));
-        (self.ended, self.dropped) = (stats.ended, stats.dropped);
-    }
-
-    /// When the next popped session ended; `None` for those that the end of the capture ended.
-    pub(super) fn next(&mut self) -> Option<Timestamp> {
-        self.times.pop_front()
-    }
 }
 
 /// When silence would have ended a session that the end of the capture cut off.
@@ -138,7 +110,7 @@ mod tests {
         detector::testing::{Distance, cut, frames},
     };
     use nf_tests::{PcapWriter, eth};
-    use std::{io::Cursor, time::Duration};
+    use std::io::Cursor;
 
     #[test]
     fn a_verdict_is_known_when_the_next_frame_shows_that_the_session_is_over() {
@@ -159,18 +131,5 @@ mod tests {
         let seen: Vec<_> = judged.sessions().iter().map(|s| (s.start, s.judged_at, s.packets)).collect();
         let at = |seconds| Timestamp::from_parts(seconds, 0);
         assert_eq!(seen, [(at(0), at(75), 2), (at(75), at(136), 2)]);
-    }
-
-    #[test]
-    fn ends_of_dropped_sessions_are_forgotten_with_them() {
-        let mut ends = Ends::default();
-        let at = |seconds| Timestamp::from_nanos(0) + Duration::from_secs(seconds);
-        let mut stats = TableStats { ended: 2, ..TableStats::default() };
-        ends.note(at(5), &stats);
-        stats.ended = 3;
-        ends.note(at(4), &stats); // a late packet does not turn time back
-        (stats.ended, stats.dropped) = (4, 2);
-        ends.note(at(9), &stats);
-        assert_eq!([ends.next(), ends.next(), ends.next()], [Some(at(5)), Some(at(9)), None]);
     }
 }

@@ -4,10 +4,7 @@ use super::{Scored, uncalibrated};
 use crate::{
     Capture, Result, Timestamp,
     decode::Protocol,
-    evaluate::{
-        recording::Recording,
-        replay::{Ends, silence_ends},
-    },
+    evaluate::{recording::Recording, replay::silence_ends},
     features::FeatureSpec,
     model::{IsolationForest, Model},
     session::{Session, SessionConfig, SessionTable, TableStats},
@@ -125,13 +122,10 @@ pub(super) fn sessions_as_they_end(
     mut take: impl FnMut(Session, Timestamp) -> Result<()>,
 ) -> Result<TableStats> {
     let mut table = SessionTable::new(config.clone())?;
-    let mut ends = Ends::default();
     while let Some(frame) = capture.next_frame()? {
-        let time = frame.time;
         table.push(&frame);
-        ends.note(time, table.stats());
         while let Some(session) = table.pop() {
-            let at = ends.next().unwrap_or(time);
+            let at = session.ended();
             take(session, at)?;
         }
         if capture.frames().is_multiple_of(4096) {

@@ -16,10 +16,7 @@ use super::{Scored, uncalibrated};
 use crate::{
     Error, ErrorKind, Result,
     decode::{Decoder, Packet},
-    evaluate::{
-        recording::Recording,
-        replay::{Ends, silence_ends},
-    },
+    evaluate::{recording::Recording, replay::silence_ends},
     session::{FlowKey, Session, SessionConfig, SessionTable},
 };
 use ensemble::{Ensemble, Learner};
@@ -70,16 +67,14 @@ impl Kitsune {
         let (mut judged, mut stats) = (Vec::new(), Vec::new());
         for capture in recording.captures() {
             let (mut capture, mut decoder) = (capture?, Decoder::new().with_tunnels(config.tunnels));
-            let (mut table, mut ends) = (SessionTable::new(config.clone())?, Ends::default());
+            let mut table = SessionTable::new(config.clone())?;
             let (mut streams, mut errors) = (Streams::default(), Errors::default());
             while let Some(frame) = capture.next_frame()? {
                 let Ok(packet) = decoder.decode(&frame) else { continue };
                 table.push_packet(&packet);
-                ends.note(packet.time, table.stats());
                 // A session that this packet ended does not count it: it belongs to the next.
                 while let Some(session) = table.pop() {
-                    let at = ends.next().unwrap_or(packet.time);
-                    judged.push(uncalibrated(&session, errors.take(&session), at));
+                    judged.push(uncalibrated(&session, errors.take(&session), session.ended()));
                 }
                 errors.add(&packet, config, self.ensemble.error(&streams.push(&packet)));
                 if capture.frames().is_multiple_of(4096) {
