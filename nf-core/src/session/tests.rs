@@ -9,6 +9,8 @@ use crate::{
 use proptest::prelude::*;
 use std::{net::IpAddr, time::Duration};
 
+mod memory;
+
 const SYN: TcpFlags = TcpFlags::SYN;
 const ACK: TcpFlags = TcpFlags::ACK;
 const FIN: TcpFlags = TcpFlags(0x11);
@@ -314,93 +316,6 @@ fn context_knows_nothing_of_the_future() {
     let (sessions, _) = run(SessionConfig::default(), &packets);
     let first = sessions.iter().find(|s| s.key().resp.port == 100).expect("there");
     assert_eq!(first.context().expect("kept").source.attempts, [5.0, 5.0]);
-}
-
-#[test]
-fn a_flood_stays_within_memory_and_nothing_is_lost_silently() {
-    let config = SessionConfig::default().memory_limit(1 << 20);
-    let mut table = SessionTable::new(config).expect("valid");
-    let (mut popped, mut seen) = (0, 0);
-    for i in 0..50_000u32 {
-        let [_, a, b, c] = i.to_be_bytes();
-        let mut packet = udp(i64::from(i), (0, 1), (2, 9), b"x");
-        packet.src = IpAddr::from([11, a, b, c]);
-        table.push_packet(&packet);
-        assert!(table.bytes() <= 1 << 20);
-        while i % 3 == 0
-            && let Some(session) = table.pop()
-        {
-            popped += 1;
-            seen += session.stats().packets();
-        }
-    }
-    table.finish();
-    while let Some(session) = table.pop() {
-        popped += 1;
-        seen += session.stats().packets();
-    }
-    let stats = table.stats();
-    assert!(stats.evicted > 40_000 && stats.context_evicted > 0, "{stats:?}");
-    assert_eq!((stats.started, stats.ended, stats.packets), (50_000, 50_000, 50_000));
-    assert_eq!(popped + stats.dropped, 50_000);
-    assert_eq!(seen + stats.dropped, 50_000);
-}
-
-#[test]
-fn two_tables_say_the_same_of_one_flood() {
-    // Each table draws random numbers of its own for its hashes.
-    let contexts = || {
-        let mut table = SessionTable::new(SessionConfig::default().memory_limit(1 << 20)).expect("valid");
-        let mut contexts = Vec::new();
-        for i in 0..60_000u32 {
-            let [_, a, b, c] = (i.wrapping_mul(2_654_435_761) >> 17).to_be_bytes();
-            let mut packet = udp(i64::from(i) / 100, (0, 1), (2, 9), b"x");
-            packet.src = IpAddr::from([11, a, b, c]);
-            table.push_packet(&packet);
-            contexts.extend(std::iter::from_fn(|| table.pop()).map(|session| session.context().copied()));
-        }
-        assert!(table.stats().context_evicted > 0);
-        contexts
-    };
-    assert!(contexts() == contexts());
-}
-
-/// What ends all at once is within memory, and whole but where each session leaves a rest behind.
-#[test]
-fn silence_after_a_flood_stays_within_memory() {
-    let idle = SessionConfig::default().memory_limit(1 << 20).max_packets(5);
-    let cut = idle.clone().active(Some(Duration::from_secs(10)));
-    for (config, seconds) in [(idle, 200), (cut, 20)] {
-        for (context, skips) in [(true, true), (true, false), (false, true), (false, false)] {
-            let mut table = SessionTable::new(config.clone().context(context)).expect("valid");
-            for i in 0..4000u16 {
-                table.push_packet(&udp(i64::from(i) / 10, (1, i), (2, 9), b"x"));
-                while table.pop().is_some() {}
-            }
-            let later = Timestamp::from_nanos(seconds * 1_000_000_000);
-            if skips {
-                table.push(&Frame { time: later, link_type: LinkType::ETHERNET, wire_len: 0, data: &[] });
-            } else {
-                table.advance(later);
-            }
-            let held = table.bytes();
-            assert!(held <= 1 << 20 && table.stats().peak_bytes <= 1 << 20, "{held} bytes");
-            let ended = std::iter::from_fn(|| table.pop()).count();
-            let dropped = table.stats().dropped;
-            assert!(ended > 100 && table.open() == 0 && (dropped == 0 || seconds == 20), "{ended}, {dropped} dropped");
-        }
-    }
-}
-
-#[test]
-fn sessions_nobody_pops_are_dropped_and_counted_at_the_limit() {
-    let mut table = SessionTable::new(SessionConfig::default().memory_limit(1 << 20)).expect("valid");
-    for i in 0..20_000u16 {
-        table.push_packet(&udp(i64::from(i), (1, i), (2, 9), b"x"));
-    }
-    assert!(table.stats().dropped > 0 && table.bytes() <= 1 << 20);
-    let waiting = std::iter::from_fn(|| table.pop()).count() as u64;
-    assert_eq!(waiting + table.stats().dropped, table.stats().ended);
 }
 
 #[test]
