@@ -3,7 +3,7 @@
 use crate::{
     Error, Result, Timestamp,
     capture::Frame,
-    detector::{Detector, Verdict},
+    detector::{Detector, Drift, DriftAlarm, Verdict},
     evidence::Accumulator,
     session::{Session, SessionConfig, SessionTable, TableStats},
 };
@@ -43,10 +43,13 @@ pub struct Monitor {
     table: SessionTable,
     detector: Arc<Detector>,
     accumulator: Option<Accumulator>,
+    /// `None` where the detector does not know how benign traffic varies.
+    drift: Option<Drift>,
     ready: VecDeque<Event>,
     judged: u64,
     anomalies: u64,
     failures: u64,
+    drift_alarms: u64,
 }
 
 /// Something a monitor has to say.
@@ -67,6 +70,8 @@ pub enum Event {
         /// What the model returned.
         error: Error,
     },
+    /// The traffic is no longer what the detector was calibrated on. Behind the verdict of the session that showed it.
+    Drift(DriftAlarm),
 }
 
 /// What a monitor took in and gave out.
@@ -81,6 +86,8 @@ pub struct MonitorStats {
     pub anomalies: u64,
     /// Sessions that a model failed on.
     pub failures: u64,
+    /// Alarms that the detector is stale.
+    pub drift_alarms: u64,
 }
 
 impl Monitor {
@@ -95,7 +102,18 @@ impl Monitor {
         detector.check_sessions(config)?;
         let table = SessionTable::new(config.clone())?;
         let accumulator = detector.accumulator();
-        Ok(Self { table, detector, accumulator, ready: VecDeque::new(), judged: 0, anomalies: 0, failures: 0 })
+        let drift = detector.drift().ok().map(|drift| drift.session_config(config));
+        Ok(Self {
+            table,
+            detector,
+            accumulator,
+            drift,
+            ready: VecDeque::new(),
+            judged: 0,
+            anomalies: 0,
+            failures: 0,
+            drift_alarms: 0,
+        })
     }
 
     /// Takes in one frame. A frame that cannot be used is counted, never an error.
@@ -123,8 +141,19 @@ impl Monitor {
 
     /// What went in and came out so far.
     pub fn stats(&self) -> MonitorStats {
-        let (judged, anomalies, failures) = (self.judged, self.anomalies, self.failures);
-        MonitorStats { table: self.table.stats().clone(), judged, anomalies, failures }
+        let (judged, anomalies, failures, drift_alarms) =
+            (self.judged, self.anomalies, self.failures, self.drift_alarms);
+        MonitorStats { table: self.table.stats().clone(), judged, anomalies, failures, drift_alarms }
+    }
+
+    /// The watch for drift, which knows how sure it is; `None` where the detector was made from too little time to have one.
+    pub fn drift(&self) -> Option<&Drift> {
+        self.drift.as_ref()
+    }
+
+    /// Replaces the watch for drift, by one with another budget of false alarms, or by none.
+    pub fn set_drift(&mut self, drift: Option<Drift>) {
+        self.drift = drift;
     }
 
     /// The detector that judges.
@@ -152,11 +181,13 @@ impl Monitor {
     }
 
     fn give(&mut self, session: Session, verdict: Result<Verdict>) {
+        let mut alarm = None;
         self.ready.push_back(match verdict {
             Ok(mut verdict) => {
                 if let Some(accumulator) = &mut self.accumulator {
                     self.detector.weigh(accumulator, &session, &mut verdict);
                 }
+                alarm = self.drift.as_mut().and_then(|drift| drift.push(&session, &verdict));
                 self.judged += 1;
                 self.anomalies += u64::from(verdict.is_anomaly());
                 Event::Verdict { session, verdict }
@@ -166,6 +197,10 @@ impl Monitor {
                 Event::Failure { session, error }
             }
         });
+        if let Some(alarm) = alarm {
+            self.drift_alarms += 1;
+            self.ready.push_back(Event::Drift(alarm));
+        }
     }
 }
 
@@ -189,6 +224,7 @@ mod tests {
             match event {
                 Event::Verdict { session, verdict } => into.push((session.to_string(), verdict)),
                 Event::Failure { session, error } => panic!("{session}: {error}"),
+                Event::Drift(alarm) => panic!("{alarm}"),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::{
     Calibrated, Detector, Evidence, HeldOut, Provenance,
+    drift::{Basis, watched},
     head::{Head, Scorer},
 };
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     session::SessionConfig,
 };
 use serde::{Deserialize, Serialize};
-use std::{fs, io::Write, path::Path};
+use std::{fs, io::Write, path::Path, sync::Arc};
 
 /// What a model file starts with. The last byte is outside ASCII, so that a transfer as text does not go unnoticed.
 const MAGIC: [u8; 8] = *b"NFMODEL\xb5";
@@ -34,6 +35,8 @@ struct Header {
     evidence: Option<StoredEvidence>,
     /// How many sessions it was calibrated on, each with its end, its score and whether it was cold.
     held_out: u64,
+    /// How benign traffic varies, where it was seen for long enough.
+    drift: Option<Basis>,
 }
 
 /// Bytes of a held-out session: nanoseconds, score, 1 where it is cold.
@@ -153,6 +156,7 @@ impl Detector {
                 cold: evidence.calibration.cold().map(StoredCalibration::of),
             }),
             held_out: self.held_out.len() as u64,
+            drift: self.drift.as_deref().cloned(),
         };
         let header = serde_json::to_vec(&header).expect("the header has text keys and finite numbers");
         let mut bytes = Vec::new();
@@ -224,9 +228,16 @@ impl Detector {
         if !blobs.bytes.is_empty() {
             return Err(damaged(format!("{} bytes left over behind the held-out sessions", blobs.bytes.len())));
         }
-        let Header { false_positive_rate, session_config, provenance, .. } = header;
+        let Header { false_positive_rate, session_config, provenance, drift, .. } = header;
         let calibrated = Calibrated { heads, combined, evidence, held_out };
-        Self::assemble(calibrated, false_positive_rate, session_config, provenance)
+        let mut detector = Self::assemble(calibrated, false_positive_rate, session_config, provenance)?;
+        if drift.as_ref().is_some_and(|drift| !drift.is_sane(&watched(&detector))) {
+            return Err(damaged(
+                "how benign traffic varies is not stated for the columns of the heads, in finite numbers",
+            ));
+        }
+        detector.drift = drift.map(Arc::new);
+        Ok(detector)
     }
 }
 

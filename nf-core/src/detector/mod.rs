@@ -2,6 +2,7 @@
 
 mod budget;
 mod builder;
+mod drift;
 mod explain;
 mod file;
 mod head;
@@ -10,6 +11,7 @@ mod report;
 mod verdict;
 
 pub use builder::Builder;
+pub use drift::{Drift, DriftAlarm, Moved};
 pub use explain::{Explanation, Reason};
 pub use recipe::Recipe;
 pub use report::CalibrationReport;
@@ -56,6 +58,8 @@ pub struct Detector {
     threads: usize,
     sessions: SessionConfig,
     provenance: Provenance,
+    /// How benign traffic varies; `None` where it was seen for too short a time.
+    drift: Option<Arc<drift::Basis>>,
 }
 
 /// How scores add up over sessions, and what that comes to among benign ones.
@@ -178,6 +182,7 @@ impl Detector {
             threads: 1,
             sessions,
             provenance,
+            drift: None,
         };
         detector.check_sessions(&detector.sessions)?;
         detector.with_false_positive_rate(rate)

@@ -26,18 +26,19 @@ impl JudgedCapture {
         mut watch: impl FnMut(u64),
     ) -> Result<Self> {
         let mut monitor = Monitor::new(detector.clone(), config)?;
-        let mut sessions = Vec::new();
+        let mut judged = Self::none(detector);
         while let Some(frame) = capture.next_frame()? {
             monitor.push(&frame);
             if capture.frames().is_multiple_of(FRAMES) {
-                take_verdicts(&mut monitor, Session::ended, &mut sessions)?;
+                judged.take_events(&mut monitor, Session::ended)?;
                 watch(capture.frames());
             }
         }
-        take_verdicts(&mut monitor, Session::ended, &mut sessions)?;
+        judged.take_events(&mut monitor, Session::ended)?;
         monitor.finish();
-        take_verdicts(&mut monitor, |session| silence_ends(session, config), &mut sessions)?;
-        Ok(Self { series: series_of(detector), sessions, stats: vec![monitor.stats().table] })
+        judged.take_events(&mut monitor, |session| silence_ends(session, config))?;
+        judged.stats.push(monitor.stats().table);
+        Ok(judged)
     }
 
     /// As [`replay`](Self::replay), for the sessions that count in a recording; each file meets a monitor of its own.
@@ -50,12 +51,32 @@ impl JudgedCapture {
         config: &SessionConfig,
         mut watch: impl FnMut(u64),
     ) -> Result<Self> {
-        let mut all = Self { series: series_of(detector), sessions: Vec::new(), stats: Vec::new() };
+        let mut all = Self::none(detector);
         for capture in recording.captures() {
             all.extend(Self::replay(detector, capture?, config, &mut watch)?);
         }
         all.sessions.retain(|session| recording.holds(session.start));
         Ok(all)
+    }
+
+    /// Nothing judged by a detector yet.
+    fn none(detector: &Detector) -> Self {
+        let series = series_of(detector);
+        Self { series, sessions: Vec::new(), stats: Vec::new(), drift_alarms: Vec::new() }
+    }
+
+    fn take_events(&mut self, monitor: &mut Monitor, judged_at: impl Fn(&Session) -> Timestamp) -> Result<()> {
+        while let Some(event) = monitor.pop() {
+            match event {
+                Event::Verdict { session, verdict } => {
+                    let at = judged_at(&session);
+                    self.sessions.push(JudgedSession::new(&session, &verdict, at));
+                }
+                Event::Failure { session, error } => return Err(error.at(session)),
+                Event::Drift(alarm) => self.drift_alarms.push(alarm),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -74,23 +95,6 @@ impl Series {
     pub(super) fn calibrated(name: &str, calibration: &Calibration) -> Self {
         Self::new(name, |rate| calibration.threshold(rate).map(|_| ()))
     }
-}
-
-fn take_verdicts(
-    monitor: &mut Monitor,
-    judged_at: impl Fn(&Session) -> Timestamp,
-    sessions: &mut Vec<JudgedSession>,
-) -> Result<()> {
-    while let Some(event) = monitor.pop() {
-        match event {
-            Event::Verdict { session, verdict } => {
-                let at = judged_at(&session);
-                sessions.push(JudgedSession::new(&session, &verdict, at));
-            }
-            Event::Failure { session, error } => return Err(error.at(session)),
-        }
-    }
-    Ok(())
 }
 
 /// When silence would have ended a session that the end of the capture cut off.
