@@ -6,6 +6,7 @@ mod drift;
 mod explain;
 mod file;
 mod head;
+mod recalibrate;
 mod recipe;
 mod report;
 mod verdict;
@@ -13,6 +14,7 @@ mod verdict;
 pub use builder::Builder;
 pub use drift::{Drift, DriftAlarm, Moved};
 pub use explain::{Explanation, Reason};
+pub use recalibrate::{Recalibration, RecalibrationRecord};
 pub use recipe::Recipe;
 pub use report::CalibrationReport;
 pub use verdict::{EvidenceVerdict, HeadVerdict, Verdict};
@@ -60,6 +62,9 @@ pub struct Detector {
     provenance: Provenance,
     /// How benign traffic varies; `None` where it was seen for too short a time.
     drift: Option<Arc<drift::Basis>>,
+    /// The calibration it was made with, where it has another now.
+    original: Option<Arc<recalibrate::Original>>,
+    recalibrations: Arc<[RecalibrationRecord]>,
 }
 
 /// How scores add up over sessions, and what that comes to among benign ones.
@@ -183,6 +188,8 @@ impl Detector {
             sessions,
             provenance,
             drift: None,
+            original: None,
+            recalibrations: Arc::new([]),
         };
         detector.check_sessions(&detector.sessions)?;
         detector.with_false_positive_rate(rate)

@@ -82,10 +82,15 @@ type Stretch<'a> = Vec<Vec<Judged<'a>>>;
 
 impl Basis {
     /// Learns from groups of benign sessions in any order, the last those that were calibrated on; `None` where they take too
-    /// little time.
-    pub(in crate::detector) fn learn(columns: &[FlatColumn], groups: &[Vec<Judged<'_>>]) -> Option<Self> {
+    /// little time. Blocks are as long as those of `like`, whose spread counts where it is larger: a shorter recording of the
+    /// same network has seen less.
+    pub(in crate::detector) fn learn(
+        columns: &[FlatColumn],
+        groups: &[Vec<Judged<'_>>],
+        like: Option<&Self>,
+    ) -> Option<Self> {
         let groups: Vec<Vec<Judged<'_>>> = groups.iter().map(|group| warm(group)).collect();
-        let block = block_length(&groups)?;
+        let block = like.map_or_else(|| block_length(&groups), |like| Some(like.block))?;
         let stretches: Vec<Vec<Stretch<'_>>> = groups.iter().map(|group| cut(group, block)).collect();
         let blocks = stretches.iter().flatten().map(Vec::len).sum::<usize>() as u64;
         if blocks < FEWEST {
@@ -105,6 +110,9 @@ impl Basis {
             levels: Vec::new(),
         };
         basis.learn_levels(columns, &stretches);
+        if let Some(like) = like {
+            basis.widen(like);
+        }
         Some(basis)
     }
 
@@ -175,6 +183,29 @@ impl Basis {
             _ => 1.0 / self.columns.len() as f64,
         };
         (0..self.figures()).map(|place| weight(place) / 4.0).collect()
+    }
+
+    /// Takes the larger of two spreads.
+    fn widen(&mut self, other: &Self) {
+        let first = self.first_column();
+        let theirs = |place: usize| match place {
+            place if place < SERVICES => Some(place),
+            place if place + 1 == first => Some(other.first_column() - 1),
+            place if place < first => {
+                other.services.iter().position(|known| *known == self.services[place - SERVICES]).map(|i| SERVICES + i)
+            }
+            place => {
+                let name = &self.columns[place - first].name;
+                other.columns.iter().position(|known| known.name == *name).map(|i| other.first_column() + i)
+            }
+        };
+        let theirs: Vec<Option<usize>> = (0..self.figures()).map(theirs).collect();
+        for (level, place) in self.levels.iter_mut().zip(theirs) {
+            if let Some(other) = place.and_then(|place| other.levels.get(place)) {
+                level.deviation = level.deviation.max(other.deviation);
+                level.follows = level.follows.max(other.follows);
+            }
+        }
     }
 
     /// Whether it can be of a detector whose heads read these columns.

@@ -109,18 +109,23 @@ impl Detector {
 
     /// The same detector, knowing how benign traffic varies from groups of sessions, the last those it was calibrated on.
     pub(super) fn with_drift_basis(mut self, groups: &[&[&Session]], threads: usize) -> Result<Self> {
-        self.drift = self.learn_basis(groups, threads)?.map(Arc::new);
+        self.drift = self.learn_basis(groups, None, threads)?.map(Arc::new);
         Ok(self)
     }
 
-    pub(super) fn learn_basis(&self, groups: &[&[&Session]], threads: usize) -> Result<Option<Basis>> {
+    pub(super) fn learn_basis(
+        &self,
+        groups: &[&[&Session]],
+        like: Option<&Basis>,
+        threads: usize,
+    ) -> Result<Option<Basis>> {
         let mut judged = Vec::new();
         for group in groups {
             judged.push(self.judge_each(group, threads)?);
         }
         let groups: Vec<Vec<(&Session, &Verdict)>> =
             groups.iter().zip(&judged).map(|(group, verdicts)| group.iter().copied().zip(verdicts).collect()).collect();
-        Ok(Basis::learn(&watched(self), &groups))
+        Ok(Basis::learn(&watched(self), &groups, like))
     }
 
     /// As [`judge_all`](Self::judge_all), for sessions that stand in several places.
