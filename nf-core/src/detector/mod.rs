@@ -17,13 +17,13 @@ pub use verdict::{EvidenceVerdict, HeadVerdict, Verdict};
 
 use crate::{
     Error, ErrorKind, Result, Timestamp,
-    calibration::{Calibration, Phased, check_budget},
+    calibration::{Calibration, Phased},
     evidence::{Accumulator, EvidenceConfig, Weighed},
     features::Schema,
     parallel,
     session::{Session, SessionConfig},
 };
-use budget::Budget;
+use budget::{Budget, Volume};
 use head::{Head, Scorer};
 use report::HeldOut;
 use serde::{Deserialize, Serialize};
@@ -144,8 +144,7 @@ impl Detector {
                 return Err(Error::new(ErrorKind::Config, message));
             }
         }
-        let rate = terms.budget.rate(held_out)?;
-        check_budget(rate, held_out.len(), true)?;
+        let rate = terms.budget.rate(Volume::of(held_out.iter().map(|session| session.start())))?;
         if let Some(config) = &terms.evidence {
             config.check()?;
         }
@@ -267,8 +266,9 @@ impl Detector {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] where the rate is out of range, [`ErrorKind::Data`] where there were too few held-out sessions
-    /// to promise it; the message says how many more are needed.
+    /// to promise it; the message says how many more are needed, and how many hours that takes.
     pub fn with_false_positive_rate(&self, rate: f64) -> Result<Self> {
+        self.check_budget(rate)?;
         let threshold = self.combined.threshold(rate)?;
         let evidence_thresholds = match self.evidence.as_deref() {
             Some(Evidence { calibration, .. }) => {

@@ -1,9 +1,8 @@
 //! The detector this crate recommends: which heads there are, and how they are fitted and calibrated.
 
-use super::{Budget, Detector, Provenance, Span, Terms, head::Scorer, score_heads, weigh_all};
+use super::{Budget, Detector, Provenance, Span, Terms, Volume, head::Scorer, score_heads, weigh_all};
 use crate::{
     Error, ErrorKind, Result,
-    calibration::check_budget,
     evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Scaler},
     model::{IsolationForest, Model, Progress, Watch},
@@ -301,7 +300,7 @@ impl Recipe {
             return Err(Error::new(ErrorKind::Data, message));
         }
         // What cannot be promised however the fit turns out is refused before hours of training.
-        check_budget(self.budget.rate(held_out)?, held_out.len(), true)?;
+        self.budget.rate(Volume::of(held_out.iter().map(|session| session.start())))?;
         let known = flow_and_context()?.schema();
         if let Some(name) = self.without.iter().find(|name| known.columns().iter().all(|column| column.name != **name))
         {
