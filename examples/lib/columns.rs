@@ -46,9 +46,12 @@ pub fn columns() -> String {
         let schema = spec.schema();
         let (width, fingerprint) = (schema.width(), schema.fingerprint());
         let _ = writeln!(page, "\n## {title}\n\n{about} {width} columns, fingerprint `{fingerprint}`.\n");
-        page.push_str("| column | unit | stored | meaning |\n|---|---|---|---|\n");
+        let catches = schema.columns().iter().any(|column| !column.catches.is_empty());
+        page.push_str("| column | unit | stored | meaning |");
+        page.push_str(if catches { " catches |\n|---|---|---|---|---|\n" } else { "\n|---|---|---|---|\n" });
         for column in schema.columns() {
-            let _ = writeln!(page, "| `{}` | {} | {} | {} |", column.name, column.unit, stored(column), column.meaning);
+            let _ = write!(page, "| `{}` | {} | {} | {} |", column.name, column.unit, stored(column), column.meaning);
+            page.push_str(&if catches { format!(" {} |\n", column.catches) } else { "\n".to_owned() });
         }
     }
     page
