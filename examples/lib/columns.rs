@@ -35,6 +35,12 @@ pub fn columns() -> String {
             (sessions, 1, columns). A column knows only what was known at that moment.",
         ),
         (
+            FeatureSpec::services(),
+            "`FeatureSpec::services()`",
+            "Which service a session used, shape (sessions, 1, 2). Names to be counted, not quantities: for the head `rarity`, which is \
+            not one of the default.",
+        ),
+        (
             FeatureSpec::addresses(64),
             "`FeatureSpec::addresses(n)`",
             "Addressing columns as the first neural-filter project had them, to reproduce it, shape (sessions, *n*, 8). They name \

@@ -5,7 +5,7 @@ use crate::{
     Error, ErrorKind, Result,
     evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Scaler},
-    model::{IsolationForest, Model, Progress, Watch},
+    model::{IsolationForest, Model, Progress, Rarity, Watch},
     session::{Session, SessionConfig},
 };
 use std::ops::ControlFlow;
@@ -34,6 +34,14 @@ const HEADS: &[HeadRecipe] = &[
     // Beside 98 other columns a timer's regularity drowns.
     HeadRecipe { name: "rhythm", default: true, spec: rhythm, scale: true, weight: 0.3, fit: forest },
     HeadRecipe { name: "forest", default: true, spec: flow_and_context, scale: true, weight: 0.3, fit: forest },
+    HeadRecipe {
+        name: "rarity",
+        default: false,
+        spec: || Ok(FeatureSpec::services()),
+        scale: false,
+        weight: 0.3,
+        fit: |rows, _, watch| Ok(Box::new(Rarity::fit_with(rows, watch)?)),
+    },
     #[cfg(feature = "neural")]
     HeadRecipe {
         name: "packets",
@@ -97,6 +105,7 @@ fn transformer(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Bo
 /// | `session` | [flow](FeatureSpec::flow) and [context](FeatureSpec::context) | denoising autoencoder | yes | `neural` |
 /// | `rhythm` | how regular the use of a service is: two columns of [context](FeatureSpec::context) | isolation forest | yes | |
 /// | `forest` | those of `session` | isolation forest | yes | |
+/// | `rarity` | which [services](FeatureSpec::services) it used | how often each was seen | no | |
 /// | `packets` | the first 64 [packets](FeatureSpec::packets) | transformer, density of its latent | no | `neural` |
 ///
 /// The default heads are those that detect best together where that was measured. `packets` is what names single packets in
