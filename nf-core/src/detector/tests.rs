@@ -407,3 +407,22 @@ fn networks_give_the_same_bits_alone_batched_over_threads_and_from_a_file() {
     assert!(explanation.reasons.iter().any(|r| &*r.head == "session" && r.packet.is_none()));
     assert_eq!(explanation.packets.len(), upload.packets().len());
 }
+
+#[test]
+fn rarity_knows_services_and_pairs_from_training_alone_and_from_a_file() {
+    let recipe = Detector::recipe().heads(&["rarity"]).unwrap().false_positive_rate(0.05);
+    let detector = recipe.fit(&BENIGN).unwrap();
+    let score = |detector: &Detector, session: &Session| detector.judge(session).unwrap().heads[0].score;
+    let usual = &BENIGN[0];
+    let (mut elsewhere, mut new_pair) = (usual.clone(), usual.clone());
+    elsewhere.key.resp.port = 4444;
+    (new_pair.key.orig.addr, new_pair.key.orig.port) = ([10, 9, 9, 9].into(), 1);
+    assert!(score(&detector, usual) < score(&detector, &new_pair));
+    assert!(score(&detector, &new_pair) < score(&detector, &elsewhere));
+    assert!(detector.judge(&elsewhere).unwrap().is_anomaly() && !detector.judge(usual).unwrap().is_anomaly());
+    let loaded = Detector::from_bytes(&detector.to_bytes()).unwrap();
+    for session in [usual, &new_pair, &elsewhere] {
+        assert_eq!(score(&loaded, session).to_bits(), score(&detector, session).to_bits());
+    }
+    assert!(detector.explain(&elsewhere).unwrap().verdict.is_anomaly());
+}

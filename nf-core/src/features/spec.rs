@@ -1,6 +1,6 @@
 //! Which columns to take from sessions.
 
-use super::{Column, Rows, Schema, context, flow, packets};
+use super::{Column, Rows, Schema, context, flow, packets, services};
 use crate::{Error, ErrorKind, Result, session::Session};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, sync::Arc};
@@ -38,6 +38,7 @@ enum Kind {
 enum Part {
     Flow,
     Context,
+    Services,
 }
 
 /// A flat column: what it is, and how it follows from a session.
@@ -48,6 +49,7 @@ impl Part {
         match self {
             Self::Flow => "flow",
             Self::Context => "context",
+            Self::Services => "services",
         }
     }
 
@@ -55,6 +57,7 @@ impl Part {
         match self {
             Self::Flow => flow::columns(),
             Self::Context => context::columns(),
+            Self::Services => services::columns(),
         }
     }
 }
@@ -125,6 +128,14 @@ impl FeatureSpec {
     /// What the session's hosts did around it, and its DNS question: shape (sessions, 1, columns).
     pub fn context() -> Self {
         Self(Kind::Flat { parts: vec![Part::Context], only: Vec::new() })
+    }
+
+    /// Which service the session used, and which pair of hosts which service: shape (sessions, 1, 2).
+    ///
+    /// These are names, not quantities, for models that count how often a value was seen, as
+    /// [`Rarity`](crate::model::Rarity) does, and for no others: they say nothing on another network.
+    pub fn services() -> Self {
+        Self(Kind::Flat { parts: vec![Part::Services], only: Vec::new() })
     }
 
     /// The columns of two flat specs side by side.
