@@ -36,6 +36,7 @@ pub use counts::TableStats;
 pub(crate) use host::name_entropy;
 pub use key::{Endpoint, FlowKey, KeyKind};
 pub use look::Look;
+pub(crate) use look::Moment;
 pub use looks::Looks;
 pub use moments::Moments;
 pub use reader::{SessionReader, Sessions};

@@ -31,7 +31,7 @@ pub struct Session {
     pub(crate) context: Option<Box<Context>>,
     pub(super) looks: Vec<Look>,
     /// When it was looked at as it is, or ended so.
-    pub(super) known: Option<Moment>,
+    pub(crate) known: Option<Moment>,
     /// When it is looked at next.
     pub(super) plan: Plan,
 }

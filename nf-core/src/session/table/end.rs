@@ -1,6 +1,6 @@
 //! How sessions of a table settle, end, and make room.
 
-use super::{Happened, SessionTable};
+use super::{Happened, SessionTable, look::What};
 use crate::{
     Timestamp,
     session::{
@@ -118,12 +118,13 @@ impl SessionTable {
     }
 
     fn emit(&mut self, mut held: Held, id: u64, reason: EndReason) {
-        if held.known().is_none() {
+        let seen = held.known().is_some();
+        if !seen {
             held.note(self.next_moment());
         }
         held.end(reason, self.clock.now());
         self.stats.ended += 1;
-        self.wait(held, id, true);
+        self.wait(held, id, What::End { seen });
     }
 
     /// Has the session that follows this one in silence read into the cache, as it is likely the next to be evicted.

@@ -12,7 +12,17 @@ use std::num::NonZero;
 pub(super) struct Waiting {
     held: Held,
     id: u64,
-    ended: bool,
+    what: What,
+}
+
+/// Why it waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    Look,
+    /// It ended; `seen`: it was looked at as it is.
+    End {
+        seen: bool,
+    },
 }
 
 /// What happened to a session. Its number is that of no other session of the table.
@@ -20,8 +30,8 @@ pub(super) struct Waiting {
 pub(crate) enum Happened {
     /// It was looked at: this is what it was.
     Look { id: u64, session: Session },
-    /// It ended.
-    End { id: u64, session: Session },
+    /// It ended; `seen`: as it was at its last look.
+    End { id: u64, session: Session, seen: bool },
 }
 
 impl SessionTable {
@@ -38,16 +48,25 @@ impl SessionTable {
 
     /// What happened next, in the order in which it did; looks only where the table is [followed](Self::follow).
     pub(crate) fn pop_any(&mut self) -> Option<Happened> {
-        let Waiting { held, id, ended } = self.ended.pop_front()?;
+        let Waiting { held, id, what } = self.ended.pop_front()?;
         self.ended_bytes -= held.bytes(self.config.context);
         let session = held.into_session()?;
-        Some(if ended { Happened::End { id, session } } else { Happened::Look { id, session } })
+        Some(match what {
+            What::Look => Happened::Look { id, session },
+            What::End { seen } => Happened::End { id, session, seen },
+        })
+    }
+
+    /// The numbers of all open sessions.
+    pub(crate) fn open_ids(&self) -> impl Iterator<Item = u64> {
+        let nodes = (0..self.nodes.ever() as u32).map(|slot| self.node(slot));
+        nodes.filter(|node| node.is_open() && !node.dormant).map(|node| node.id)
     }
 
     /// Has it wait to be popped.
-    pub(super) fn wait(&mut self, held: Held, id: u64, ended: bool) {
+    pub(super) fn wait(&mut self, held: Held, id: u64, what: What) {
         self.ended_bytes += held.bytes(self.config.context);
-        self.ended.push_back(Waiting { held, id, ended });
+        self.ended.push_back(Waiting { held, id, what });
         self.grown = true;
     }
 
@@ -115,7 +134,7 @@ impl SessionTable {
         self.stats.looks += 1;
         if self.following {
             let (held, id) = (node.held.snapshot(), node.id);
-            self.wait(held, id, false);
+            self.wait(held, id, What::Look);
         }
     }
 }
