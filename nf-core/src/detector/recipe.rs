@@ -1,6 +1,6 @@
 //! The detector this crate recommends: which heads there are, and how they are fitted and calibrated.
 
-use super::{Budget, Detector, Provenance, Span, Terms, Volume, head::Scorer, score_heads, weigh_all};
+use super::{Budget, Detector, Provenance, Row, Span, Terms, Volume, head::Scorer, highest, score_heads, weigh_all};
 use crate::{
     Error, ErrorKind, Result,
     evidence::EvidenceConfig,
@@ -355,8 +355,10 @@ impl Recipe {
         }
         let forests: Vec<_> = HEADS.iter().filter(|head| CLEANERS.contains(&head.name)).collect();
         let scorers = self.fit_heads(&forests, training, watch)?;
-        let (_, scores) = score_heads(scorers, training, self.threads)?;
-        let scores = weigh_all(&EvidenceConfig::default(), training, &scores)?;
+        let rows = Row::all(training);
+        let (_, scores) = score_heads(scorers, &rows, self.threads)?;
+        let scores = weigh_all(&EvidenceConfig::default(), &rows, &scores)?;
+        let scores = highest(training.len(), &rows, &scores);
         let mut places: Vec<usize> = (0..training.len()).collect();
         places.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
         places.truncate(training.len() - drop);
@@ -385,7 +387,7 @@ impl Recipe {
 
     fn fit_head(&self, head: &HeadRecipe, training: &[&Session], watch: &mut Watch<'_>) -> Result<Scorer> {
         let spec = self.without((head.spec)()?)?;
-        let rows = spec.extract(training.iter().copied())?;
+        let rows = spec.extract_each(Row::all(training).iter().map(Row::seen))?;
         let scaler = if head.scale { Scaler::fit(&rows)? } else { Scaler::identity(rows.schema()) };
         let model = (head.fit)(&scaler.apply(rows)?, self, watch)?;
         Scorer::new(head.name, spec, scaler, model, head.weight)
