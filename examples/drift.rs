@@ -68,7 +68,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     trial("second half of val-long, calibrated on the first", &fit(&train, &first)?, &second, steady, &[0.0])?;
     trial("first half of val-long, calibrated on the second", &fit(&train, &second)?, &first, steady, &[0.0])?;
 
-    let moments: Vec<f64> = (0..8).map(|i| 180.0 + 100.0 * f64::from(i) + 7.0 * f64::from(i)).collect();
+    let moments: Vec<f64> = (0..5).map(|i| 180.0 + 107.0 * f64::from(i)).collect();
     let mut changes = vec![
         ("twice the load".to_owned(), Change::Overlay(Duration::from_secs(300))),
         ("half of the DNS".to_owned(), Change::Thin { port: 53, share: 0.5 }),

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The blocks' variance counts at least this many times: they are few, so it is not known well, and neighbours are alike.
-const LEAST_INFLATION: f64 = 2.0;
+const LEAST_INFLATION: f64 = 1.5;
 /// Most that a block is taken to follow the one before it: a figure that did so more would never be told from a drifting one.
 const MOST_FOLLOWING: f64 = 0.8;
 /// Most that one block can count against the same traffic: what happened in one block of time alone is a burst, not a drift.

@@ -1,9 +1,12 @@
 //! A new calibration from recent traffic, without training, that an attack in it does not make normal.
 
-use super::{Detector, Evidence, HeldOut, Span, drift, weigh_all};
+use super::{
+    Detector, Evidence, HeldOut, Span, drift,
+    looks::{Row, highest, weigh_all},
+};
 use crate::{
-    Error, ErrorKind, Result, Verdict,
-    calibration::{Calibration, Phased, check_budget, check_rate},
+    Error, ErrorKind, Result,
+    calibration::{Calibration, Phased, check_rate},
     decode::Protocol,
     session::{KeyKind, Session, SessionConfig},
 };
@@ -171,16 +174,15 @@ impl Recalibration<'_> {
         let first = self.detector.before_recalibration();
         let first = first.as_ref().unwrap_or(self.detector);
         let sessions: Vec<&Session> = recent.iter().collect();
-        let verdicts = first.judge_each(&sessions, self.threads)?;
-        let sorted = Sorted::new(&sessions, &verdicts)?;
-        let kept = sorted.kept(first, &sessions, &verdicts)?;
+        let all = Kept::all(&first.clone().with_threads(self.threads), &sessions)?;
+        let sorted = Sorted::new(first, &all)?;
+        let kept = sorted.kept(first, &all)?;
         if kept.sessions.len() < FEWEST {
             let (count, all) = (kept.sessions.len(), recent.len());
             return Err(data(format!(
                 "{count} of {all} recent sessions are fit to calibrate on, at least {FEWEST} are needed"
             )));
         }
-        check_budget(self.rate, kept.sessions.len(), true)?;
         let record = RecalibrationRecord {
             reason: self.reason.clone(),
             recent: Span::of(&sessions),
@@ -262,8 +264,9 @@ struct Sorted {
 }
 
 impl Sorted {
-    fn new(sessions: &[&Session], verdicts: &[Verdict]) -> Result<Self> {
-        let strange: Vec<bool> = verdicts.iter().map(|verdict| verdict.deciding_p_value() <= STRANGE).collect();
+    fn new(first: &Detector, all: &Kept<'_>) -> Result<Self> {
+        let sessions = &all.sessions;
+        let strange: Vec<bool> = (0..sessions.len()).map(|i| all.p_value(first, i) <= STRANGE).collect();
         let mut outside = vec![true; sessions.len()];
         let ends = |session: &Session| (session.key().orig.addr, session.key().resp.addr);
         leave_out_clumps(sessions, &strange, &mut outside, |session| ends(session).0);
@@ -293,49 +296,65 @@ impl Sorted {
     }
 
     /// Those outside of clumps but for the strangest that come too often, with the scores they have without the others.
-    fn kept<'a>(&self, first: &Detector, sessions: &[&'a Session], verdicts: &[Verdict]) -> Result<Kept<'a>> {
-        let outside = (0..sessions.len()).filter(|&i| self.outside[i]);
-        let mut kept = Kept::default();
-        for i in outside {
-            kept.sessions.push(sessions[i]);
-            kept.scores.push(verdicts[i].score);
-        }
-        let by_score = too_often(&kept.scores, |i| first.combined.p_value(kept.scores[i]));
-        let mut kept = kept.without(&by_score);
-        let Some(evidence) = first.evidence.as_deref() else {
-            kept.deciding = kept.scores.clone();
-            return Ok(kept);
-        };
-        kept.deciding = weigh_all(&evidence.config, &kept.sessions, &kept.scores)?;
-        let p_value = |i: usize| evidence.calibration.p_value(kept.deciding[i], kept.sessions[i].is_cold());
-        let by_evidence = too_often(&kept.deciding, p_value);
-        let mut kept = kept.without(&by_evidence);
-        kept.deciding = weigh_all(&evidence.config, &kept.sessions, &kept.scores)?;
-        Ok(kept)
+    fn kept<'a>(&self, first: &Detector, all: &Kept<'a>) -> Result<Kept<'a>> {
+        let kept = all.those(first, &self.outside)?;
+        let seldom = seldom_enough(&kept.scores, |i| first.combined.p_value(kept.scores[i]));
+        let kept = kept.those(first, &seldom)?;
+        let seldom = seldom_enough(&kept.deciding, |i| kept.p_value(first, i));
+        kept.those(first, &seldom)
     }
 }
 
 /// Sessions to calibrate on.
-#[derive(Default)]
 struct Kept<'a> {
     sessions: Vec<&'a Session>,
-    /// Their own scores.
+    /// The looks at them with their own scores.
+    rows: Vec<(Row<'a>, f32)>,
+    /// The highest of these of each session.
     scores: Vec<f32>,
     /// Their deciding scores before calibration.
     deciding: Vec<f32>,
 }
 
-impl Kept<'_> {
-    fn without(mut self, out: &[bool]) -> Self {
-        let keep = |i: &mut usize| {
-            *i += 1;
-            !out[*i - 1]
+impl<'a> Kept<'a> {
+    fn all(first: &Detector, sessions: &[&'a Session]) -> Result<Self> {
+        let rows = Row::all(sessions);
+        let own = first.score(&rows)?.into_iter().map(|scores| {
+            first.heads.iter().zip(&scores).map(|(head, score)| head.surprise(*score)).sum::<f64>() as f32
+        });
+        let own: Vec<f32> = own.collect();
+        Self::new(first, sessions.to_vec(), rows.into_iter().zip(own).collect())
+    }
+
+    fn new(first: &Detector, sessions: Vec<&'a Session>, rows: Vec<(Row<'a>, f32)>) -> Result<Self> {
+        let (looks, own): (Vec<Row<'a>>, Vec<f32>) = rows.iter().copied().unzip();
+        let scores = highest(sessions.len(), &looks, &own);
+        let deciding = match first.evidence.as_deref() {
+            Some(evidence) => highest(sessions.len(), &looks, &weigh_all(&evidence.config, &looks, &own)?),
+            None => scores.clone(),
         };
-        let mut i = 0;
-        self.sessions.retain(|_| keep(&mut i));
-        i = 0;
-        self.scores.retain(|_| keep(&mut i));
-        self
+        Ok(Self { sessions, rows, scores, deciding })
+    }
+
+    /// Some of them, with the evidence that they alone come to.
+    fn those(&self, first: &Detector, which: &[bool]) -> Result<Self> {
+        let mut places = vec![0; which.len()];
+        let mut sessions = Vec::new();
+        for i in (0..which.len()).filter(|&i| which[i]) {
+            places[i] = sessions.len();
+            sessions.push(self.sessions[i]);
+        }
+        let of_those = self.rows.iter().filter(|(row, _)| which[row.place]);
+        let rows = of_those.map(|(row, score)| (Row { place: places[row.place], ..*row }, *score)).collect();
+        Self::new(first, sessions, rows)
+    }
+
+    /// The p-value that decides on a session, by the first calibration.
+    fn p_value(&self, first: &Detector, i: usize) -> f64 {
+        match first.evidence.as_deref() {
+            Some(evidence) => evidence.calibration.p_value(self.deciding[i], self.sessions[i].is_cold()),
+            None => first.combined.p_value(self.scores[i]),
+        }
     }
 }
 
@@ -362,18 +381,16 @@ fn leave_out_clumps<K: Hash + Eq>(
     }
 }
 
-/// Which of some sessions, the strangest first, come more than ten times as often as their p-values say.
-fn too_often(scores: &[f32], p_value: impl Fn(usize) -> f64) -> Vec<bool> {
+/// Which of some sessions may stay where none may come more than ten times as often as its p-value says; the strangest go.
+fn seldom_enough(scores: &[f32], p_value: impl Fn(usize) -> f64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-    let (mut out, mut kept) = (vec![false; scores.len()], 0.0);
+    let (mut stay, mut kept) = (vec![false; scores.len()], 0.0);
     for i in order {
-        match kept + 1.0 > (MOST_CHANGE * p_value(i) * scores.len() as f64).max(1.0) {
-            true => out[i] = true,
-            false => kept += 1.0,
-        }
+        stay[i] = kept + 1.0 <= (MOST_CHANGE * p_value(i) * scores.len() as f64).max(1.0);
+        kept += f64::from(u8::from(stay[i]));
     }
-    out
+    stay
 }
 
 /// So many of `all`, at equal distances; some more than once where there are fewer.

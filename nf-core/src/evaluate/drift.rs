@@ -107,13 +107,7 @@ fn reweight(sessions: &[Session], port: u16, factor: f64) -> Vec<Session> {
 
 /// The session at another time, as one of a table that runs for long.
 fn moved(session: &Session, nanos: i128) -> Session {
-    let shift = |time: Timestamp| {
-        let nanos = i128::from(time.as_nanos()) + nanos;
-        Timestamp::from_nanos(nanos.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
-    };
-    let mut moved = session.clone();
-    (moved.start, moved.end, moved.ended) = (shift(session.start), shift(session.end), shift(session.ended));
-    moved.packets.iter_mut().for_each(|packet| packet.time = shift(packet.time));
+    let mut moved = session.later(nanos);
     moved.cold = false;
     moved
 }

@@ -9,12 +9,11 @@ mod tests;
 pub use alarm::{DriftAlarm, Moved};
 pub(super) use basis::{Basis, watched};
 
-use super::{Detector, by_end};
+use super::Detector;
 use crate::{
     Error, ErrorKind, Result, Timestamp, Verdict,
     calibration::ChangeTest,
     features::FlatColumn,
-    parallel,
     session::{Session, SessionConfig},
 };
 use basis::{FEWEST, block_of};
@@ -119,24 +118,14 @@ impl Detector {
         like: Option<&Basis>,
         threads: usize,
     ) -> Result<Option<Basis>> {
+        let watcher = self.clone().with_threads(threads);
         let mut judged = Vec::new();
         for group in groups {
-            judged.push(self.judge_each(group, threads)?);
+            judged.push(watcher.judge_rows(group, watcher.accumulator())?);
         }
         let groups: Vec<Vec<(&Session, &Verdict)>> =
             groups.iter().zip(&judged).map(|(group, verdicts)| group.iter().copied().zip(verdicts).collect()).collect();
         Ok(Basis::learn(&watched(self), &groups, like))
-    }
-
-    /// As [`judge_all`](Self::judge_all), for sessions that stand in several places.
-    pub(super) fn judge_each(&self, sessions: &[&Session], threads: usize) -> Result<Vec<Verdict>> {
-        let mut verdicts = parallel::in_chunks(sessions, threads, |chunk| self.judge_chunk(chunk))?;
-        if let Some(mut accumulator) = self.accumulator() {
-            for i in by_end(sessions) {
-                self.weigh(&mut accumulator, sessions[i], &mut verdicts[i]);
-            }
-        }
-        Ok(verdicts)
     }
 }
 

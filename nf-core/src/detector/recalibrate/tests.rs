@@ -167,5 +167,6 @@ fn places_spread_out_evenly() {
     assert_eq!(spread_out(&[0, 1, 2, 3, 4, 5], 3), [1, 3, 5]);
     assert_eq!(spread_out(&[7, 8], 4), [7, 7, 8, 8]);
     assert!(spread_out::<u8>(&[], 2).is_empty());
-    assert_eq!(too_often(&[5.0, 1.0, 4.0, 3.0], |i| [0.01, 0.5, 0.01, 0.5][i]), [false, false, true, false]);
+    let p_values = [0.01, 0.5, 0.01, 0.5];
+    assert_eq!(seldom_enough(&[5.0, 1.0, 4.0, 3.0], |i| p_values[i]), [true, true, false, true]);
 }
