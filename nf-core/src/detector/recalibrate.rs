@@ -19,8 +19,9 @@ use std::{collections::HashMap, hash::Hash, sync::Arc};
 const MOST_CHANGE: f64 = 10.0;
 /// Sessions with at most this p-value are strange.
 const STRANGE: f64 = 0.01;
-/// So few strange sessions of a host or a pair are no clump.
-const LEAST_CLUMP: f64 = 3.0;
+/// So few strange sessions of a host or a pair are no clump: benign ones come in such too, and to leave out all would lower the
+/// cut.
+const LEAST_CLUMP: f64 = 8.0;
 /// With a larger share of the sessions in clumps this is no benign traffic with an attack in it.
 const MOST_CLUMPED: f64 = 0.5;
 /// Fewer sessions than this are not calibrated on, whatever the budget: they show too little of what is normal.

@@ -46,8 +46,12 @@ pub struct Moved {
 impl fmt::Display for Moved {
     /// `dns_answers 0.40 records instead of 1.3`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let space = if self.unit.is_empty() { "" } else { " " };
-        write!(f, "{} {}{space}{} instead of {}", self.name, number(self.now), self.unit, number(self.then))?;
+        let unit = match &*self.unit {
+            // A number of 0 to 1 says so by itself.
+            "" | "share" => String::new(),
+            unit => format!(" {unit}"),
+        };
+        write!(f, "{} {}{unit} instead of {}", self.name, number(self.now), number(self.then))?;
         match self.present {
             Some([then, now]) => write!(f, " in {} of sessions instead of {}", percent(now), percent(then)),
             None => Ok(()),

@@ -288,7 +288,7 @@ fn cut<'a>(group: &[Judged<'a>], block: Duration) -> Vec<Stretch<'a>> {
     let mut stretches = Vec::new();
     for stretch in group.chunk_by(|(a, _), (b, _)| b.end().since(a.end()) < SILENCE) {
         let (Some(first), Some(last)) = (stretch.first().map(index), stretch.last().map(index)) else { continue };
-        let mut blocks: Stretch<'a> = vec![Vec::new(); (last - first).saturating_sub(1) as usize];
+        let mut blocks: Stretch<'a> = vec![Vec::new(); usize::try_from(last - first - 1).unwrap_or(0)];
         for judged in stretch {
             if let Some(block) = usize::try_from(index(judged) - first - 1).ok().and_then(|i| blocks.get_mut(i)) {
                 block.push(*judged);

@@ -65,6 +65,18 @@ fn comes_back_from_a_file_with_its_first_calibration() {
 }
 
 #[test]
+fn a_stray_session_hours_away_is_no_block_of_its_own() {
+    let mut sessions = recent(1200);
+    let mut stray = sessions[600].clone();
+    for time in [&mut stray.start, &mut stray.end, &mut stray.ended] {
+        *time = *time + Duration::from_secs(36_000);
+    }
+    sessions.push(stray);
+    let new = DETECTOR.recalibrate(&sessions).unwrap();
+    assert_eq!(new.recalibrations()[0].recent.sessions, 1201);
+}
+
+#[test]
 fn an_attack_among_the_recent_sessions_stays_one() {
     for sources in [1, 40] {
         let mut sessions = recent(1200);
