@@ -2,6 +2,7 @@
 
 mod budget;
 mod builder;
+mod clean;
 mod explain;
 mod file;
 mod head;

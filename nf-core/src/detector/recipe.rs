@@ -1,6 +1,6 @@
 //! The detector this crate recommends: which heads there are, and how they are fitted and calibrated.
 
-use super::{Budget, Detector, Provenance, Span, Terms, Volume, head::Scorer, score_heads, weigh_all};
+use super::{Budget, Detector, Provenance, Span, Terms, Volume, clean::usual, head::Scorer, score_heads, weigh_all};
 use crate::{
     Error, ErrorKind, Result,
     evidence::EvidenceConfig,
@@ -71,7 +71,7 @@ const CLEANERS: [&str; 2] = ["rhythm", "forest"];
 const MOST_CONTAMINATION: f64 = 0.25;
 
 /// How many times the assumed contamination is left out: the strangest sessions are not all attacks.
-const TRIM: f64 = 1.6;
+const TRIM: f64 = 1.2;
 
 /// Fewer benign sessions than this are not fitted on: they show too little of what is normal.
 const FEWEST: usize = 100;
@@ -197,8 +197,8 @@ impl Recipe {
         self
     }
 
-    /// The share of attacks that the training sessions may hold, 0 to 0.25; 0 unless set. Above 0, 1.6 times as many of
-    /// them, those that forests find strangest, are left out of fitting, which costs recall where there are none
+    /// The share of attacks that the training sessions may hold, 0 to 0.25; 0 unless set. Above 0, 1.2 times as many of
+    /// them, those that forests find strangest and that have fewest like them, are left out of fitting, which costs recall where there are none
     /// (docs/detection.md). The sessions calibrated on must be benign all the same: a threshold among attacks
     /// misses attacks.
     #[must_use]
@@ -347,7 +347,7 @@ impl Recipe {
     /// The training sessions without those that look most like attacks, by the assumed contamination.
     ///
     /// Forests are fitted on all of them first: what is rare stays alone in its branches, while a network would learn it. Their
-    /// evidence is what ranks, as an attack is mostly more than one session.
+    /// evidence ranks, as an attack is mostly more than one session; and beside it the distance to others ([`usual`]).
     fn clean<'a>(&self, training: &[&'a Session], watch: &mut Watch<'_>) -> Result<Vec<&'a Session>> {
         let drop = (training.len() as f64 * (self.contamination * TRIM).min(0.5)).round() as usize;
         if drop == 0 {
@@ -357,11 +357,10 @@ impl Recipe {
         let scorers = self.fit_heads(&forests, training, watch)?;
         let (_, scores) = score_heads(scorers, training, self.threads)?;
         let scores = weigh_all(&EvidenceConfig::default(), training, &scores)?;
-        let mut places: Vec<usize> = (0..training.len()).collect();
-        places.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-        places.truncate(training.len() - drop);
-        places.sort_unstable();
-        Ok(places.into_iter().map(|i| training[i]).collect())
+        let rows = self.without(flow_and_context()?)?.extract(training.iter().copied())?;
+        let rows = Scaler::fit(&rows)?.apply(rows)?;
+        let usual = usual(&scores, &rows, self.contamination, drop, self.threads, watch)?;
+        Ok(usual.into_iter().map(|i| training[i]).collect())
     }
 
     /// A spec without the columns that are left out.
