@@ -1,6 +1,8 @@
 //! The detector this crate recommends: which heads there are, and how they are fitted and calibrated.
 
-use super::{Budget, Detector, Provenance, Span, Terms, Volume, clean::usual, head::Scorer, score_heads, weigh_all};
+use super::{
+    Budget, Detector, Provenance, Row, Span, Terms, Volume, clean::usual, head::Scorer, highest, score_heads, weigh_all,
+};
 use crate::{
     Error, ErrorKind, Result,
     evidence::EvidenceConfig,
@@ -355,8 +357,10 @@ impl Recipe {
         }
         let forests: Vec<_> = HEADS.iter().filter(|head| CLEANERS.contains(&head.name)).collect();
         let scorers = self.fit_heads(&forests, training, watch)?;
-        let (_, scores) = score_heads(scorers, training, self.threads)?;
-        let scores = weigh_all(&EvidenceConfig::default(), training, &scores)?;
+        let rows = Row::all(training);
+        let (_, scores) = score_heads(scorers, &rows, self.threads)?;
+        let scores = weigh_all(&EvidenceConfig::default(), &rows, &scores)?;
+        let scores = highest(training.len(), &rows, &scores);
         let rows = self.without(flow_and_context()?)?.extract(training.iter().copied())?;
         let rows = Scaler::fit(&rows)?.apply(rows)?;
         let usual = usual(&scores, &rows, self.contamination, drop, self.threads, watch)?;
@@ -384,7 +388,7 @@ impl Recipe {
 
     fn fit_head(&self, head: &HeadRecipe, training: &[&Session], watch: &mut Watch<'_>) -> Result<Scorer> {
         let spec = self.without((head.spec)()?)?;
-        let rows = spec.extract(training.iter().copied())?;
+        let rows = spec.extract_each(Row::all(training).iter().map(Row::seen))?;
         let scaler = if head.scale { Scaler::fit(&rows)? } else { Scaler::identity(rows.schema()) };
         let model = (head.fit)(&scaler.apply(rows)?, self, watch)?;
         Scorer::new(head.name, spec, scaler, model, head.weight)

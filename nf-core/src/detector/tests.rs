@@ -2,6 +2,7 @@ use super::testing::{Distance, cut, frames, frames_with_uploads};
 use super::*;
 use crate::features::{FeatureSpec, Rows, Scaler};
 use crate::model::{Model, Progress};
+use crate::session::Looks;
 use std::{ops::ControlFlow, sync::LazyLock};
 
 static BENIGN: LazyLock<Vec<Session>> = LazyLock::new(|| cut(&frames(1200, 1)));
@@ -325,6 +326,10 @@ fn sessions_that_mean_something_else_are_refused() {
         refuse(config().max_packets(16).vlan_in_key(true)),
         "vlan_in_key is true, it must be false as in the detector's training"
     );
+    assert_eq!(
+        refuse(config().max_packets(16).looks(Looks::none())),
+        "looks is none, it must be at 8, 32, 128, 512, 2048 packets, in silence, every 60 s as in the detector's training"
+    );
     assert_eq!(refuse(config().max_packets(0)), "max_packets is 0, it must be 1 to 65536");
     detector.check_sessions(&config().context(false).max_packets(16).idle_tcp(None)).unwrap();
 }
@@ -334,6 +339,8 @@ fn explanations_name_the_columns_that_changed() {
     let detector = own(0.02).unwrap();
     let sessions = cut(&frames_with_uploads(50, 1, 6));
     let upload = sessions.iter().find(|s| s.duration().as_secs() > 60).unwrap();
+    assert!(upload.looks().len() > 1);
+    let upload = &upload.at_look(upload.looks().len());
     let explanation = detector.explain(upload).unwrap();
     assert_eq!(explanation, detector.explain(upload).unwrap());
     assert_eq!(explanation.verdict, detector.judge(upload).unwrap());
