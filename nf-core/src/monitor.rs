@@ -3,7 +3,7 @@
 use crate::{
     Error, Result, Timestamp,
     capture::Frame,
-    detector::{Detector, Row, Scores, Standing, Verdict},
+    detector::{Detector, Drift, DriftAlarm, Row, Scores, Standing, Verdict},
     evidence::Accumulator,
     session::{Happened, Session, SessionConfig, SessionTable, TableStats},
 };
@@ -47,6 +47,8 @@ pub struct Monitor {
     table: SessionTable,
     detector: Arc<Detector>,
     accumulator: Option<Accumulator>,
+    /// `None` where the detector does not know how benign traffic varies.
+    drift: Option<Drift>,
     /// What is known of open sessions.
     known: HashMap<u64, Known>,
     /// Bytes that these hold elsewhere.
@@ -59,6 +61,7 @@ pub struct Monitor {
     judged: u64,
     anomalies: u64,
     failures: u64,
+    drift_alarms: u64,
 }
 
 /// Something a monitor has to say.
@@ -86,6 +89,8 @@ pub enum Event {
         /// What the model returned.
         error: Error,
     },
+    /// The traffic is no longer what the detector was calibrated on. Behind the verdict of the session that showed it.
+    Drift(DriftAlarm),
 }
 
 /// What a monitor took in and gave out.
@@ -104,6 +109,8 @@ pub struct MonitorStats {
     pub anomalies: u64,
     /// Sessions that a model failed on.
     pub failures: u64,
+    /// Alarms that the detector is stale.
+    pub drift_alarms: u64,
 }
 
 impl Monitor {
@@ -119,10 +126,12 @@ impl Monitor {
         let mut table = SessionTable::new(config.clone())?;
         table.follow();
         let accumulator = detector.accumulator();
+        let drift = detector.drift().ok().map(|drift| drift.session_config(config));
         Ok(Self {
             table,
             detector,
             accumulator,
+            drift,
             known: HashMap::new(),
             heap: 0,
             dropped: 0,
@@ -132,6 +141,7 @@ impl Monitor {
             judged: 0,
             anomalies: 0,
             failures: 0,
+            drift_alarms: 0,
         })
     }
 
@@ -159,8 +169,18 @@ impl Monitor {
 
     /// What went in and came out so far.
     pub fn stats(&self) -> MonitorStats {
-        let Self { looks, early, judged, anomalies, failures, .. } = *self;
-        MonitorStats { table: self.table.stats().clone(), looks, early, judged, anomalies, failures }
+        let Self { looks, early, judged, anomalies, failures, drift_alarms, .. } = *self;
+        MonitorStats { table: self.table.stats().clone(), looks, early, judged, anomalies, failures, drift_alarms }
+    }
+
+    /// The watch for drift, which knows how sure it is; `None` where the detector was made from too little time to have one.
+    pub fn drift(&self) -> Option<&Drift> {
+        self.drift.as_ref()
+    }
+
+    /// Replaces the watch for drift, by one with another budget of false alarms, or by none.
+    pub fn set_drift(&mut self, drift: Option<Drift>) {
+        self.drift = drift;
     }
 
     /// The detector that judges.
@@ -220,6 +240,7 @@ impl Monitor {
             scores = Some(self.score(&Row { session: &session, place: 0, look: looks }));
         }
         self.detector.know(&mut known, &session, scores, id, self.accumulator.as_mut());
+        let mut alarm = None;
         let event = match known {
             Known { failed: Some(error), .. } => {
                 self.failures += 1;
@@ -227,6 +248,7 @@ impl Monitor {
             }
             Known { standing: Some(standing), .. } => {
                 let verdict = self.detector.verdict(&standing, session.is_cold());
+                alarm = self.drift.as_mut().and_then(|drift| drift.push(&session, &verdict));
                 self.judged += 1;
                 self.anomalies += u64::from(verdict.is_anomaly());
                 Event::Verdict { session, verdict }
@@ -234,6 +256,10 @@ impl Monitor {
             Known { .. } => return,
         };
         self.ready.push_back(event);
+        if let Some(alarm) = alarm {
+            self.drift_alarms += 1;
+            self.ready.push_back(Event::Drift(alarm));
+        }
         if self.known.len() < self.known.capacity() / 8 {
             self.known.shrink_to(2 * self.known.len());
         }
@@ -329,6 +355,7 @@ mod tests {
                     early.push((session.key().to_string(), verdict.at()));
                 }
                 Event::Failure { session, error } => panic!("{session}: {error}"),
+                Event::Drift(alarm) => panic!("{alarm}"),
             }
         }
     }

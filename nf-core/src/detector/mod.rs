@@ -3,16 +3,20 @@
 mod budget;
 mod builder;
 mod clean;
+mod drift;
 mod explain;
 mod file;
 mod head;
 mod looks;
+mod recalibrate;
 mod recipe;
 mod report;
 mod verdict;
 
 pub use builder::Builder;
+pub use drift::{Drift, DriftAlarm, Moved};
 pub use explain::{Explanation, Reason};
+pub use recalibrate::{Recalibration, RecalibrationRecord};
 pub use recipe::Recipe;
 pub use report::CalibrationReport;
 pub use verdict::{EvidenceVerdict, HeadVerdict, Rise, Verdict};
@@ -63,6 +67,11 @@ pub struct Detector {
     threads: usize,
     sessions: SessionConfig,
     provenance: Provenance,
+    /// How benign traffic varies; `None` where it was seen for too short a time.
+    drift: Option<Arc<drift::Basis>>,
+    /// The calibration it was made with, where it has another now.
+    original: Option<Arc<recalibrate::Original>>,
+    recalibrations: Arc<[RecalibrationRecord]>,
 }
 
 /// How scores add up over sessions, and what that comes to among benign ones.
@@ -186,6 +195,9 @@ impl Detector {
             threads: 1,
             sessions,
             provenance,
+            drift: None,
+            original: None,
+            recalibrations: Arc::new([]),
         };
         detector.check_sessions(&detector.sessions)?;
         detector.with_false_positive_rate(rate)

@@ -343,7 +343,8 @@ impl Recipe {
             calibration: Span::of(held_out),
         };
         let Self { budget, threads, sessions, evidence, .. } = self.clone();
-        Detector::calibrate(scorers, held_out, Terms { budget, threads, sessions, evidence }, provenance)
+        Detector::calibrate(scorers, held_out, Terms { budget, threads, sessions, evidence }, provenance)?
+            .with_drift_basis(&[&training, held_out], threads)
     }
 
     /// The training sessions without those that look most like attacks, by the assumed contamination.

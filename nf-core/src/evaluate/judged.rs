@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, Timestamp, Verdict,
-    detector::Rise,
+    detector::{DriftAlarm, Rise},
     session::{Direction, FlowKey, Session, TableStats},
 };
 use std::{fs::File, path::Path, sync::Arc};
@@ -17,6 +17,7 @@ pub struct JudgedCapture {
     pub(super) series: Arc<[Series]>,
     pub(super) sessions: Vec<JudgedSession>,
     pub(super) stats: Vec<TableStats>,
+    pub(super) drift_alarms: Vec<DriftAlarm>,
 }
 
 /// A score that every judged session has: that of all heads combined, or of one head.
@@ -91,10 +92,16 @@ impl JudgedCapture {
         &self.stats
     }
 
+    /// When and how the traffic ceased to be what the detector was calibrated on, in the order of time.
+    pub fn drift_alarms(&self) -> &[DriftAlarm] {
+        &self.drift_alarms
+    }
+
     /// Adds the sessions of another capture that the same detector or baseline judged.
     pub(super) fn extend(&mut self, other: Self) {
         self.sessions.extend(other.sessions);
         self.stats.extend(other.stats);
+        self.drift_alarms.extend(other.drift_alarms);
     }
 
     /// Seconds of packet time from the first packet of a session to the last; 0 without sessions.

@@ -29,13 +29,13 @@ impl JudgedCapture {
         mut watch: impl FnMut(u64),
     ) -> Result<Self> {
         let mut monitor = Monitor::new(detector.clone(), config)?;
-        let mut sessions = Vec::new();
+        let mut judged = Self::none(detector);
         let mut last = Timestamp::from_nanos(i64::MIN);
         while let Some(frame) = capture.next_frame()? {
             monitor.push(&frame);
             last = last.max(frame.time);
             if capture.frames().is_multiple_of(FRAMES) {
-                take_verdicts(&mut monitor, &mut sessions)?;
+                judged.take_events(&mut monitor)?;
                 watch(capture.frames());
             }
         }
@@ -43,11 +43,12 @@ impl JudgedCapture {
         let longest = config.idle_timeouts().into_iter().flatten().max().unwrap_or_default();
         for second in 1..=longest.as_secs().min(LONGEST_SILENCE) {
             monitor.advance(last + Duration::from_secs(second));
-            take_verdicts(&mut monitor, &mut sessions)?;
+            judged.take_events(&mut monitor)?;
         }
         monitor.finish();
-        take_verdicts(&mut monitor, &mut sessions)?;
-        Ok(Self { series: series_of(detector), sessions, stats: vec![monitor.stats().table] })
+        judged.take_events(&mut monitor)?;
+        judged.stats.push(monitor.stats().table);
+        Ok(judged)
     }
 
     /// As [`replay`](Self::replay), for the sessions that count in a recording; each file meets a monitor of its own.
@@ -60,12 +61,30 @@ impl JudgedCapture {
         config: &SessionConfig,
         mut watch: impl FnMut(u64),
     ) -> Result<Self> {
-        let mut all = Self { series: series_of(detector), sessions: Vec::new(), stats: Vec::new() };
+        let mut all = Self::none(detector);
         for capture in recording.captures() {
             all.extend(Self::replay(detector, capture?, config, &mut watch)?);
         }
         all.sessions.retain(|session| recording.holds(session.start));
         Ok(all)
+    }
+
+    /// Nothing judged by a detector yet.
+    fn none(detector: &Detector) -> Self {
+        let series = series_of(detector);
+        Self { series, sessions: Vec::new(), stats: Vec::new(), drift_alarms: Vec::new() }
+    }
+
+    fn take_events(&mut self, monitor: &mut Monitor) -> Result<()> {
+        while let Some(event) = monitor.pop() {
+            match event {
+                Event::Verdict { session, verdict } => self.sessions.push(JudgedSession::new(&session, &verdict)),
+                Event::Look { .. } => {}
+                Event::Failure { session, error } => return Err(error.at(session)),
+                Event::Drift(alarm) => self.drift_alarms.push(alarm),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -84,17 +103,6 @@ impl Series {
     pub(super) fn calibrated(name: &str, calibration: &Calibration) -> Self {
         Self::new(name, |rate| calibration.threshold(rate).map(|_| ()))
     }
-}
-
-fn take_verdicts(monitor: &mut Monitor, sessions: &mut Vec<JudgedSession>) -> Result<()> {
-    while let Some(event) = monitor.pop() {
-        match event {
-            Event::Verdict { session, verdict } => sessions.push(JudgedSession::new(&session, &verdict)),
-            Event::Look { .. } => {}
-            Event::Failure { session, error } => return Err(error.at(session)),
-        }
-    }
-    Ok(())
 }
 
 /// When silence would have ended a session that the end of the capture cut off.

@@ -39,6 +39,7 @@ pub(super) fn judged(sessions: impl IntoIterator<Item = JudgedSession>) -> Judge
     JudgedCapture {
         series: series.into(),
         sessions: sessions.into_iter().collect(),
+        drift_alarms: Vec::new(),
         stats: vec![TableStats::default()],
     }
 }

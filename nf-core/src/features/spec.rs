@@ -45,7 +45,7 @@ enum Part {
 }
 
 /// A flat column: what it is, and how it follows from a session.
-pub(super) type FlatColumn = (Column, fn(&Session) -> f64);
+pub(crate) type FlatColumn = (Column, fn(&Session) -> f64);
 
 impl Part {
     fn name(self) -> &'static str {
@@ -200,6 +200,14 @@ impl FeatureSpec {
             }
         };
         Arc::new(Schema::new(name, columns).expect("the schemas of this crate have unique column names"))
+    }
+
+    /// The columns of a flat spec with what they are taken from, for reading sessions one at a time; `None` for sequences.
+    pub(crate) fn flat_columns(&self) -> Option<Vec<FlatColumn>> {
+        match &self.0 {
+            Kind::Flat { parts, only } => Some(flat_columns(parts, only).collect()),
+            Kind::Packets(_) | Kind::Addresses(_) => None,
+        }
     }
 
     /// How many packets a session's row holds; `None` for flat specs.

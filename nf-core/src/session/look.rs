@@ -106,6 +106,24 @@ impl Session {
         }
     }
 
+    /// The same session later by so many nanoseconds.
+    #[cfg(feature = "evaluate")]
+    pub(crate) fn later(&self, nanos: i128) -> Self {
+        let shift = |time: &mut Timestamp| {
+            let later = i128::from(time.as_nanos()) + nanos;
+            *time = Timestamp::from_nanos(later.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
+        };
+        let mut moved = self.clone();
+        [&mut moved.start, &mut moved.end, &mut moved.ended].into_iter().for_each(shift);
+        moved.packets.iter_mut().for_each(|packet| shift(&mut packet.time));
+        moved.known.iter_mut().for_each(|moment| shift(&mut moment.at));
+        for look in &mut moved.looks {
+            shift(&mut look.moment.at);
+            shift(&mut look.end);
+        }
+        moved
+    }
+
     /// Keeps what it was at its last look, as that will change. Says whether there was one.
     pub(super) fn keep_look(&mut self) -> bool {
         let Some(moment) = self.known.take() else { return false };

@@ -96,7 +96,8 @@ impl Baseline {
         let scores: Vec<f32> = sessions.iter().map(|session| session.score).collect();
         let calibration = Calibration::fit(&scores).map_err(|error| error.at(format_args!("baseline {name}")))?;
         let series = [Series::calibrated(COMBINED, &calibration)].into();
-        let val = JudgedCapture { series: Arc::clone(&series), sessions, stats }.calibrated(&calibration);
+        let val = JudgedCapture { series: Arc::clone(&series), sessions, stats, drift_alarms: Vec::new() }
+            .calibrated(&calibration);
         Ok(Self { name, config: config.clone(), scorer, calibration, series, val })
     }
 
@@ -116,7 +117,7 @@ impl Baseline {
     /// As [`Capture::open`](crate::Capture::open) and [`Capture::next_frame`](crate::Capture::next_frame).
     pub fn judge(&self, recording: &Recording, mut watch: impl FnMut(u64)) -> Result<JudgedCapture> {
         let (sessions, stats) = self.scorer.judge(recording, &self.config, &mut watch)?;
-        let judged = JudgedCapture { series: Arc::clone(&self.series), sessions, stats };
+        let judged = JudgedCapture { series: Arc::clone(&self.series), sessions, stats, drift_alarms: Vec::new() };
         Ok(judged.calibrated(&self.calibration))
     }
 }
