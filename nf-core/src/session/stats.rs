@@ -119,7 +119,7 @@ impl SessionStats {
         if facts.tcp {
             let flags = TcpFlags(packet.control);
             for (bit, count) in side.flags.iter_mut().enumerate() {
-                *count += u32::from(packet.control >> bit & 1);
+                *count += u32::from(packet.control & 1 << bit != 0);
             }
             side.first_window.get_or_insert(packet.window);
             side.zero_windows += u32::from(packet.window == 0 && !flags.contains(TcpFlags::RST));
