@@ -15,6 +15,7 @@ use super::{
     record::{Direction, PacketFacts, PacketRecord},
     session::{EndReason, Outcome, Session},
     slots::Slots,
+    spare::Spare,
     store::FORGET,
 };
 use crate::{
@@ -26,6 +27,9 @@ use std::{collections::VecDeque, time::Duration};
 
 /// Share of the memory limit that context may take: 1 / this.
 const CONTEXT_SHARE: usize = 4;
+
+/// Share of the memory limit that buffers for the packets of later sessions may take: 1 / this.
+const SPARE_SHARE: usize = 64;
 
 /// More open sessions than this are not all in the cache: what a packet needs of its session is read at once then, not line
 /// by line as it is used.
@@ -60,6 +64,7 @@ pub struct SessionTable {
     agenda: Agenda,
     hosts: HostTable,
     ended: VecDeque<Held>,
+    spare: Spare,
     /// Bytes of open sessions, without their slots.
     bytes: usize,
     ended_bytes: usize,
@@ -87,6 +92,7 @@ impl SessionTable {
             agenda: Agenda::new(&config),
             hosts: HostTable::new(config.memory_limit / CONTEXT_SHARE),
             ended: VecDeque::new(),
+            spare: Spare::new(config.memory_limit / SPARE_SHARE),
             bytes: 0,
             ended_bytes: 0,
             grown: false,
@@ -113,7 +119,7 @@ impl SessionTable {
     /// Bytes held by open sessions, ended ones that wait, context, and the room that all these keep for more.
     pub fn bytes(&self) -> usize {
         let slots = self.nodes.ever() * Slots::<Node>::BYTES + self.ended.capacity() * size_of::<Held>();
-        self.bytes + self.ended_bytes + slots + self.index.bytes() + self.hosts.bytes()
+        self.bytes + self.ended_bytes + slots + self.index.bytes() + self.hosts.bytes() + self.spare.bytes()
     }
 
     /// Takes in one frame. A frame that cannot be used is counted under its reason, never an error.
@@ -190,7 +196,12 @@ impl SessionTable {
     fn run_one(&mut self, at: Timestamp, due: Due, slot: u32) {
         match (due, self.node(slot).tcp.closed()) {
             (Due::Settle, _) => self.settle(slot, at),
-            (Due::Idle, closed) => self.end(slot, closed.unwrap_or(EndReason::Idle), at),
+            (Due::Idle, closed) => {
+                if self.nodes.len() > CROWD {
+                    self.fetch_next(slot);
+                }
+                self.end(slot, closed.unwrap_or(EndReason::Idle), at);
+            }
             // It is over: trailing packets stay with it until its silence is long enough.
             (Due::Active, Some(_)) => self.agenda.stay(&mut self.nodes, slot),
             (Due::Active, None) => self.cut(slot, at),
@@ -360,7 +371,10 @@ impl SessionTable {
         session.end = session.end.max(packet.time);
         session.stats.push(&record, packet.wire_len, PacketFacts::of(packet, order));
         if session.packets.len() < self.config.max_packets as usize {
-            grown |= session.packets.len() == session.packets.capacity();
+            if session.packets.len() == session.packets.capacity() {
+                self.spare.grow(&mut session.packets, self.config.max_packets as usize);
+                grown = true;
+            }
             session.packets.push(record);
         }
         if let Some(dns) = dns {
