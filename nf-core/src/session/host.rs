@@ -8,7 +8,10 @@
 
 use super::{
     context::{Activity, Context},
-    counters::{ActivityCounters, DomainCounters, Event, PairCounters, PortCounters, ServiceCounters, StationCounters},
+    counters::{
+        ActivityCounters, DomainCounters, Event, PairCounters, PortCounters, ServiceCounters, StationCounters,
+        Unaccounted,
+    },
     keyed::{Key, Keyed, address, number},
     session::Outcome,
     store::{Counters, Handle, Store},
@@ -428,8 +431,8 @@ impl HostTable {
         self.activities.fetch_key(&self.keyed, &key(Of::Source, source, None, Class::Protocol(protocol), 0));
     }
 
-    /// What the counters say about a session of the given outcome.
-    pub(super) fn observe(&self, party: &Party, outcome: Outcome, now: Timestamp) -> Context {
+    /// What the counters say about a session of the given outcome, of which some payload may not be counted yet.
+    pub(super) fn observe(&self, party: &Party, outcome: Outcome, own: &Unaccounted, now: Timestamp) -> Context {
         let s = second(now);
         let outcome = index(outcome).unwrap_or(0);
         let (places, missing) = (&party.places, self.missing(party, now));
@@ -452,8 +455,8 @@ impl HostTable {
             pair: observe(within_class),
             destination: observe(activity(places.destination, Of::Destination)),
             port_sources: port.map_or([0.0; 2], |counters| counters.observe(outcome, s)),
-            service: service.map(|counters| counters.observe(s)).unwrap_or_default(),
-            host_pair: pair.map(|counters| counters.observe(s)).unwrap_or_default(),
+            service: service.map(|counters| counters.observe(s, own)).unwrap_or_default(),
+            host_pair: pair.map(|counters| counters.observe(s, own)).unwrap_or_default(),
             ..Context::default()
         };
         if let Class::Domain(domain) = party.class {
