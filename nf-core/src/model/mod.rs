@@ -9,7 +9,9 @@ mod tree;
 
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
-pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
+pub use neural::{
+    Attention, Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore,
+};
 pub(crate) use random::Random;
 
 use crate::{

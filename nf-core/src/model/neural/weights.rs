@@ -36,6 +36,11 @@ impl Slots {
         self.0.push(Slot { shape: [1, outputs], role: Role::Bias });
     }
 
+    /// A matrix alone.
+    pub(super) fn matrix(&mut self, inputs: usize, outputs: usize) {
+        self.0.push(Slot { shape: [inputs, outputs], role: Role::Matrix });
+    }
+
     /// A layer normalisation.
     pub(super) fn norm(&mut self, width: usize) {
         self.0.push(Slot { shape: [1, width], role: Role::Gain });
@@ -119,6 +124,11 @@ impl<'a> Cursor<'a> {
     pub(super) fn linear(&mut self, x: Tensor<2>) -> Tensor<2> {
         let (matrix, bias) = (self.next(), self.next());
         x.matmul(matrix) + bias
+    }
+
+    /// The next matrix alone.
+    pub(super) fn matrix(&mut self) -> Tensor<2> {
+        self.next()
     }
 
     /// The next layer normalisation, over each row.
