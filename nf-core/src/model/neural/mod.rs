@@ -5,6 +5,8 @@ mod autoencoder;
 mod batch;
 mod density;
 mod device;
+mod fused;
+mod gradient;
 mod kernel;
 mod train;
 mod transformer;

@@ -18,7 +18,7 @@ use crate::{
         random::Random,
     },
 };
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
@@ -65,6 +65,8 @@ impl Default for TransformerParams {
         let training = TrainingParams {
             epochs: 10,
             batch: 1024,
+            micro_batch: 4096,
+            threads: 0,
             learning_rate: 1e-3,
             weight_decay: 0.01,
             clip: 1.0,
@@ -411,8 +413,7 @@ impl Encoder {
             let normed = cursor.norm(x.clone());
             x = x + drop(self.attention().forward(cursor, normed, &rows));
             let normed = cursor.norm(x.clone());
-            let inner = activation::gelu(cursor.linear(normed));
-            x = x + drop(cursor.linear(inner));
+            x = x + drop(cursor.mlp(normed));
         }
         cursor.norm(x)
     }

@@ -1,14 +1,13 @@
 //! Self-attention over the real steps of each row.
 
-mod fused;
 mod linear;
 mod low_rank;
 mod plain;
 
 use super::{
     batch::Batch,
-    device,
-    kernel::attention::Reach,
+    device, fused,
+    kernel::attention::{Layout, Reach},
     weights::{Cursor, Slots},
 };
 use crate::{Error, Result};
@@ -100,6 +99,10 @@ impl Rows {
         Self { steps: batch.steps, lengths: batch.lengths.as_slice().into(), fused, real }
     }
 
+    fn layout(&self, width: usize, heads: usize, reach: Reach) -> Layout {
+        Layout { steps: self.steps, lengths: self.lengths.clone(), heads, size: width / heads, reach }
+    }
+
     /// Shape (rows, any, steps, any): zero behind each row's length.
     fn only_real(&self, x: Tensor<4>) -> Tensor<4> {
         x * self.real.clone()
@@ -118,9 +121,9 @@ impl Layer {
     /// (rows x steps, width) to the same shape.
     pub(super) fn forward(self, cursor: &mut Cursor<'_>, x: Tensor<2>, rows: &Rows) -> Tensor<2> {
         // One product for queries, keys and values.
-        let joint = cursor.linear(x);
+        let joint = cursor.fast_linear(x);
         let mixed = match (self.attention, self.attention.reach()) {
-            (_, Some(reach)) if rows.fused => fused::attention(joint, self.heads, reach, rows),
+            (_, Some(reach)) if rows.fused => fused::attention(joint, rows.layout(self.width, self.heads, reach)),
             (_, Some(reach)) => plain::attention(Parts::new(joint, self.heads, rows), reach, rows),
             (Attention::LowRank { .. }, None) => {
                 let projection = cursor.matrix();
@@ -128,7 +131,7 @@ impl Layer {
             }
             (_, None) => linear::attention(Parts::new(joint, self.heads, rows), false, rows),
         };
-        cursor.linear(mixed)
+        cursor.fast_linear(mixed)
     }
 }
 
@@ -211,7 +214,12 @@ mod tests {
             WINDOWS.into_iter().chain([Reach::ALL]).flat_map(|reach| [(reach, (3, 4)), (reach, (1, 18))])
         {
             let [joint, gradient] = numbers(heads, size);
-            let fused = both(|joint, rows| fused::attention(joint, heads, reach, rows), &joint, &gradient, true);
+            let fused = both(
+                |joint, rows| fused::attention(joint, rows.layout(heads * size, heads, reach)),
+                &joint,
+                &gradient,
+                true,
+            );
             let in_parts = |joint, rows: &Rows| plain::attention(Parts::new(joint, heads, rows), reach, rows);
             let plain = both(in_parts, &joint, &gradient, false);
             for (fused, plain) in fused.iter().zip(plain) {

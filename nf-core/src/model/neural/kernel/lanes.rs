@@ -12,6 +12,28 @@ pub(in crate::model::neural) const LANES: usize = 16;
 /// One value of each lane, in memory.
 pub(in crate::model::neural) type Line = [f32; LANES];
 
+/// The numbers from `at` on, filled up with zeros.
+#[inline(always)]
+pub(in crate::model::neural) fn line(from: &[f32], at: usize) -> Line {
+    match from[at..].first_chunk::<LANES>() {
+        Some(line) => *line,
+        None => {
+            let mut line = [0.0; LANES];
+            line[..from.len() - at].copy_from_slice(&from[at..]);
+            line
+        }
+    }
+}
+
+/// Writes the numbers from `at` on, as many as there are.
+#[inline(always)]
+pub(in crate::model::neural) fn put(to: &mut [f32], at: usize, line: Line) {
+    match to[at..].first_chunk_mut::<LANES>() {
+        Some(to) => *to = line,
+        None => to[at..].iter_mut().zip(line).for_each(|(to, x)| *to = x),
+    }
+}
+
 /// Arithmetic on sixteen numbers.
 pub(in crate::model::neural) trait Lanes: Copy {
     type V: Copy;
@@ -26,6 +48,8 @@ pub(in crate::model::neural) trait Lanes: Copy {
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`, in one rounding where the processor can.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `negative` where the sign bit of `x` is set, `positive` elsewhere.
+    fn by_sign(self, x: Self::V, negative: Self::V, positive: Self::V) -> Self::V;
     /// The bits of each number, shifted left by 23: from the last bits of a mantissa to an exponent.
     fn shift_to_exponent(self, v: Self::V) -> Self::V;
     /// The lanes whose bit is set; `other` in the rest.
@@ -122,6 +146,11 @@ impl Lanes for Portable {
     #[inline(always)]
     fn mul_add(self, a: Line, b: Line, c: Line) -> Line {
         std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+
+    #[inline(always)]
+    fn by_sign(self, x: Line, negative: Line, positive: Line) -> Line {
+        std::array::from_fn(|i| if x[i].is_sign_negative() { negative[i] } else { positive[i] })
     }
 
     #[inline(always)]
@@ -224,6 +253,7 @@ mod tests {
                 l.keep(a, self.1, 7.0),
                 l.exp2(a),
                 l.splat(2.5),
+                l.by_sign(a, b, c),
             ];
             let line = |v| {
                 let mut line = [0.0; LANES];

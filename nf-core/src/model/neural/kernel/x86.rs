@@ -53,6 +53,12 @@ impl Lanes for V4 {
     }
 
     #[inline(always)]
+    fn by_sign(self, x: __m512, negative: __m512, positive: __m512) -> __m512 {
+        let signs = self.avx512dq._mm512_movepi32_mask(self.avx512f._mm512_castps_si512(x));
+        self.avx512f._mm512_mask_blend_ps(signs, positive, negative)
+    }
+
+    #[inline(always)]
     fn shift_to_exponent(self, v: __m512) -> __m512 {
         let bits = self.avx512f._mm512_castps_si512(v);
         self.avx512f._mm512_castsi512_ps(self.avx512f._mm512_slli_epi32::<23>(bits))
@@ -110,6 +116,11 @@ impl Lanes for V3 {
     #[inline(always)]
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         [self.fma._mm256_fmadd_ps(a[0], b[0], c[0]), self.fma._mm256_fmadd_ps(a[1], b[1], c[1])]
+    }
+
+    #[inline(always)]
+    fn by_sign(self, x: Self::V, negative: Self::V, positive: Self::V) -> Self::V {
+        std::array::from_fn(|i| self.avx._mm256_blendv_ps(positive[i], negative[i], x[i]))
     }
 
     #[inline(always)]

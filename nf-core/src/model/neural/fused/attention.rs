@@ -1,10 +1,9 @@
 //! Exact and windowed attention as one operation, forward and backward.
 
-use super::Rows;
+use super::tensor;
 use crate::model::neural::kernel::{
-    attention::{self, Layout, Reach},
+    attention::{self, Layout},
     lanes::Level,
-    tensor,
 };
 use burn::{
     backend::{
@@ -22,10 +21,8 @@ use burn::{
 };
 
 /// Queries, keys and values of all heads side by side, shape (rows x steps, 3 x heads x size), to mixed values, shape
-/// (rows x steps, heads x size), zero behind a row's length. The device must have the operation.
-pub(super) fn attention(joint: Tensor<2>, heads: usize, reach: Reach, rows: &Rows) -> Tensor<2> {
-    let size = joint.dims()[1] / (3 * heads);
-    let layout = Layout { steps: rows.steps, lengths: rows.lengths.clone(), heads, size, reach };
+/// (rows x steps, heads x size), zero behind a row's length.
+pub(in crate::model::neural) fn attention(joint: Tensor<2>, layout: Layout) -> Tensor<2> {
     Tensor::from_dispatch(<Dispatch as FusedAttention>::fused_attention(joint.into_dispatch(), layout))
 }
 
