@@ -83,7 +83,11 @@ impl<N: Network + Sync> Work<'_, N> {
         };
         thread::scope(|scope| {
             for _ in 1..threads {
-                scope.spawn(|| while one().is_some() {});
+                // Where the system gives no more threads, those there are do the work: this one at least.
+                let spawned = thread::Builder::new().spawn_scoped(scope, || while one().is_some() {});
+                if spawned.is_err() {
+                    break;
+                }
             }
             while let Some(place) = one() {
                 if place + 1 < self.parts.len()
@@ -122,4 +126,96 @@ pub(super) fn gradient<N: Network>(
         }
     }
     (scalar(loss), gradient)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ErrorKind,
+        model::{
+            Progress, Transformer, TransformerParams,
+            neural::{TrainingParams, testing::waves},
+        },
+    };
+    use std::ops::ControlFlow;
+
+    fn params(change: impl Fn(&mut TrainingParams)) -> TransformerParams {
+        let mut training = Transformer::params().training;
+        (training.epochs, training.batch, training.micro_batch) = (2, 256, 64);
+        change(&mut training);
+        Transformer::params().d_model(16).heads(2).d_ff(24).layers(1).training(training)
+    }
+
+    /// The trained model's bytes, and the last that was told of it.
+    fn fit(params: &TransformerParams) -> (Vec<u8>, Progress) {
+        use crate::model::Model;
+        let mut last = None;
+        let model = params.fit_with(&waves(90, 16, 16, 1, false), &mut |progress| {
+            last = Some(progress.clone());
+            ControlFlow::Continue(())
+        });
+        (model.unwrap().to_bytes(), last.unwrap())
+    }
+
+    #[test]
+    fn threads_change_nothing() {
+        let alone = fit(&params(|t| t.threads = 1));
+        for threads in [2, 3, 16] {
+            assert_eq!(fit(&params(|t| t.threads = threads)), alone);
+        }
+    }
+
+    #[test]
+    fn parts_add_up_to_the_batch() {
+        let network = |whole: bool| {
+            let params = params(|t| {
+                (t.epochs, t.held_out, t.batch) = (1, 0.0, 100 * 16);
+                t.micro_batch = if whole { t.batch } else { 100 };
+            });
+            fit(&params.dropout(0.0)).1
+        };
+        let (whole, parts) = (network(true), network(false));
+        assert!((whole.loss.unwrap() - parts.loss.unwrap()).abs() < 0.1);
+        let rows = waves(90, 16, 16, 1, false);
+        let real = rows.lengths().iter().map(|length| u64::from(*length)).sum::<u64>();
+        assert_eq!((whole.steps, parts.steps), (real, real));
+        assert!(parts.padded_steps > real && parts.padded_steps <= 90 * 16, "{parts:?}");
+        // Lengths of 1 to 8 and of 9 to 16: two kinds of part, each an update where it is as large as the batch.
+        assert_eq!((whole.updates, parts.updates), (2, 1));
+    }
+
+    #[test]
+    fn the_gradient_of_parts_is_that_of_the_whole() {
+        use crate::model::neural::train::testing::parts;
+        let rows = waves(40, 16, 16, 1, false);
+        let network = crate::model::neural::transformer::testing::encoder(params(|_| {}).dropout(0.0), 3);
+        let weights = Weights::random(network.slots(), &Random::new(1));
+        let of = |size: usize| {
+            let parts = parts(&rows, 16, size);
+            let work = Work {
+                network: &network,
+                weights: &weights,
+                rows: &rows,
+                parts: &parts,
+                random: &Random::new(2),
+                first: 0,
+            };
+            work.gradient(2, &mut || Ok(())).unwrap()
+        };
+        let (whole, parts) = (of(40), of(7));
+        assert!((whole.loss - parts.loss).abs() < 1e-6 && whole.real_values == parts.real_values);
+        let largest = whole.gradient.iter().fold(0f32, |a, b| a.max(b.abs()));
+        assert!(whole.gradient.iter().zip(&parts.gradient).all(|(a, b)| (a - b).abs() < 1e-5 * largest));
+    }
+
+    #[test]
+    fn stops_when_told_amid_an_update() {
+        let mut calls = 0;
+        let error = params(|t| (t.batch, t.threads) = (1 << 20, 1)).fit_with(&waves(90, 16, 16, 1, false), &mut |_| {
+            calls += 1;
+            if calls == 5 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        assert_eq!((error.unwrap_err().kind(), calls), (ErrorKind::Canceled, 5));
+    }
 }

@@ -320,6 +320,12 @@ pub(super) mod testing {
     use super::*;
     use crate::model::neural::gradient::gradient;
 
+    /// All rows, padded to `steps`, `size` a part.
+    pub(in crate::model::neural) fn parts(rows: &Rows, steps: usize, size: usize) -> Vec<Part> {
+        let order: Vec<usize> = (0..rows.len()).collect();
+        order.chunks(size).map(|rows| Part { steps, rows: rows.to_vec() }).collect()
+    }
+
     /// Holds that every weight's gradient is that of central differences, for some weights of every matrix.
     pub(in crate::model::neural) fn check_gradient<N: Network>(network: &N, weights: &Weights, batch: &Batch) {
         let noise = Random::new(9);
@@ -459,6 +465,7 @@ mod tests {
     fn parameters_out_of_range_are_refused() {
         let refuse = |change: fn(&mut TrainingParams)| training(change).check().unwrap_err().to_string();
         assert_eq!(refuse(|t| t.batch = 0), "batch is 0, it must be at least 1");
+        assert_eq!(refuse(|t| t.micro_batch = 0), "micro_batch is 0, it must be at least 1");
         assert_eq!(refuse(|t| t.patience = 0), "patience is 0, it must be at least 1");
         assert_eq!(refuse(|t| t.learning_rate = 0.0), "learning_rate is 0, it must be above 0 and finite");
         assert_eq!(refuse(|t| t.clip = f64::NAN), "clip is NaN, it must be above 0 and finite");

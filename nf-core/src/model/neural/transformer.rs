@@ -477,6 +477,15 @@ fn positions(batch: &Batch, d: usize, device: &Device) -> Tensor<2> {
 }
 
 #[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    pub(in crate::model::neural) fn encoder(params: TransformerParams, width: usize) -> impl Network {
+        Encoder::new(params, width)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{neural::testing::*, testing::auroc};
