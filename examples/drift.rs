@@ -2,14 +2,14 @@
 //! recalibrate on minutes that hold an attack. Fits on the lab corpus's train, calibrates on val.
 
 use nf_core::{
-    Detector, Result, Session, SessionConfig,
-    evaluate::{Change, DriftTrial, Label},
+    Detector, Result, Session, SessionConfig, Timestamp,
+    evaluate::{Change, DriftTrial, Label, RecalibrationTrial, Truth},
 };
 use nf_examples::{Inputs, Phases};
-use std::{ops::ControlFlow, process::ExitCode, time::Duration};
+use std::{collections::BTreeMap, ops::ControlFlow, process::ExitCode, time::Duration};
 
 const USAGE: &str = "\
-usage: drift [--seed N]
+usage: drift [--seed N] [--only drift|recalibration]
 
 Prints tables. The lab corpus is read from $NF_DATA/lab, other networks from $NF_DATA/labelled.";
 
@@ -25,11 +25,12 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     use lexopt::prelude::*;
-    let mut seed = 1;
+    let (mut seed, mut only) = (1, String::new());
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("seed") => seed = parser.value()?.parse()?,
+            Long("only") => only = parser.value()?.string()?,
             Short('h') | Long("help") => {
                 println!("{USAGE}");
                 return Ok(());
@@ -52,6 +53,13 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let benign: Vec<Session> =
         test.iter().filter(|session| truth.label_session(session) == Label::Benign).cloned().collect();
 
+    if only != "drift" {
+        recalibrate(&detector, &long, &test, &truth)?;
+        println!();
+    }
+    if only == "recalibration" {
+        return Ok(());
+    }
     println!("| recording | minutes | false alarms | strongest, of an alarm | called after | at the latest |");
     println!("|---|---|---|---|---|---|");
     let trial = |name: &str, detector: &Detector, sessions: &[Session], change: &Change<'_>, moments: &[f64]| {
@@ -95,5 +103,61 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         words.extend(done.alarm.map(|alarm| format!("* {name}: {alarm}")));
     }
     println!("\n{}", words.join("\n"));
+    Ok(())
+}
+
+/// Ten minutes that hold attacks: a window of the test recording, or all sessions of one kind, beside benign sessions of
+/// val-long.
+fn recalibrate(detector: &Detector, long: &[Session], test: &[Session], truth: &Truth) -> Result<()> {
+    let begin = |sessions: &[Session]| sessions.iter().map(Session::start).min().unwrap_or_default();
+    let since = |session: &Session, begin: Timestamp| session.start().since(begin).as_secs_f64();
+    let (of_long, of_test) = (begin(long), begin(test));
+    let before = |seconds: f64| -> Vec<Session> {
+        long.iter().filter(|session| (60.0..60.0 + seconds).contains(&since(session, of_long))).cloned().collect()
+    };
+    println!(
+        "| ten minutes with | budget | sessions | left out: clumps + others | recall before | after | lost | false alarms before | after |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let mut lost: Vec<f64> = Vec::new();
+    let mut row = |name: &str, rate: f64, recent: &[Session], counts: &dyn Fn(&Session) -> bool| {
+        let kind = |session: &Session| match truth.label_session(session) {
+            Label::AttackerOther => None,
+            _ if !counts(session) => None,
+            Label::Benign => Some(""),
+            Label::Attack { category, .. } => Some(category),
+        };
+        match RecalibrationTrial::run(name, detector, rate, recent, test, kind) {
+            Ok(trial) => {
+                lost.extend(trial.lost());
+                println!("{trial}");
+            }
+            Err(error) => println!("| {name} | {} % | {} | refused: {error} |", rate * 100.0, recent.len()),
+        }
+    };
+    for rate in [0.01, 0.001] {
+        row("no attack", rate, &before(600.0), &|_| true);
+        for window in 0..4 {
+            let (from, to) = (f64::from(window) * 135.0, f64::from(window + 1) * 135.0);
+            let inside = |session: &Session| (from..to).contains(&since(session, of_test));
+            let mut recent = before(465.0);
+            recent.extend(test.iter().filter(|session| inside(session)).cloned());
+            let name = format!("test from {from} to {to} s, judged on the rest");
+            row(&name, rate, &recent, &|session| !inside(session));
+        }
+        let mut kinds: BTreeMap<&str, Vec<Session>> = BTreeMap::new();
+        for session in test {
+            if let Label::Attack { category, .. } = truth.label_session(session) {
+                kinds.entry(category).or_default().push(session.clone());
+            }
+        }
+        for (kind, sessions) in kinds {
+            let recent = [before(600.0), sessions].concat();
+            row(&format!("all of {kind}, judged on all"), rate, &recent, &|_| true);
+        }
+    }
+    let most = lost.iter().copied().fold(f64::MIN, f64::max);
+    let mean = lost.iter().sum::<f64>() / lost.len().max(1) as f64;
+    println!("\nRecall lost: {mean:.4} on average, {most:.4} at most, of {} recalibrations.", lost.len());
     Ok(())
 }

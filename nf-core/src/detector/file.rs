@@ -1,7 +1,7 @@
 //! Detectors in files: one versioned, checksummed file, written whole or not at all. `docs/file-format.md` describes it.
 
 use super::{
-    Calibrated, Detector, Evidence, HeldOut, Provenance, RecalibrationRecord, Span,
+    Calibrated, Card, Detector, Evidence, HeldOut, Provenance, RecalibrationRecord, Span,
     drift::{Basis, watched},
     head::{Head, Scorer},
     recalibrate::Original,
@@ -41,6 +41,22 @@ struct Header {
     /// The calibration the detector was made with, where it has another now.
     original: Option<StoredOriginal>,
     recalibrations: Vec<RecalibrationRecord>,
+    /// All of this in words and figures, so that a file can be asked what it is without its models. Nothing else reads it.
+    card: Card,
+}
+
+/// The header of which only the card is read.
+#[derive(Debug, Deserialize)]
+struct CardAlone {
+    card: Card,
+}
+
+/// The card of a model file.
+pub(super) fn read_card(bytes: &[u8]) -> Result<Card> {
+    let (header, _) = open(bytes)?;
+    let header: CardAlone = serde_json::from_slice(header)
+        .map_err(|e| damaged(format!("the header of the model file has no card as format {FORMAT} has: {e}")))?;
+    Ok(header.card)
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -174,6 +190,7 @@ impl Detector {
                 calibration: original.calibration,
             }),
             recalibrations: self.recalibrations.to_vec(),
+            card: self.card(),
         };
         let header = serde_json::to_vec(&header).expect("the header has text keys and finite numbers");
         let mut bytes = Vec::new();

@@ -2,6 +2,7 @@
 
 mod budget;
 mod builder;
+mod card;
 mod clean;
 mod drift;
 mod explain;
@@ -14,6 +15,7 @@ mod report;
 mod verdict;
 
 pub use builder::Builder;
+pub use card::{Card, CardHead, Promise, Source};
 pub use drift::{Drift, DriftAlarm, Moved};
 pub use explain::{Explanation, Reason};
 pub use recalibrate::{Recalibration, RecalibrationRecord};
@@ -113,10 +115,12 @@ pub struct Provenance {
     pub left_out: u64,
     /// The benign sessions it was calibrated on.
     pub calibration: Span,
+    /// The captures it was made from, as far as they were [named](Detector::with_source).
+    pub sources: Vec<Source>,
 }
 
 /// How many sessions there were, and when they started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Span {
     /// How many.

@@ -27,7 +27,7 @@ const MOST_CLUMPED: f64 = 0.5;
 const FEWEST: usize = 500;
 
 /// What a recalibration was made from. It is kept with the detector, in its file too.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RecalibrationRecord {
     /// Why it was made, in the words of whoever did; empty where none were given.

@@ -341,6 +341,7 @@ impl Recipe {
             training: Some(Span::of(&training)),
             left_out,
             calibration: Span::of(held_out),
+            sources: Vec::new(),
         };
         let Self { budget, threads, sessions, evidence, .. } = self.clone();
         Detector::calibrate(scorers, held_out, Terms { budget, threads, sessions, evidence }, provenance)?

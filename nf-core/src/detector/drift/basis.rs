@@ -151,6 +151,11 @@ impl Basis {
         }
     }
 
+    /// Blocks, and their length in seconds.
+    pub(in crate::detector) fn size(&self) -> (u64, f64) {
+        (self.blocks, self.block.as_secs_f64())
+    }
+
     /// Figures of a block.
     fn figures(&self) -> usize {
         SERVICES + self.services.len() + 1 + self.columns.len()
