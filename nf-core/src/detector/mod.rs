@@ -14,7 +14,7 @@ pub use builder::Builder;
 pub use explain::{Explanation, Reason};
 pub use recipe::Recipe;
 pub use report::CalibrationReport;
-pub use verdict::{EvidenceVerdict, HeadVerdict, Rise, Verdict};
+pub use verdict::{EvidenceVerdict, HeadVerdict, LookVerdict, Verdict};
 
 use crate::{
     Error, ErrorKind, Result, Timestamp,

@@ -66,6 +66,7 @@ fn moved(session: &Session, start: Timestamp) -> Session {
     };
     (moved.start, moved.end, moved.ended) = (shift(session.start), shift(session.end), shift(session.ended));
     moved.packets.iter_mut().for_each(|packet| packet.time = shift(packet.time));
+    moved.move_looks(shift);
     moved
 }
 
@@ -199,6 +200,7 @@ mod tests {
         for session in &long {
             assert!(benign.iter().any(|other| other.start() == session.start()));
             assert_eq!(session.packets()[0].time, session.start());
+            assert!(session.start() <= session.known() && session.known() <= session.ended());
         }
         let starts = |mixed: &Contaminated| mixed.sessions.iter().map(Session::start).collect::<Vec<_>>();
         assert_eq!(starts(&contaminate(&benign, &attacks, 0.05, 7).unwrap()), starts(&mixed));

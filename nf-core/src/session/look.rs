@@ -94,6 +94,17 @@ impl Session {
         self.looks.get(look).map_or(self.outcome, |look| look.outcome)
     }
 
+    /// Moves the times of what is known of it.
+    #[cfg(feature = "evaluate")]
+    pub(crate) fn move_looks(&mut self, shift: impl Fn(Timestamp) -> Timestamp) {
+        for look in &mut self.looks {
+            (look.moment.at, look.end) = (shift(look.moment.at), shift(look.end));
+        }
+        if let Some(known) = &mut self.known {
+            known.at = shift(known.at);
+        }
+    }
+
     /// The same without its looks.
     pub(super) fn alone(&self) -> Self {
         Self {
