@@ -27,7 +27,7 @@ pub(super) fn usual(
     threads: usize,
     watch: &mut Watch<'_>,
 ) -> Result<Vec<usize>> {
-    let progress = Progress { head: "distance".to_owned(), done: 0.0, epoch: 0, loss: None, held_out_loss: None };
+    let progress = Progress::new("distance", 0.0);
     if watch(&progress) == ControlFlow::Break(()) {
         return Err(Error::new(ErrorKind::Canceled, "looking for attacks in the training was stopped"));
     }

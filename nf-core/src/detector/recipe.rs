@@ -7,7 +7,7 @@ use crate::{
     Error, ErrorKind, Result,
     evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Scaler},
-    model::{IsolationForest, Model, Progress, Rarity, Watch},
+    model::{IsolationForest, Model, Progress, Random, Rarity, Watch},
     session::{Session, SessionConfig},
 };
 use std::ops::ControlFlow;
@@ -74,6 +74,9 @@ const MOST_CONTAMINATION: f64 = 0.25;
 
 /// How many times the assumed contamination is left out: the strangest sessions are not all attacks.
 const TRIM: f64 = 1.2;
+
+/// What the random numbers are for by which looks are drawn.
+const LOOKS: u64 = 1;
 
 /// Fewer benign sessions than this are not fitted on: they show too little of what is normal.
 const FEWEST: usize = 100;
@@ -388,9 +391,19 @@ impl Recipe {
         heads.iter().map(fit).collect()
     }
 
+    /// One look at each session, drawn at random: with all of them the many of long sessions would push out what short ones
+    /// show (docs/detection.md).
+    fn drawn<'a>(&self, training: &[&'a Session]) -> impl Iterator<Item = Row<'a>> {
+        let random = Random::new(self.seed).stream(LOOKS);
+        training.iter().enumerate().map(move |(place, &session)| {
+            let look = random.stream(place as u64).below(session.looks().len() + 1);
+            Row { session, place, look }
+        })
+    }
+
     fn fit_head(&self, head: &HeadRecipe, training: &[&Session], watch: &mut Watch<'_>) -> Result<Scorer> {
         let spec = self.without((head.spec)()?)?;
-        let rows = spec.extract_each(Row::all(training).iter().map(Row::seen))?;
+        let rows = spec.extract_each(self.drawn(training).map(|row| row.seen()))?;
         let scaler = if head.scale { Scaler::fit(&rows)? } else { Scaler::identity(rows.schema()) };
         let model = (head.fit)(&scaler.apply(rows)?, self, watch)?;
         Scorer::new(head.name, spec, scaler, model, head.weight)

@@ -78,7 +78,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    fn new(head: &str, done: f32) -> Self {
+    pub(crate) fn new(head: &str, done: f32) -> Self {
         Self {
             head: head.to_owned(),
             done,
