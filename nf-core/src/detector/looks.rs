@@ -1,6 +1,6 @@
 //! The looks at sessions, one row each, and what they come to.
 
-use super::{Detector, Evidence, EvidenceVerdict, HeadVerdict, Rise, Verdict};
+use super::{Detector, Evidence, EvidenceVerdict, HeadVerdict, LookVerdict, Verdict};
 use crate::{
     Result, Timestamp,
     evidence::{Accumulator, EvidenceConfig, Weighed},
@@ -33,6 +33,8 @@ pub(crate) struct Standing {
     /// When it was above the cut for the first time.
     alerted: Option<Timestamp>,
     last: Moment,
+    /// The score that decides, at the last look.
+    last_score: f32,
     looks: u32,
 }
 
@@ -116,7 +118,7 @@ impl Detector {
         let (score, above) = (seen.deciding(), self.is_above(&seen, row.session.is_cold()));
         let Some(standing) = standing else {
             let (alerted, rises) = (above.then_some(last.at), smallvec![(last.at, 0, score)]);
-            *standing = Some(Standing { strangest: seen, rises, alerted, last, looks: 1 });
+            *standing = Some(Standing { strangest: seen, rises, alerted, last, last_score: score, looks: 1 });
             return above;
         };
         let first = above && standing.alerted.is_none();
@@ -127,7 +129,7 @@ impl Detector {
             standing.strangest = seen;
             standing.rises.push((last.at, standing.looks, score));
         }
-        (standing.last, standing.looks) = (last, standing.looks + 1);
+        (standing.last, standing.last_score, standing.looks) = (last, score, standing.looks + 1);
         first
     }
 
@@ -142,40 +144,38 @@ impl Detector {
 
     /// What a session's looks come to: the strangest of them.
     pub(crate) fn verdict(&self, standing: &Standing, cold: bool) -> Verdict {
-        let Standing { strangest, rises, alerted, last, .. } = standing;
+        let Standing { strangest, rises, alerted, last, last_score, looks } = standing;
         let heads = self.heads.iter().zip(&strangest.scores).map(|(head, &score)| HeadVerdict {
             name: head.scorer.name.clone(),
             score,
             p_value: head.calibration.p_value(score),
         });
-        let mut verdict = Verdict {
+        // Where sessions stand for themselves their own score decides, else that of their evidence.
+        let weighed = strangest.weighed.zip(self.evidence.as_deref());
+        let calibrated = |score| match weighed {
+            Some((_, Evidence { calibration, .. })) => {
+                (calibration.surprise(score, cold), calibration.p_value(score, cold))
+            }
+            None => (score, self.combined.p_value(score)),
+        };
+        let look = |&(at, look, score): &(Timestamp, u32, f32)| {
+            let (score, p_value) = calibrated(score);
+            LookVerdict { at, look: look as usize, score, p_value }
+        };
+        let (score, p_value) = calibrated(strangest.deciding());
+        Verdict {
             score: strangest.own,
             p_value: self.combined.p_value(strangest.own),
             heads: heads.collect(),
-            evidence: None,
-            threshold: self.threshold,
+            evidence: weighed.map(|(weighed, _)| EvidenceVerdict { score, p_value, sessions: weighed.sessions }),
+            threshold: weighed.map_or(self.threshold, |_| self.evidence_thresholds[usize::from(cold)]),
             anomaly: self.is_above(strangest, cold),
             cold,
             look: rises.last().map_or(0, |(_, look, _)| *look as usize),
             at: alerted.unwrap_or(last.at),
-            rises: Vec::new(),
-        };
-        if let (Some(evidence), Some(Weighed { score, sessions })) = (self.evidence.as_deref(), strangest.weighed) {
-            let p_value = evidence.calibration.p_value(score, cold);
-            let score = evidence.calibration.surprise(score, cold);
-            verdict.evidence = Some(EvidenceVerdict { score, p_value, sessions });
-            verdict.threshold = self.evidence_thresholds[usize::from(cold)];
+            rises: rises.iter().map(look).collect(),
+            last: look(&(last.at, looks - 1, *last_score)),
         }
-        let deciding = verdict.evidence.and(self.evidence.as_deref());
-        let rise = |&(at, look, score): &(Timestamp, u32, f32)| match deciding {
-            Some(Evidence { calibration, .. }) => {
-                let (p_value, score) = (calibration.p_value(score, cold), calibration.surprise(score, cold));
-                Rise { at, look: look as usize, score, p_value }
-            }
-            None => Rise { at, look: look as usize, score, p_value: self.combined.p_value(score) },
-        };
-        verdict.rises = rises.iter().map(rise).collect();
-        verdict
     }
 }
 

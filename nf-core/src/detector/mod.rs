@@ -3,6 +3,7 @@
 mod budget;
 mod builder;
 mod card;
+mod clean;
 mod drift;
 mod explain;
 mod file;
@@ -20,7 +21,7 @@ pub use explain::{Explanation, Reason};
 pub use recalibrate::{Recalibration, RecalibrationRecord};
 pub use recipe::Recipe;
 pub use report::CalibrationReport;
-pub use verdict::{EvidenceVerdict, HeadVerdict, Rise, Verdict};
+pub use verdict::{EvidenceVerdict, HeadVerdict, LookVerdict, Verdict};
 
 use crate::{
     Error, ErrorKind, Result, Timestamp,

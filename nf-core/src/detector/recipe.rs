@@ -1,11 +1,13 @@
 //! The detector this crate recommends: which heads there are, and how they are fitted and calibrated.
 
-use super::{Budget, Detector, Provenance, Row, Span, Terms, Volume, head::Scorer, highest, score_heads, weigh_all};
+use super::{
+    Budget, Detector, Provenance, Row, Span, Terms, Volume, clean::usual, head::Scorer, highest, score_heads, weigh_all,
+};
 use crate::{
     Error, ErrorKind, Result,
     evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Scaler},
-    model::{IsolationForest, Model, Progress, Rarity, Watch},
+    model::{IsolationForest, Model, Progress, Random, Rarity, Watch},
     session::{Session, SessionConfig},
 };
 use std::ops::ControlFlow;
@@ -71,7 +73,10 @@ const CLEANERS: [&str; 2] = ["rhythm", "forest"];
 const MOST_CONTAMINATION: f64 = 0.25;
 
 /// How many times the assumed contamination is left out: the strangest sessions are not all attacks.
-const TRIM: f64 = 1.6;
+const TRIM: f64 = 1.2;
+
+/// What the random numbers are for by which looks are drawn.
+const LOOKS: u64 = 1;
 
 /// Fewer benign sessions than this are not fitted on: they show too little of what is normal.
 const FEWEST: usize = 100;
@@ -197,8 +202,8 @@ impl Recipe {
         self
     }
 
-    /// The share of attacks that the training sessions may hold, 0 to 0.25; 0 unless set. Above 0, 1.6 times as many of
-    /// them, those that forests find strangest, are left out of fitting, which costs recall where there are none
+    /// The share of attacks that the training sessions may hold, 0 to 0.25; 0 unless set. Above 0, 1.2 times as many of
+    /// them, those that forests find strangest and that have fewest like them, are left out of fitting, which costs recall where there are none
     /// (docs/detection.md). The sessions calibrated on must be benign all the same: a threshold among attacks
     /// misses attacks.
     #[must_use]
@@ -349,7 +354,7 @@ impl Recipe {
     /// The training sessions without those that look most like attacks, by the assumed contamination.
     ///
     /// Forests are fitted on all of them first: what is rare stays alone in its branches, while a network would learn it. Their
-    /// evidence is what ranks, as an attack is mostly more than one session.
+    /// evidence ranks, as an attack is mostly more than one session; and beside it the distance to others ([`usual`]).
     fn clean<'a>(&self, training: &[&'a Session], watch: &mut Watch<'_>) -> Result<Vec<&'a Session>> {
         let drop = (training.len() as f64 * (self.contamination * TRIM).min(0.5)).round() as usize;
         if drop == 0 {
@@ -361,11 +366,10 @@ impl Recipe {
         let (_, scores) = score_heads(scorers, &rows, self.threads)?;
         let scores = weigh_all(&EvidenceConfig::default(), &rows, &scores)?;
         let scores = highest(training.len(), &rows, &scores);
-        let mut places: Vec<usize> = (0..training.len()).collect();
-        places.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-        places.truncate(training.len() - drop);
-        places.sort_unstable();
-        Ok(places.into_iter().map(|i| training[i]).collect())
+        let rows = self.without(flow_and_context()?)?.extract(training.iter().copied())?;
+        let rows = Scaler::fit(&rows)?.apply(rows)?;
+        let usual = usual(&scores, &rows, self.contamination, drop, self.threads, watch)?;
+        Ok(usual.into_iter().map(|i| training[i]).collect())
     }
 
     /// A spec without the columns that are left out.
@@ -387,9 +391,19 @@ impl Recipe {
         heads.iter().map(fit).collect()
     }
 
+    /// One look at each session, drawn at random: with all of them the many of long sessions would push out what short ones
+    /// show (docs/detection.md).
+    fn drawn<'a>(&self, training: &[&'a Session]) -> impl Iterator<Item = Row<'a>> {
+        let random = Random::new(self.seed).stream(LOOKS);
+        training.iter().enumerate().map(move |(place, &session)| {
+            let look = random.stream(place as u64).below(session.looks().len() + 1);
+            Row { session, place, look }
+        })
+    }
+
     fn fit_head(&self, head: &HeadRecipe, training: &[&Session], watch: &mut Watch<'_>) -> Result<Scorer> {
         let spec = self.without((head.spec)()?)?;
-        let rows = spec.extract_each(Row::all(training).iter().map(Row::seen))?;
+        let rows = spec.extract_each(self.drawn(training).map(|row| row.seen()))?;
         let scaler = if head.scale { Scaler::fit(&rows)? } else { Scaler::identity(rows.schema()) };
         let model = (head.fit)(&scaler.apply(rows)?, self, watch)?;
         Scorer::new(head.name, spec, scaler, model, head.weight)

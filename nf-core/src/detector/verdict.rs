@@ -27,18 +27,20 @@ pub struct Verdict {
     /// When it became known: at the first look above the cut, where there was one, else at the last look.
     pub at: Timestamp,
     /// The looks at which it was stranger than at all before; the last is the strangest.
-    pub rises: Vec<Rise>,
+    pub rises: Vec<LookVerdict>,
+    /// The last look, at the session as it ended or, where it goes on, as it is.
+    pub last: LookVerdict,
 }
 
-/// A look at which a session was stranger than at all before.
+/// What one look at a session comes to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Rise {
+pub struct LookVerdict {
     /// When it was, by the session table's clock.
     pub at: Timestamp,
     /// Which of the session's looks.
     pub look: usize,
-    /// The [deciding score](Verdict::deciding_score) by then.
+    /// How strange the session was: as [`Verdict::deciding_score`] is of the strangest look.
     pub score: f32,
     /// The p-value that goes with it.
     pub p_value: f64,
@@ -128,6 +130,7 @@ mod tests {
             look: 0,
             at: Timestamp::default(),
             rises: Vec::new(),
+            last: LookVerdict { at: Timestamp::default(), look: 0, score: 8.294, p_value: 2.1e-4 },
         };
         let shown = "anomaly, score 8.29 > 6.90, p-value 2.1e-4 (session 1.0e-3, forest 2.5e-1)";
         assert_eq!(verdict.to_string(), shown);

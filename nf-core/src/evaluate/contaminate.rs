@@ -188,6 +188,7 @@ mod tests {
         for session in &long {
             assert!(benign.iter().any(|other| other.start() == session.start()));
             assert_eq!(session.packets()[0].time, session.start());
+            assert!(session.start() <= session.known() && session.known() <= session.ended());
         }
         let starts = |mixed: &Contaminated| mixed.sessions.iter().map(Session::start).collect::<Vec<_>>();
         assert_eq!(starts(&contaminate(&benign, &attacks, 0.05, 7).unwrap()), starts(&mixed));

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, Timestamp, Verdict,
-    detector::{DriftAlarm, Rise},
+    detector::{DriftAlarm, LookVerdict},
     session::{Direction, FlowKey, Session, TableStats},
 };
 use std::{fs::File, path::Path, sync::Arc};
@@ -45,7 +45,11 @@ pub struct JudgedSession {
     /// time goes on in silence.
     pub judged_at: Timestamp,
     /// Looks before that at which it was stranger than at all before, in the order of time.
-    pub earlier: Vec<EarlierLook>,
+    pub earlier: Vec<JudgedLook>,
+    /// The last look, at the session as it ended.
+    pub last: JudgedLook,
+    /// How many looks there were.
+    pub looks: usize,
     /// How many packets it has.
     pub packets: u64,
     /// The score that decides, higher = stranger: that of the evidence, or of all heads combined where there is none.
@@ -58,10 +62,10 @@ pub struct JudgedSession {
     pub head_p_values: Vec<f64>,
 }
 
-/// A look at a session, stranger than all before.
+/// What one look at a session came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct EarlierLook {
+pub struct JudgedLook {
     /// When it was judged.
     pub at: Timestamp,
     /// The score that decides.
@@ -70,9 +74,9 @@ pub struct EarlierLook {
     pub p_value: f64,
 }
 
-impl EarlierLook {
-    fn new(rise: &Rise) -> Self {
-        Self { at: rise.at, score: rise.score, p_value: rise.p_value }
+impl JudgedLook {
+    fn new(look: &LookVerdict) -> Self {
+        Self { at: look.at, score: look.score, p_value: look.p_value }
     }
 }
 
@@ -163,7 +167,9 @@ impl JudgedSession {
         Self {
             heads: verdict.heads.iter().map(|head| head.score).collect(),
             head_p_values: verdict.heads.iter().map(|head| head.p_value).collect(),
-            earlier: earlier.iter().map(EarlierLook::new).collect(),
+            earlier: earlier.iter().map(JudgedLook::new).collect(),
+            last: JudgedLook::new(&verdict.last),
+            looks: verdict.last.look + 1,
             ..Self::scored(session, verdict.deciding_score(), verdict.deciding_p_value(), at)
         }
     }
@@ -177,6 +183,8 @@ impl JudgedSession {
             end: session.end(),
             judged_at,
             earlier: Vec::new(),
+            last: JudgedLook { at: judged_at, score, p_value },
+            looks: 1,
             packets: session.stats().packets(),
             score,
             p_value,

@@ -37,7 +37,7 @@ pub use cut::CutReport;
 pub use drift::{Change, DriftTrial};
 pub use episodes::{Detection, EpisodeOutcome, episode_outcomes};
 pub use evaluation::Evaluation;
-pub use judged::{EarlierLook, JudgedCapture, JudgedSession};
+pub use judged::{JudgedCapture, JudgedLook, JudgedSession};
 pub use labels::{Label, Labels};
 pub use leave_out::LeaveOneOut;
 pub use metrics::{CutMetrics, LabelledScores, MACRO_SESSIONS, auroc, empirical_threshold, share};

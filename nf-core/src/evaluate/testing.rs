@@ -2,7 +2,7 @@
 
 use super::{
     BUDGETS,
-    judged::{COMBINED, JudgedCapture, JudgedSession, Series},
+    judged::{COMBINED, JudgedCapture, JudgedLook, JudgedSession, Series},
 };
 use crate::{
     Timestamp,
@@ -25,6 +25,8 @@ pub(super) fn session(start: f64, judged_at: f64, score: f32) -> JudgedSession {
         end: moment(start + 1.0),
         judged_at: moment(judged_at),
         earlier: Vec::new(),
+        last: JudgedLook { at: moment(judged_at), score, p_value: 10f64.powf(-f64::from(score)) },
+        looks: 1,
         packets: 2,
         score,
         p_value: 10f64.powf(-f64::from(score)),

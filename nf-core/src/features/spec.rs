@@ -240,6 +240,8 @@ impl FeatureSpec {
         match &self.0 {
             Kind::Packets(n) | Kind::Addresses(n) => {
                 let write = if matches!(self.0, Kind::Packets(_)) { packets::behaviour } else { packets::addresses };
+                let sessions = sessions.into_iter();
+                data.reserve_exact(sessions.size_hint().0 * *n as usize * schema.width());
                 for session in sessions {
                     let session = session.borrow();
                     let packets = &session.packets()[..session.packets().len().min(*n as usize)];
@@ -247,7 +249,7 @@ impl FeatureSpec {
                     lengths.push(packets.len() as u32);
                     data.resize(lengths.len() * *n as usize * schema.width(), 0.0);
                 }
-                Rows::sequences(schema, *n as usize, data, lengths)
+                Ok(Rows::of_packets(schema, *n as usize, data, lengths))
             }
             Kind::Flat { parts, only } => {
                 let columns: Vec<FlatColumn> = flat_columns(parts, only).collect();

@@ -53,7 +53,7 @@ impl Rarity {
     /// As [`fit`](Self::fit), and [`ErrorKind::Canceled`] where `watch` says stop.
     pub fn fit_with(rows: &Rows, watch: &mut Watch<'_>) -> Result<Self> {
         let mut tell = |done| {
-            let progress = Progress { head: Self::KIND.to_owned(), done, epoch: 0, loss: None, held_out_loss: None };
+            let progress = Progress::new(Self::KIND, done);
             match watch(&progress) {
                 ControlFlow::Continue(()) => Ok(()),
                 ControlFlow::Break(()) => {

@@ -161,10 +161,7 @@ impl Held {
         match self {
             Self::Nothing => {}
             Self::One(first) => (first.end_reason, first.ended) = (reason, at),
-            Self::Many(session) => {
-                (session.end_reason, session.ended) = (reason, at);
-                session.packets.shrink_to_fit();
-            }
+            Self::Many(session) => (session.end_reason, session.ended) = (reason, at),
         }
     }
 

@@ -23,6 +23,7 @@ mod series;
 #[expect(clippy::module_inception, reason = "the file of the type Session")]
 mod session;
 mod slots;
+mod spare;
 mod stats;
 mod store;
 mod table;

@@ -162,6 +162,9 @@ impl Agenda {
         let aged = std::mem::replace(&mut node.aged, true);
         if new {
             self.silent[class].push_back(nodes, slot);
+            if let Some(idle) = self.idle[class] {
+                self.next = self.next.min(nodes[slot].touched + idle);
+            }
         }
         if !aged {
             self.aged.push_back(nodes, slot);
@@ -174,22 +177,21 @@ impl Agenda {
     }
 
     /// A packet of a session came, when the node says; `open`: its outcome, its context or a look wait for silence.
+    #[inline]
     pub(super) fn touch(&mut self, nodes: &mut Slots<Node>, slot: u32, open: bool) {
         let node = &mut nodes[slot];
         let (class, now) = (usize::from(node.class), node.touched);
         let was_open = std::mem::replace(&mut node.unsettled, open);
+        // What is in a list is due no earlier for a packet that came: only what comes into one can be due next.
         self.silent[class].touch(nodes, slot);
-        if let Some(idle) = self.idle[class] {
-            self.next = self.next.min(now + idle);
-        }
         match (was_open, open) {
             (true, true) => self.unsettled.touch(nodes, slot),
-            (false, true) => self.unsettled.push_back(nodes, slot),
+            (false, true) => {
+                self.unsettled.push_back(nodes, slot);
+                self.next = self.next.min(now + SETTLE);
+            }
             (true, false) => self.unsettled.remove(nodes, slot),
             (false, false) => {}
-        }
-        if open {
-            self.next = self.next.min(now + SETTLE);
         }
     }
 

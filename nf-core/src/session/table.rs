@@ -4,18 +4,20 @@ mod end;
 mod look;
 
 use super::{
-    FlowKey, SessionConfig,
+    FlowKey, KeyKind, SessionConfig,
     clock::Clock,
     counts::TableStats,
     entropy::Entropy,
     held::{First, Held},
     host::{HostTable, Party},
-    keyed::{Index, Key, Keyed},
+    key::packed,
+    keyed::{Index, Key, Keyed, same},
     looks::Plan,
     node::{Agenda, Due, Node},
     record::{Direction, PacketFacts, PacketRecord},
     session::{EndReason, Outcome, Session},
     slots::Slots,
+    spare::Spare,
     store::FORGET,
 };
 use crate::{
@@ -29,6 +31,9 @@ use std::{collections::VecDeque, time::Duration};
 
 /// Share of the memory limit that context may take: 1 / this.
 const CONTEXT_SHARE: usize = 4;
+
+/// Share of the memory limit that buffers for the packets of later sessions may take: 1 / this.
+const SPARE_SHARE: usize = 64;
 
 /// More open sessions than this are not all in the cache: what a packet needs of its session is read at once then, not line
 /// by line as it is used.
@@ -63,6 +68,7 @@ pub struct SessionTable {
     agenda: Agenda,
     hosts: HostTable,
     ended: VecDeque<Waiting>,
+    spare: Spare,
     /// Looks wait to be popped among ended sessions.
     following: bool,
     /// How often something became known.
@@ -96,6 +102,7 @@ impl SessionTable {
             agenda: Agenda::new(&config),
             hosts: HostTable::new(config.memory_limit / CONTEXT_SHARE),
             ended: VecDeque::new(),
+            spare: Spare::new(config.memory_limit / SPARE_SHARE),
             following: false,
             turn: 0,
             charged: 0,
@@ -125,11 +132,22 @@ impl SessionTable {
     /// Bytes held by open sessions, ended ones that wait, context, and the room that all these keep for more.
     pub fn bytes(&self) -> usize {
         let slots = self.nodes.ever() * Slots::<Node>::BYTES + self.ended.capacity() * size_of::<Waiting>();
-        self.charged + self.bytes + self.ended_bytes + slots + self.index.bytes() + self.hosts.bytes()
+        let kept = slots + self.index.bytes() + self.hosts.bytes() + self.spare.bytes();
+        self.charged + self.bytes + self.ended_bytes + kept
     }
 
     /// Takes in one frame. A frame that cannot be used is counted under its reason, never an error.
+    #[inline]
     pub fn push(&mut self, frame: &Frame<'_>) {
+        match self.decoder.decode_plain(frame) {
+            Some(packet) => self.push_packet(&packet),
+            None => self.push_any(frame),
+        }
+    }
+
+    /// Takes in a frame that is not plain.
+    #[inline(never)]
+    fn push_any(&mut self, frame: &Frame<'_>) {
         match self.decoder.decode(frame) {
             Ok(packet) => self.push_packet(&packet),
             Err(skip) => self.push_skipped(frame, skip),
@@ -160,7 +178,9 @@ impl SessionTable {
         }
         self.stats.frames += 1;
         self.stats.wire_bytes += u64::from(wire_len);
-        self.run();
+        if self.agenda.next <= self.clock.now() {
+            self.run();
+        }
     }
 
     /// Says that it is `now`, so that silence can end sessions; a moment before the newest known one is ignored.
@@ -170,6 +190,7 @@ impl SessionTable {
     }
 
     /// Does what is due by now.
+    #[inline(never)]
     fn run(&mut self) {
         while self.agenda.next <= self.clock.now() {
             // What ends takes memory until it is popped, and this may be no packet that would see to it.
@@ -189,7 +210,12 @@ impl SessionTable {
     fn run_one(&mut self, at: Timestamp, due: Due, slot: u32) {
         match (due, self.node(slot).tcp.closed()) {
             (Due::Settle, _) => self.rest(slot, at),
-            (Due::Idle, closed) => self.end(slot, closed.unwrap_or(EndReason::Idle), at),
+            (Due::Idle, closed) => {
+                if self.nodes.len() > CROWD {
+                    self.fetch_next(slot);
+                }
+                self.end(slot, closed.unwrap_or(EndReason::Idle), at);
+            }
             // It is over: trailing packets stay with it until its silence is long enough.
             (Due::Active, Some(_)) => self.agenda.stay(&mut self.nodes, slot),
             (Due::Active, None) => self.cut(slot, at),
@@ -220,26 +246,22 @@ impl SessionTable {
     }
 
     fn take(&mut self, packet: &Packet<'_>, entropy: f32) {
-        let mut key = FlowKey::of(packet, self.config.key);
-        if self.config.vlan_in_key {
-            key.vlans = packet.vlans;
-        }
-        let dns = dns_of(packet, &key);
-        let (canonical, swapped) = key.packed();
-        let canonical = (canonical, self.keyed.hash(&canonical));
+        let dns = dns_of(packet, self.config.key);
+        let (key, swapped) = packed(packet, &self.config);
+        let key = (key, self.keyed.hash(&key));
         let nodes = &self.nodes;
         let crowd = nodes.len() > CROWD;
         if crowd {
-            self.index.fetch(canonical.1);
+            self.index.fetch(key.1);
             if self.config.context {
-                self.hosts.fetch_source(key.orig.addr, key.protocol);
+                self.hosts.fetch_source(packet.src, packet.protocol());
             }
         }
-        let slot = self.index.find(canonical.1, |slot| {
+        let slot = self.index.find(key.1, |slot| {
             if crowd {
                 nodes.fetch(Some(slot));
             }
-            nodes[slot].canonical == canonical
+            same(&nodes[slot].canonical.0, &key.0)
         });
         if let Some(slot) = slot.filter(|_| crowd) {
             self.node(slot).held.fetch();
@@ -248,10 +270,10 @@ impl SessionTable {
             Some(slot) if self.is_renewed(slot, swapped, packet) => {
                 let reason = self.node(slot).tcp.closed().unwrap_or(EndReason::Idle);
                 self.end(slot, reason, self.clock.now());
-                self.open_session(key, canonical, swapped, packet, entropy, dns);
+                self.open_session(key, swapped, packet, entropy, dns);
             }
             Some(slot) => self.update(slot, swapped, packet, entropy, dns),
-            None => self.open_session(key, canonical, swapped, packet, entropy, dns),
+            None => self.open_session(key, swapped, packet, entropy, dns),
         }
         if self.grown {
             self.keep_within_memory();
@@ -283,13 +305,13 @@ impl SessionTable {
 
     fn open_session(
         &mut self,
-        mut key: FlowKey,
         canonical: (Key, u32),
         mut swapped: bool,
         packet: &Packet<'_>,
         entropy: f32,
         dns: Option<DnsFacts>,
     ) {
+        let mut key = FlowKey::in_table(packet, &self.config);
         let sender = swapped;
         let mut macs = packet.macs;
         let answers = match packet.transport {
@@ -374,7 +396,10 @@ impl SessionTable {
         session.end = session.end.max(packet.time);
         session.stats.push(&record, packet.wire_len, PacketFacts::of(packet, order));
         if session.packets.len() < self.config.max_packets as usize {
-            grown |= session.packets.len() == session.packets.capacity();
+            if session.packets.len() == session.packets.capacity() {
+                self.spare.grow(&mut session.packets, self.config.max_packets as usize);
+                grown = true;
+            }
             session.packets.push(record);
         }
         if let Some(dns) = dns {
@@ -405,9 +430,10 @@ fn opens(flags: TcpFlags) -> bool {
     flags.contains(TcpFlags::SYN) && !flags.contains(TcpFlags::ACK)
 }
 
-fn dns_of(packet: &Packet<'_>, key: &FlowKey) -> Option<DnsFacts> {
-    let dns_port = DNS_PORTS.contains(&key.orig.port) || DNS_PORTS.contains(&key.resp.port);
-    (key.protocol == Protocol::Udp && dns_port && !packet.later_fragment())
+fn dns_of(packet: &Packet<'_>, kind: KeyKind) -> Option<DnsFacts> {
+    let Transport::Udp { src_port, dst_port } = packet.transport else { return None };
+    let dns_port = DNS_PORTS.contains(&src_port) || DNS_PORTS.contains(&dst_port);
+    (dns_port && kind == KeyKind::FiveTuple && !packet.later_fragment())
         .then(|| DnsFacts::parse(packet.payload))
         .flatten()
 }

@@ -5,10 +5,14 @@ mod autoencoder;
 mod batch;
 mod density;
 mod device;
+mod fused;
+mod gradient;
+mod kernel;
 mod train;
 mod transformer;
 mod weights;
 
+pub use attention::Attention;
 pub use autoencoder::{Autoencoder, AutoencoderParams};
 pub use train::TrainingParams;
 pub use transformer::{Transformer, TransformerParams, TransformerScore};

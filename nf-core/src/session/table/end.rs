@@ -122,13 +122,16 @@ impl SessionTable {
         if !seen {
             held.note(self.next_moment());
         }
+        if let Held::Many(session) = &mut held {
+            self.spare.trim(&mut session.packets);
+        }
         held.end(reason, self.clock.now());
         self.stats.ended += 1;
         self.wait(held, id, What::End { seen });
     }
 
     /// Has the session that follows this one in silence read into the cache, as it is likely the next to be evicted.
-    fn fetch_next(&self, slot: u32) {
+    pub(super) fn fetch_next(&self, slot: u32) {
         if let Some(next) = self.agenda.next_silent(&self.nodes, slot) {
             let node = self.node(next);
             node.held.fetch();
