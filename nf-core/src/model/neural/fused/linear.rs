@@ -1,6 +1,6 @@
 //! A linear layer as one operation.
 
-use super::{product, product_gradients};
+use super::{input_gradient, product, weight_gradients};
 use burn::{
     backend::{
         Autodiff, Backend, Dispatch, Flex,
@@ -29,20 +29,19 @@ trait FusedLinear: Backend {
 
 impl FusedLinear for Flex {
     fn fused_linear(x: FlexTensor, matrix: FlexTensor, bias: FlexTensor) -> FlexTensor {
-        product(x, matrix, &bias)
+        let [x, matrix, bias] = [x, matrix, bias].map(|tensor| tensor.to_contiguous());
+        product(&x, &matrix, &bias)
     }
 }
 
 impl<C: CheckpointStrategy> FusedLinear for Autodiff<Flex, C> {
     fn fused_linear(x: FloatTensor<Self>, matrix: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
         let nodes = [x.node(), matrix.node(), bias.node()];
-        let [x, matrix, bias] = [x, matrix, bias].map(FloatTensor::<Self>::into_primitive);
+        let [x, matrix, bias] = [x, matrix, bias].map(|tensor| tensor.into_primitive().to_contiguous());
+        let result = product(&x, &matrix, &bias);
         match Retrace.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => {
-                let result = product(x.clone(), matrix.clone(), &bias);
-                prepared.finish([x, matrix], result)
-            }
-            OpsKind::UnTracked(prepared) => prepared.finish(product(x, matrix, &bias)),
+            OpsKind::Tracked(prepared) => prepared.finish([x, matrix], result),
+            OpsKind::UnTracked(prepared) => prepared.finish(result),
         }
     }
 }
@@ -57,7 +56,11 @@ impl Backward<Flex, 3> for Retrace {
     fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
         let [x, matrix] = ops.state;
-        for (parent, gradient) in ops.parents.into_iter().zip(product_gradients(&x, matrix, &gradient)) {
+        let [by_x, by_matrix, by_bias] = ops.parents;
+        if let Some(parent) = by_x {
+            gradients.register::<Flex>(parent.id, input_gradient(&matrix, &gradient));
+        }
+        for (parent, gradient) in [by_matrix, by_bias].into_iter().zip(weight_gradients(&x, &gradient)) {
             if let Some(parent) = parent {
                 gradients.register::<Flex>(parent.id, gradient);
             }

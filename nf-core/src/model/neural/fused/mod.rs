@@ -11,13 +11,13 @@ pub(super) use linear::linear;
 pub(super) use mlp::mlp;
 pub(super) use norm::norm;
 
-use super::kernel::{lanes::Level, rows};
+use super::kernel::{
+    lanes::Level,
+    product::{self, Matrix},
+    rows,
+};
 use burn::{
-    backend::{
-        Flex,
-        flex::{FlexTensor, Layout},
-        ops::FloatTensorOps,
-    },
+    backend::flex::{FlexTensor, Layout},
     tensor::{Bytes, DType, Shape},
 };
 
@@ -27,22 +27,25 @@ fn tensor(values: Vec<f32>, width: usize) -> FlexTensor {
     FlexTensor::new(Bytes::from_elems(values), Layout::contiguous(shape), DType::F32)
 }
 
-/// `x` times `matrix` plus `bias`, by row.
-fn product(x: FlexTensor, matrix: FlexTensor, bias: &FlexTensor) -> FlexTensor {
-    let mut product = Flex::float_matmul(x, matrix);
-    rows::add(Level::best(), product.storage_mut(), bias.to_contiguous().storage());
-    product
+/// The numbers of a tensor that is contiguous.
+fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
+    Matrix::new(tensor.storage(), tensor.layout().shape()[1])
 }
 
-/// The gradients for `x`, matrix and bias of a [`product`], from that for its result.
-fn product_gradients(x: &FlexTensor, matrix: FlexTensor, gradient: &FlexTensor) -> [FlexTensor; 3] {
-    let [by_matrix, by_bias] = weight_gradients(x, gradient);
-    [Flex::float_matmul(gradient.clone(), matrix.transpose(0, 1)), by_matrix, by_bias]
+/// `x` times `w` plus `bias`, by row. All must be contiguous, here and below.
+fn product(x: &FlexTensor, w: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
+    let values = product::product_and_bias(matrix(x), matrix(w), bias.storage());
+    tensor(values, w.layout().shape()[1])
 }
 
-/// Those for matrix and bias.
+/// The gradient for `x` of a [`product`], from that for its result.
+fn input_gradient(w: &FlexTensor, gradient: &FlexTensor) -> FlexTensor {
+    tensor(product::product(matrix(gradient), matrix(w).transposed()), w.layout().shape()[0])
+}
+
+/// Those for `w` and `bias`.
 fn weight_gradients(x: &FlexTensor, gradient: &FlexTensor) -> [FlexTensor; 2] {
     let width = gradient.layout().shape()[1];
     let sums = rows::sum(Level::best(), gradient.storage(), width);
-    [Flex::float_matmul(x.transpose(0, 1), gradient.clone()), tensor(sums, width)]
+    [tensor(product::product(matrix(x).transposed(), matrix(gradient)), width), tensor(sums, width)]
 }

@@ -4,6 +4,7 @@ pub(super) mod attention;
 pub(super) mod gelu;
 pub(super) mod lanes;
 pub(super) mod norm;
+pub(super) mod product;
 pub(super) mod rows;
 #[cfg(target_arch = "x86_64")]
 mod x86;

@@ -7,7 +7,7 @@ use super::{
 use crate::model::neural::kernel::lanes::{Kernel, LANES, Lanes, Line};
 
 /// Keys that are gone through at a time: what these read and write fits the innermost cache.
-const PIECE: usize = 64;
+const PIECE: usize = 128;
 
 pub(super) struct Backward<'a> {
     pub(super) joint: &'a [f32],

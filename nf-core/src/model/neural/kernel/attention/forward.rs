@@ -8,7 +8,7 @@ use crate::model::neural::kernel::lanes::{Kernel, LANES, Lanes, Line};
 
 /// Keys whose scores are computed before the softmax is brought up to date: scores, keys and values of so many fit the
 /// innermost cache.
-const PIECE: usize = 128;
+const PIECE: usize = 256;
 
 pub(super) struct Forward<'a> {
     pub(super) joint: &'a [f32],
