@@ -84,6 +84,7 @@ pub mod detector;
 pub mod evaluate;
 pub mod evidence;
 pub mod features;
+pub mod incident;
 pub mod model;
 pub mod monitor;
 pub mod session;
@@ -93,6 +94,7 @@ pub use capture::{Capture, Frame, LinkType};
 pub use detector::{Detector, Explanation, Reason, Verdict};
 pub use error::{Error, ErrorKind, Result};
 pub use features::{Column, FeatureSpec, Rows, Scaler, Schema};
+pub use incident::Incident;
 #[cfg(feature = "neural")]
 pub use model::{Autoencoder, Transformer};
 pub use model::{IsolationForest, Model, Progress};

@@ -1,10 +1,11 @@
-//! Frames in, verdicts out, in one bounded loop.
+//! Frames in, verdicts and incidents out, in one bounded loop.
 
 use crate::{
     Error, Result, Timestamp,
     capture::Frame,
     detector::{Detector, Verdict},
     evidence::Accumulator,
+    incident::{Change, Incident, IncidentConfig, IncidentStats, Incidents},
     session::{Session, SessionConfig, SessionTable, TableStats},
 };
 use std::{collections::VecDeque, sync::Arc};
@@ -30,6 +31,7 @@ const BATCH: usize = 256;
 ///     while let Some(event) = monitor.pop() {
 ///         match event {
 ///             Event::Verdict { session, verdict } if verdict.is_anomaly() => println!("{session}: {verdict}"),
+///             Event::Incident { change, incident } => println!("{change:?}: {incident}"),
 ///             Event::Failure { session, error } => eprintln!("{session}: {error}"),
 ///             _ => {}
 ///         }
@@ -43,7 +45,12 @@ pub struct Monitor {
     table: SessionTable,
     detector: Arc<Detector>,
     accumulator: Option<Accumulator>,
+    incidents: Incidents,
+    /// Time was said to be at least this; how many sessions will have ended by the end that was said, until they were judged.
+    advanced: Timestamp,
+    finishing: Option<u64>,
     ready: VecDeque<Event>,
+    popped: u64,
     judged: u64,
     anomalies: u64,
     failures: u64,
@@ -67,6 +74,13 @@ pub enum Event {
         /// What the model returned.
         error: Error,
     },
+    /// Alerts became an [incident](crate::incident), or what was one grew to twice its sessions, or is over.
+    Incident {
+        /// What became of it.
+        change: Change,
+        /// The incident as it stands.
+        incident: Box<Incident>,
+    },
 }
 
 /// What a monitor took in and gave out.
@@ -81,6 +95,8 @@ pub struct MonitorStats {
     pub anomalies: u64,
     /// Sessions that a model failed on.
     pub failures: u64,
+    /// What became of the anomalies.
+    pub incidents: IncidentStats,
 }
 
 impl Monitor {
@@ -95,7 +111,27 @@ impl Monitor {
         detector.check_sessions(config)?;
         let table = SessionTable::new(config.clone())?;
         let accumulator = detector.accumulator();
-        Ok(Self { table, detector, accumulator, ready: VecDeque::new(), judged: 0, anomalies: 0, failures: 0 })
+        Ok(Self {
+            table,
+            detector,
+            accumulator,
+            incidents: Incidents::new(IncidentConfig::default())?,
+            advanced: Timestamp::from_nanos(i64::MIN),
+            finishing: None,
+            ready: VecDeque::new(),
+            popped: 0,
+            judged: 0,
+            anomalies: 0,
+            failures: 0,
+        })
+    }
+
+    /// The same monitor with other rules for incidents.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) where a value of the configuration is out of its range.
+    pub fn with_incidents(self, config: IncidentConfig) -> Result<Self> {
+        Ok(Self { incidents: Incidents::new(config)?, ..self })
     }
 
     /// Takes in one frame. A frame that cannot be used is counted, never an error.
@@ -106,14 +142,17 @@ impl Monitor {
     /// Says that it is `now`, so that silence can end sessions; a moment before the newest known one is ignored.
     pub fn advance(&mut self, now: Timestamp) {
         self.table.advance(now);
+        self.advanced = self.advanced.max(now);
     }
 
-    /// Ends all open sessions. Their verdicts can be popped; more frames may follow.
+    /// Ends all open sessions and incidents. Their verdicts can be popped; more frames may follow.
     pub fn finish(&mut self) {
         self.table.finish();
+        self.finishing = Some(self.table.stats().ended);
     }
 
-    /// The next event, in the order in which sessions ended; `None` where there is none before more frames come.
+    /// The next event, in the order in which sessions ended, with what became of incidents behind the verdict that showed
+    /// it; `None` where there is none before more frames come.
     pub fn pop(&mut self) -> Option<Event> {
         if self.ready.is_empty() {
             self.judge();
@@ -124,7 +163,8 @@ impl Monitor {
     /// What went in and came out so far.
     pub fn stats(&self) -> MonitorStats {
         let (judged, anomalies, failures) = (self.judged, self.anomalies, self.failures);
-        MonitorStats { table: self.table.stats().clone(), judged, anomalies, failures }
+        let incidents = self.incidents.stats();
+        MonitorStats { table: self.table.stats().clone(), judged, anomalies, failures, incidents }
     }
 
     /// The detector that judges.
@@ -149,23 +189,48 @@ impl Monitor {
                 }
             }
         }
+        if self.ready.is_empty() {
+            self.end_incidents();
+            self.incidents.advance(self.advanced);
+            self.take_incidents();
+        }
+    }
+
+    /// Ends all incidents once the sessions that an end ended were judged.
+    fn end_incidents(&mut self) {
+        let gone = self.popped + self.table.stats().dropped;
+        if self.finishing.take_if(|ended| *ended <= gone).is_some() {
+            self.incidents.finish();
+            self.take_incidents();
+        }
+    }
+
+    fn take_incidents(&mut self) {
+        while let Some((change, incident)) = self.incidents.pop() {
+            self.ready.push_back(Event::Incident { change, incident: Box::new(incident) });
+        }
     }
 
     fn give(&mut self, session: Session, verdict: Result<Verdict>) {
-        self.ready.push_back(match verdict {
+        self.end_incidents();
+        self.popped += 1;
+        let event = match verdict {
             Ok(mut verdict) => {
                 if let Some(accumulator) = &mut self.accumulator {
                     self.detector.weigh(accumulator, &session, &mut verdict);
                 }
                 self.judged += 1;
                 self.anomalies += u64::from(verdict.is_anomaly());
+                self.incidents.add(&session, &verdict);
                 Event::Verdict { session, verdict }
             }
             Err(error) => {
                 self.failures += 1;
                 Event::Failure { session, error }
             }
-        });
+        };
+        self.ready.push_back(event);
+        self.take_incidents();
     }
 }
 
@@ -176,8 +241,10 @@ mod tests {
         ErrorKind,
         detector::testing::{Distance, cut, frame, frames, frames_with_uploads},
         features::{FeatureSpec, Rows, Schema},
+        incident::incidents,
         model::Model,
     };
+    use std::time::Duration;
 
     fn detector() -> Detector {
         let benign = cut(&frames(800, 1));
@@ -189,6 +256,7 @@ mod tests {
             match event {
                 Event::Verdict { session, verdict } => into.push((session.to_string(), verdict)),
                 Event::Failure { session, error } => panic!("{session}: {error}"),
+                Event::Incident { .. } => {}
             }
         }
     }
@@ -217,6 +285,88 @@ mod tests {
             assert_eq!((stats.table.frames, stats.judged, stats.failures), (frames.len() as u64, 703, 0));
             assert_eq!(stats.anomalies, expected.iter().filter(|(_, v)| v.is_anomaly()).count() as u64);
         }
+    }
+
+    /// Incidents of every alert, so that synthetic traffic has some.
+    fn each() -> IncidentConfig {
+        IncidentConfig { from: 0.25, from_suspect: 0.25, ..IncidentConfig::default() }
+    }
+
+    fn told(change: Change, incident: &Incident) -> String {
+        format!("{change:?} {incident} {:?} {:?}", incident.updated, incident.evidence)
+    }
+
+    #[test]
+    fn gives_the_incidents_of_a_replay_however_often_it_is_popped() {
+        let detector = Arc::new(detector());
+        let frames = frames_with_uploads(700, 6, 5);
+        let sessions = cut(&frames);
+        let verdicts = detector.judge_all(&sessions).unwrap();
+        let expected = incidents(&sessions, &verdicts, &each()).unwrap();
+        assert!(expected.len() > 3, "{}", expected.len());
+        let expected: Vec<String> = expected.iter().map(|incident| told(Change::Closed, incident)).collect();
+        let mut first: Option<Vec<String>> = None;
+        for every in [1, 50, usize::MAX] {
+            let mut monitor = Monitor::new(detector.clone(), &SessionConfig::default()).unwrap();
+            monitor = monitor.with_incidents(each()).unwrap();
+            let (mut news, mut closed) = (Vec::new(), Vec::new());
+            let mut drain = |monitor: &mut Monitor| {
+                while let Some(event) = monitor.pop() {
+                    let Event::Incident { change, incident } = event else { continue };
+                    news.push(told(change, &incident));
+                    if change == Change::Closed {
+                        closed.push((incident.id, told(change, &incident)));
+                    }
+                }
+            };
+            for (i, f) in frames.iter().enumerate() {
+                monitor.push(&frame(f));
+                if i % every == 0 {
+                    drain(&mut monitor);
+                }
+            }
+            monitor.finish();
+            drain(&mut monitor);
+            closed.sort();
+            assert!(
+                closed.into_iter().map(|(_, told)| told).eq(expected.iter().cloned()),
+                "popped every {every} frames"
+            );
+            assert_eq!(*first.get_or_insert_with(|| news.clone()), news, "popped every {every} frames");
+            assert_eq!(monitor.stats().incidents.opened, expected.len() as u64);
+        }
+    }
+
+    #[test]
+    fn incidents_end_in_silence_and_at_the_end() {
+        let mut monitor = Monitor::new(detector(), &SessionConfig::default()).unwrap().with_incidents(each()).unwrap();
+        // A strange upload that starts at that second; its session ends 121 s after it fell silent, within 8 minutes.
+        let upload = |monitor: &mut Monitor, second: u64| {
+            for (time, data) in frames_with_uploads(0, 1, 5) {
+                monitor.push(&frame(&(time + Duration::from_secs(second), data)));
+            }
+        };
+        let changes = |monitor: &mut Monitor| -> Vec<Change> {
+            let events = std::iter::from_fn(|| monitor.pop());
+            events.filter_map(|e| if let Event::Incident { change, .. } = e { Some(change) } else { None }).collect()
+        };
+        let second = |seconds| Timestamp::from_parts(seconds, 0);
+        use Change::{Closed, Opened};
+
+        upload(&mut monitor, 0);
+        monitor.advance(second(500));
+        assert_eq!(changes(&mut monitor), [Opened]);
+        monitor.advance(second(400));
+        assert_eq!(changes(&mut monitor), [], "time does not go back");
+        monitor.advance(second(700));
+        assert_eq!(changes(&mut monitor), [Closed]);
+        // What comes after an end is another incident, also where nothing was popped between them.
+        upload(&mut monitor, 1000);
+        monitor.finish();
+        upload(&mut monitor, 1100);
+        assert_eq!(changes(&mut monitor), [Opened, Closed]);
+        monitor.finish();
+        assert_eq!(changes(&mut monitor), [Opened, Closed]);
     }
 
     #[test]

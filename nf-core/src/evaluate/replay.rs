@@ -88,6 +88,7 @@ fn take_verdicts(
                 sessions.push(JudgedSession::new(&session, &verdict, at));
             }
             Event::Failure { session, error } => return Err(error.at(session)),
+            Event::Incident { .. } => {}
         }
     }
     Ok(())
