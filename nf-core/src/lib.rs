@@ -67,12 +67,15 @@
 //!
 //! * `neural` (default): the networks, [`Autoencoder`] and [`Transformer`], on burn's CPU backend. Without it packets,
 //!   sessions, columns, the forest and the detector are left, and build in seconds.
+//! * `report`: a judged capture as one HTML page.
 //! * `evaluate`: labels, figures and reports of detection on labelled captures.
 
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+#[cfg(any(feature = "evaluate", feature = "report"))]
+mod page;
 mod parallel;
 mod time;
 
@@ -87,6 +90,8 @@ pub mod features;
 pub mod incident;
 pub mod model;
 pub mod monitor;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod session;
 
 pub use calibration::Calibration;

@@ -1,12 +1,7 @@
 //! An incident while it grows.
 
 use super::{Centre, Incident, IncidentKind, ServicePort, Sighting, listed::Distinct};
-use crate::{
-    Timestamp,
-    decode::{Protocol, parent_domain},
-    detector::Verdict,
-    session::Session,
-};
+use crate::{Timestamp, decode::parent_domain, detector::Verdict, session::Session};
 use std::{net::IpAddr, sync::Arc};
 
 /// Sessions kept as evidence.
@@ -107,8 +102,7 @@ impl Gathered {
 
     fn count(&mut self, part: &Part) {
         let Part { sighting, end, domain, .. } = part;
-        let (key, service) =
-            (sighting.key, ServicePort { protocol: sighting.key.protocol, port: sighting.key.resp.port });
+        let key = &sighting.key;
         self.first = self.first.min(sighting.start);
         self.last = self.last.max(*end);
         self.updated = self.updated.max(sighting.at);
@@ -116,9 +110,7 @@ impl Gathered {
         self.packets += sighting.packets;
         self.sources.add(&key.orig.addr);
         self.destinations.add(&key.resp.addr);
-        // The port of ICMP is an identifier, another for each run of a program.
-        let port = if matches!(key.protocol, Protocol::Icmp | Protocol::Icmpv6) { 0 } else { service.port };
-        self.services.add(&ServicePort { port, ..service });
+        self.services.add(&ServicePort::of(key));
         if let Some(domain) = domain {
             self.domains.add(domain);
         }

@@ -201,13 +201,13 @@ impl Incidents {
 }
 
 /// When the verdict on a session was known.
-pub(super) fn known_at(session: &Session) -> Timestamp {
+pub(crate) fn known_at(session: &Session) -> Timestamp {
     session.ended()
 }
 
 /// What a session may share with others: where it came from and where it went. Address resolution comes from a hardware
 /// address, whatever addresses that claims.
-fn centres(session: &Session) -> [Centre; 2] {
+pub(super) fn centres(session: &Session) -> [Centre; 2] {
     let key = session.key();
     let source = match (key.protocol, session.macs()) {
         (Protocol::Arp, Some([hardware, _])) => Centre::Hardware(hardware),

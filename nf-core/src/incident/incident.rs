@@ -1,6 +1,9 @@
 //! One line for one happening.
 
-use super::{IncidentKind, Listed};
+use super::{
+    IncidentKind, Listed,
+    grouping::{centres, known_at},
+};
 use crate::{
     Timestamp,
     decode::Protocol,
@@ -116,6 +119,15 @@ pub(super) fn strangest_head(verdict: &Verdict) -> Option<&Arc<str>> {
 }
 
 impl Incident {
+    /// Whether a session that alerts is part of it.
+    pub fn covers(&self, session: &Session) -> bool {
+        let known = known_at(session);
+        self.kind == IncidentKind::of(session)
+            && centres(session).contains(&self.centre)
+            && session.start() >= self.first
+            && known <= self.updated
+    }
+
     /// What happened, in a few words: `10.0.0.9 > 10.0.0.1: 400 failed tcp sessions to 398 ports`.
     pub fn summary(&self) -> String {
         let many = |listed: &Listed<IpAddr>, name: &str| match listed.only() {
@@ -164,6 +176,14 @@ impl fmt::Display for Centre {
             Self::Source(host) | Self::Destination(host) => write!(f, "{host}"),
             Self::Hardware(address) => f.write_str(&hardware(*address)),
         }
+    }
+}
+
+impl ServicePort {
+    /// The service that a session used. The identifier of ICMP, another for each run of a program, is no port.
+    pub fn of(key: &FlowKey) -> Self {
+        let port = if matches!(key.protocol, Protocol::Icmp | Protocol::Icmpv6) { 0 } else { key.resp.port };
+        Self { protocol: key.protocol, port }
     }
 }
 

@@ -22,13 +22,15 @@ mod incident;
 mod kind;
 mod listed;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod waiting;
 mod weight;
 
 pub use config::IncidentConfig;
+#[cfg(feature = "evaluate")]
+pub(crate) use grouping::known_at;
 pub use grouping::{Change, IncidentStats, Incidents};
 pub use incident::{Centre, Incident, ServicePort, Sighting};
 pub use kind::IncidentKind;

@@ -9,7 +9,7 @@ use crate::{
 use std::net::IpAddr;
 
 /// A failed TCP session of two packets from host to host and port, of no length, known at that second.
-pub(super) fn session(source: u32, destination: u32, port: u16, at: f64) -> Session {
+pub(crate) fn session(source: u32, destination: u32, port: u16, at: f64) -> Session {
     let host = |host: u32| IpAddr::from((0x0a00_0000 + host).to_be_bytes());
     let mut session = template();
     session.key.orig = Endpoint { addr: host(source), port: 1000 };
@@ -29,7 +29,7 @@ fn template() -> Session {
 }
 
 /// A verdict with a cut at 7 nats, an alert above that.
-pub(super) fn alert(score: f32) -> Verdict {
+pub(crate) fn alert(score: f32) -> Verdict {
     let p_value = (-f64::from(score)).exp();
     Verdict {
         score,
