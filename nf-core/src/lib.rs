@@ -38,7 +38,8 @@
 //! | [`model`] | rows | scores: [`IsolationForest`], [`Autoencoder`], [`Transformer`], or your own [`Model`] |
 //! | [`calibration`] | scores of benign sessions | p-values, and the cut that keeps a false-positive rate |
 //! | [`detector`] | a session | a [`Verdict`] and an [`Explanation`]; the model file |
-//! | [`monitor`] | frames as they come | verdicts as sessions end |
+//! | [`incident`] | verdicts | [`Incident`]s: one line for one happening |
+//! | [`monitor`] | frames as they come | verdicts as sessions end, and incidents |
 //!
 //! Every part stands alone:
 //!
