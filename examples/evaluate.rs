@@ -99,9 +99,11 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     let in_place = |path: &Path, error| Error::new(ErrorKind::Io, format!("{}: {error}", path.display()));
-    // Before the work, so that a place that cannot be written to costs none.
+    // Before the work, so that a value out of range or a place that cannot be written to costs none.
+    let assumed = options.contamination.as_ref().map_or(&options.contaminate[..], std::slice::from_ref);
+    assumed.iter().try_for_each(|share| Detector::recipe().contamination(*share).check())?;
     for path in [&options.json, &options.html, &options.report].into_iter().flatten() {
-        fs::write(path, "").map_err(|error| in_place(path, error))?;
+        try_to_write(path).map_err(|error| in_place(path, error))?;
     }
     if let Some(directory) = &options.scores {
         fs::create_dir_all(directory).map_err(|error| in_place(directory, error))?;
@@ -146,6 +148,13 @@ fn run(options: &Options) -> Result<()> {
         first.parts[0].write_scores(directory.join("test.csv"))?;
     }
     Ok(())
+}
+
+/// Whether a file can be written; one that is there stays as it is until there is something to put in its place.
+fn try_to_write(path: &Path) -> std::io::Result<()> {
+    let is_new = !path.exists();
+    fs::OpenOptions::new().append(true).create(true).open(path)?;
+    if is_new { fs::remove_file(path) } else { Ok(()) }
 }
 
 /// What was read, and everything is measured on.
@@ -381,6 +390,9 @@ impl Options {
     fn check(&self) -> Result<(), lexopt::Error> {
         if self.seeds == 0 {
             return Err("--seeds is 0, it must be at least 1".into());
+        }
+        if let Some(share) = self.contaminate.iter().find(|share| !(**share > 0.0 && **share <= 0.5)) {
+            return Err(format!("--contaminate is {share}, it must be above 0 and at most 0.5").into());
         }
         let own = [("--train", !self.train.is_empty()), ("--test", self.test.is_some())];
         let missing: Vec<&str> = own.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();

@@ -56,12 +56,13 @@ pub struct Reason {
 }
 
 impl Detector {
-    /// Why the session is as strange as it is.
+    /// Why the session is as strange as it is, at the look where it is strangest.
     ///
     /// # Errors
     /// As [`judge`](Self::judge).
     pub fn explain(&self, session: &Session) -> Result<Explanation> {
         let verdict = self.judge(session)?;
+        let session = &session.at_look(verdict.look);
         let surprises: Vec<f64> = self.heads.iter().zip(&verdict.heads).map(|(h, v)| h.surprise(v.score)).collect();
         let total: f64 = surprises.iter().sum();
         let mut explanation = Explanation { verdict, reasons: Vec::new(), packets: vec![0.0; session.packets().len()] };

@@ -2,7 +2,7 @@
 
 use super::{
     episodes::{Detection, EpisodeOutcome, episode_outcomes, median_delay},
-    judged::{JudgedCapture, JudgedSession},
+    judged::{EarlierLook, JudgedCapture, JudgedSession},
     labels::Label,
     metrics::CutMetrics,
     truth::Truth,
@@ -44,14 +44,25 @@ impl Cut {
             Self::PValue(rate) => p_value <= rate,
         }
     }
+
+    /// When a session first alerts, where it does.
+    pub(super) fn first_alert(self, session: &JudgedSession, series: usize) -> Option<Timestamp> {
+        let above = |look: &&EarlierLook| match self {
+            Self::Score(threshold) => look.score > threshold,
+            Self::PValue(rate) => look.p_value <= rate,
+        };
+        // Of the heads alone only what they say of the strangest look is kept.
+        let earlier = if series == 0 { session.earlier.iter().find(above) } else { None };
+        self.alerts(session, series).then(|| earlier.map_or(session.judged_at, |look| look.at))
+    }
 }
 
 impl CutReport {
-    /// What becomes of the sessions of some captures with alerts where `alerted` says so, and `seconds` of packet time.
+    /// What becomes of the sessions of some captures with alerts when `alerted` says so, and `seconds` of packet time.
     pub(super) fn new(
         parts: &[(&JudgedCapture, &Truth)],
         seconds: f64,
-        alerted: impl Fn(&JudgedSession) -> bool,
+        alerted: impl Fn(&JudgedSession) -> Option<Timestamp>,
     ) -> Self {
         let mut recordings: Vec<Vec<(Timestamp, bool)>> = Vec::new();
         let (mut benign, mut attacks) = (Vec::new(), BTreeMap::<String, Vec<bool>>::new());
@@ -59,7 +70,7 @@ impl CutReport {
         for (judged, truth) in parts {
             let mut in_time = Vec::new();
             for session in judged.sessions() {
-                let alert = alerted(session);
+                let alert = alerted(session).is_some();
                 match truth.label(session) {
                     Label::Benign => in_time.push((session.start, alert)),
                     Label::Attack { category, .. } => match attacks.get_mut(category) {
@@ -116,7 +127,8 @@ mod tests {
         // 400 sessions in 400 s, of which those at whole minutes alert.
         let sessions = (0..400).map(|i| session(f64::from(i), f64::from(i), if i % 60 == 0 { 3.0 } else { 1.0 }));
         let judged = judged(sessions);
-        let report = |cut: Cut| CutReport::new(&[(&judged, &Truth::benign())], 400.0, |session| cut.alerts(session, 0));
+        let report =
+            |cut: Cut| CutReport::new(&[(&judged, &Truth::benign())], 400.0, |session| cut.first_alert(session, 0));
         let at = report(Cut::Score(2.0));
         assert_eq!(at, report(Cut::PValue(0.001)), "p-values are a tenth to the score");
         assert_eq!(at.figures.fpr, Some(7.0 / 400.0));

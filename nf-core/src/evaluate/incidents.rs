@@ -5,8 +5,8 @@ use super::{
     truth::{Episode, Truth},
 };
 use crate::{
-    Detector, Timestamp, Verdict,
-    incident::{Centre, Incident, known_at},
+    Detector, Verdict,
+    incident::{Centre, Incident},
     session::Session,
 };
 use serde_json::{Value, json};
@@ -74,14 +74,10 @@ impl IncidentReport {
         let first = sessions.iter().map(Session::start).min();
         let last = sessions.iter().map(Session::end).max();
         self.seconds += first.zip(last).map_or(0.0, |(first, last)| last.since(first).as_secs_f64());
-        let alerts: Vec<&Session> = sessions
-            .iter()
-            .zip(verdicts)
-            .filter(|(_, verdict)| verdict.is_anomaly())
-            .map(|(session, _)| session)
-            .collect();
-        let of: Vec<Option<usize>> = alerts.iter().map(|session| place(found, session)).collect();
-        let labels: Vec<Label<'_>> = alerts.iter().map(|session| truth.label_session(session)).collect();
+        let judged = sessions.iter().zip(verdicts);
+        let alerts: Vec<(&Session, &Verdict)> = judged.filter(|(_, verdict)| verdict.is_anomaly()).collect();
+        let of: Vec<Option<usize>> = alerts.iter().map(|(session, verdict)| place(found, session, verdict)).collect();
+        let labels: Vec<Label<'_>> = alerts.iter().map(|(session, _)| truth.label_session(session)).collect();
         self.benign_alerts += labels.iter().filter(|label| matches!(label, Label::Benign)).count();
         for (i, incident) in found.iter().enumerate() {
             let of_it = || of.iter().zip(&labels).filter(|(of, _)| **of == Some(i)).map(|(_, label)| label);
@@ -98,8 +94,10 @@ impl IncidentReport {
             let own = own.filter(|(_, label)| matches!(label, Label::Attack { id, .. } if *id == episode.id));
             let own: Vec<usize> = own.map(|(alert, _)| alert).collect();
             let mut hit: Vec<usize> = own.iter().filter_map(|&alert| of[alert]).collect();
-            let seen =
-                |&alert: &usize| -> Option<Timestamp> { Some(known_at(alerts[alert]).max(found[of[alert]?].opened)) };
+            let seen = |&alert: &usize| {
+                let (session, verdict) = alerts[alert];
+                found[of[alert]?].had(session, verdict)
+            };
             let first = own.iter().filter_map(seen).min();
             hit.sort_unstable();
             hit.dedup();
@@ -183,9 +181,9 @@ pub(super) const COLUMNS: [&str; 8] = [
     "cost of grouping",
 ];
 
-/// Which incident an alert is part of: that of its source before that of its destination.
-fn place(found: &[Incident], session: &Session) -> Option<usize> {
-    let covering = || found.iter().enumerate().filter(|(_, incident)| incident.covers(session));
+/// Which incident a session is part of: that of its source before that of its destination.
+fn place(found: &[Incident], session: &Session, verdict: &Verdict) -> Option<usize> {
+    let covering = || found.iter().enumerate().filter(|(_, incident)| incident.covers(session, verdict));
     let source = covering().find(|(_, incident)| !matches!(incident.centre, Centre::Destination(_)));
     source.or_else(|| covering().next()).map(|(i, _)| i)
 }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, Timestamp, Verdict,
+    detector::Rise,
     session::{Direction, FlowKey, Session, TableStats},
 };
 use std::{fs::File, path::Path, sync::Arc};
@@ -39,9 +40,11 @@ pub struct JudgedSession {
     pub start: Timestamp,
     /// Time of the last packet.
     pub end: Timestamp,
-    /// When the verdict was known: the time of the frame at which the session ended. A session that was still open at the end
-    /// of the capture ends when its silence would have ended it.
+    /// When the strangest look at it was judged: with the frame that showed that it was due. Behind the end of the capture
+    /// time goes on in silence.
     pub judged_at: Timestamp,
+    /// Looks before that at which it was stranger than at all before, in the order of time.
+    pub earlier: Vec<EarlierLook>,
     /// How many packets it has.
     pub packets: u64,
     /// The score that decides, higher = stranger: that of the evidence, or of all heads combined where there is none.
@@ -52,6 +55,24 @@ pub struct JudgedSession {
     pub heads: Vec<f32>,
     /// The p-value of each head alone, in the same order.
     pub head_p_values: Vec<f64>,
+}
+
+/// A look at a session, stranger than all before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct EarlierLook {
+    /// When it was judged.
+    pub at: Timestamp,
+    /// The score that decides.
+    pub score: f32,
+    /// Its p-value.
+    pub p_value: f64,
+}
+
+impl EarlierLook {
+    fn new(rise: &Rise) -> Self {
+        Self { at: rise.at, score: rise.score, p_value: rise.p_value }
+    }
 }
 
 impl JudgedCapture {
@@ -126,12 +147,17 @@ fn nearest_double(time: Timestamp) -> String {
 }
 
 impl JudgedSession {
-    /// What is kept of a session and its verdict, known at `judged_at`.
-    pub fn new(session: &Session, verdict: &Verdict, judged_at: Timestamp) -> Self {
+    /// What is kept of a session and its verdict.
+    pub fn new(session: &Session, verdict: &Verdict) -> Self {
+        let (at, earlier) = match verdict.rises.split_last() {
+            Some((strangest, earlier)) => (strangest.at, earlier),
+            None => (verdict.at, &[][..]),
+        };
         Self {
             heads: verdict.heads.iter().map(|head| head.score).collect(),
             head_p_values: verdict.heads.iter().map(|head| head.p_value).collect(),
-            ..Self::scored(session, verdict.deciding_score(), verdict.deciding_p_value(), judged_at)
+            earlier: earlier.iter().map(EarlierLook::new).collect(),
+            ..Self::scored(session, verdict.deciding_score(), verdict.deciding_p_value(), at)
         }
     }
 
@@ -143,6 +169,7 @@ impl JudgedSession {
             start: session.start(),
             end: session.end(),
             judged_at,
+            earlier: Vec::new(),
             packets: session.stats().packets(),
             score,
             p_value,

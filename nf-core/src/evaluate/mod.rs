@@ -36,7 +36,7 @@ pub use cut::CutReport;
 pub use episodes::{Detection, EpisodeOutcome, episode_outcomes};
 pub use evaluation::Evaluation;
 pub use incidents::{EpisodeIncidents, IncidentReport};
-pub use judged::{JudgedCapture, JudgedSession};
+pub use judged::{EarlierLook, JudgedCapture, JudgedSession};
 pub use labels::{Label, Labels};
 pub use leave_out::LeaveOneOut;
 pub use metrics::{CutMetrics, LabelledScores, MACRO_SESSIONS, auroc, empirical_threshold, share};

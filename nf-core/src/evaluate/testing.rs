@@ -24,6 +24,7 @@ pub(super) fn session(start: f64, judged_at: f64, score: f32) -> JudgedSession {
         start: moment(start),
         end: moment(start + 1.0),
         judged_at: moment(judged_at),
+        earlier: Vec::new(),
         packets: 2,
         score,
         p_value: 10f64.powf(-f64::from(score)),

@@ -6,6 +6,7 @@ mod packets;
 mod rows;
 mod scale;
 mod schema;
+mod services;
 mod spec;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,12 @@
 //! Which columns to take from sessions.
 
-use super::{Column, Rows, Schema, context, flow, packets};
+use super::{Column, Rows, Schema, context, flow, packets, services};
 use crate::{Error, ErrorKind, Result, session::Session};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    sync::Arc,
+};
 
 /// Which columns to take from sessions: a sequence of packets, or one row a session.
 ///
@@ -38,6 +41,7 @@ enum Kind {
 enum Part {
     Flow,
     Context,
+    Services,
 }
 
 /// A flat column: what it is, and how it follows from a session.
@@ -48,6 +52,7 @@ impl Part {
         match self {
             Self::Flow => "flow",
             Self::Context => "context",
+            Self::Services => "services",
         }
     }
 
@@ -55,6 +60,7 @@ impl Part {
         match self {
             Self::Flow => flow::columns(),
             Self::Context => context::columns(),
+            Self::Services => services::columns(),
         }
     }
 }
@@ -125,6 +131,14 @@ impl FeatureSpec {
     /// What the session's hosts did around it, and its DNS question: shape (sessions, 1, columns).
     pub fn context() -> Self {
         Self(Kind::Flat { parts: vec![Part::Context], only: Vec::new() })
+    }
+
+    /// Which service the session used, and which pair of hosts which service: shape (sessions, 1, 2).
+    ///
+    /// These are names, not quantities, for models that count how often a value was seen, as
+    /// [`Rarity`](crate::model::Rarity) does, and for no others: they say nothing on another network.
+    pub fn services() -> Self {
+        Self(Kind::Flat { parts: vec![Part::Services], only: Vec::new() })
     }
 
     /// The columns of two flat specs side by side.
@@ -207,6 +221,11 @@ impl FeatureSpec {
     /// [`ErrorKind::Config`] where the spec asks for 0 packets or more than 65536, [`ErrorKind::Data`] where it asks for context and a session
     /// has none.
     pub fn extract<'a>(&self, sessions: impl IntoIterator<Item = &'a Session>) -> Result<Rows> {
+        self.extract_each(sessions)
+    }
+
+    /// As [`extract`](Self::extract), of sessions that need not all be there at once.
+    pub(crate) fn extract_each<S: Borrow<Session>>(&self, sessions: impl IntoIterator<Item = S>) -> Result<Rows> {
         self.0.check()?;
         let schema = self.schema();
         let (mut data, mut lengths) = (Vec::new(), Vec::new());
@@ -214,6 +233,7 @@ impl FeatureSpec {
             Kind::Packets(n) | Kind::Addresses(n) => {
                 let write = if matches!(self.0, Kind::Packets(_)) { packets::behaviour } else { packets::addresses };
                 for session in sessions {
+                    let session = session.borrow();
                     let packets = &session.packets()[..session.packets().len().min(*n as usize)];
                     write(session, packets, &mut data);
                     lengths.push(packets.len() as u32);
@@ -224,6 +244,7 @@ impl FeatureSpec {
             Kind::Flat { parts, only } => {
                 let columns: Vec<FlatColumn> = flat_columns(parts, only).collect();
                 for session in sessions {
+                    let session = session.borrow();
                     if self.needs_context() && session.context().is_none() {
                         let message = format!(
                             "session {} has no context, read sessions with `context` switched on",

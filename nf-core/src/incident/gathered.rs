@@ -1,23 +1,14 @@
 //! An incident while it grows.
 
-use super::{Centre, Incident, IncidentKind, ServicePort, Sighting, listed::Distinct};
-use crate::{Timestamp, decode::parent_domain, detector::Verdict, session::Session};
+use super::{Centre, Incident, IncidentKind, ServicePort, Sighting, alert::Alert, listed::Distinct};
+use crate::{Timestamp, decode::parent_domain, session::Session};
 use std::{net::IpAddr, sync::Arc};
 
 /// Sessions kept as evidence.
 const EVIDENCE: usize = 5;
 
-/// An alert that counts towards incidents.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Alert<'a> {
-    pub(super) session: &'a Session,
-    pub(super) verdict: &'a Verdict,
-    /// When it was known.
-    pub(super) at: Timestamp,
-}
-
-/// The strangest session of some, whole.
-pub(super) type Strangest = Arc<(Session, Verdict)>;
+/// The strangest session of some, as it was then, and its score.
+pub(super) type Strangest = Arc<(Session, f32)>;
 
 /// An incident while it grows.
 #[derive(Debug)]
@@ -28,11 +19,12 @@ pub(super) struct Gathered {
     first: Timestamp,
     last: Timestamp,
     opened: Timestamp,
+    /// When the first alert of its first session was.
+    began: Timestamp,
     pub(super) updated: Timestamp,
     pub(super) sessions: u64,
     /// How many sessions there were when it was last told of.
     pub(super) told: u64,
-    packets: u64,
     sources: Distinct<IpAddr>,
     destinations: Distinct<IpAddr>,
     services: Distinct<ServicePort>,
@@ -46,6 +38,8 @@ pub(super) struct Gathered {
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     pub(super) sighting: Sighting,
+    /// When it alerted for the first time.
+    first: Timestamp,
     end: Timestamp,
     domain: Option<Arc<str>>,
     /// What it counts.
@@ -54,9 +48,9 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn of(alert: Alert<'_>, weight: f64) -> Self {
-        let Alert { session, verdict, at } = alert;
+        let Alert { session, look, first, .. } = alert;
         let domain = session.dns().map(|dns| parent_domain(&dns.name).into());
-        Self { sighting: Sighting::of(session, verdict, at), end: session.end(), domain, weight }
+        Self { sighting: Sighting::of(&alert), first, end: session.end_at(look), domain, weight }
     }
 }
 
@@ -75,10 +69,10 @@ impl Gathered {
             first: Timestamp::from_nanos(i64::MAX),
             last: Timestamp::from_nanos(i64::MIN),
             opened: Timestamp::default(),
+            began: Timestamp::from_nanos(i64::MAX),
             updated: Timestamp::from_nanos(i64::MIN),
             sessions: 0,
             told: 0,
-            packets: 0,
             sources: Distinct::default(),
             destinations: Distinct::default(),
             services: Distinct::default(),
@@ -92,22 +86,36 @@ impl Gathered {
         incident
     }
 
-    /// Takes in an alert of another session.
+    /// Takes in an alert, of another session or of one that it has.
     pub(super) fn add(&mut self, alert: Alert<'_>) {
-        self.count(&Part::of(alert, 0.0));
-        if alert.verdict.deciding_score() > self.strangest.1.deciding_score() {
-            self.strangest = Arc::new((alert.session.clone(), alert.verdict.clone()));
+        let part = Part::of(alert, 0.0);
+        if alert.first < alert.at && alert.first >= self.began {
+            self.renew(&part);
+        } else {
+            self.count(&part);
         }
+        if alert.score > self.strangest.1 {
+            self.strangest = whole(alert);
+        }
+    }
+
+    /// Takes in what became of a session that was counted.
+    fn renew(&mut self, part: &Part) {
+        self.last = self.last.max(part.end);
+        self.updated = self.updated.max(part.sighting.at);
+        let same = |other: &Sighting| (other.start, &other.key) == (part.sighting.start, &part.sighting.key);
+        self.evidence.retain(|other| !same(other));
+        self.keep(&part.sighting);
     }
 
     fn count(&mut self, part: &Part) {
         let Part { sighting, end, domain, .. } = part;
         let key = &sighting.key;
         self.first = self.first.min(sighting.start);
+        self.began = self.began.min(part.first);
         self.last = self.last.max(*end);
         self.updated = self.updated.max(sighting.at);
         self.sessions += 1;
-        self.packets += sighting.packets;
         self.sources.add(&key.orig.addr);
         self.destinations.add(&key.resp.addr);
         self.services.add(&ServicePort::of(key));
@@ -120,6 +128,11 @@ impl Gathered {
                 None => self.heads.push((head.clone(), 1)),
             }
         }
+        self.keep(sighting);
+    }
+
+    /// Keeps a session as evidence where it is among the strangest.
+    fn keep(&mut self, sighting: &Sighting) {
         let place = self.evidence.partition_point(|other| other.score >= sighting.score);
         if place < EVIDENCE {
             self.evidence.truncate(EVIDENCE - 1);
@@ -131,7 +144,6 @@ impl Gathered {
     pub(super) fn incident(&self) -> Incident {
         let mut heads = self.heads.clone();
         heads.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let (session, verdict) = (*self.strangest).clone();
         Incident {
             id: self.id,
             kind: self.kind,
@@ -141,23 +153,23 @@ impl Gathered {
             opened: self.opened,
             updated: self.updated,
             sessions: self.sessions,
-            packets: self.packets,
             sources: self.sources.listed(),
             destinations: self.destinations.listed(),
             services: self.services.listed(),
             domains: self.domains.listed(),
             heads,
             evidence: self.evidence.clone(),
-            session,
-            verdict,
+            session: self.strangest.0.clone(),
         }
     }
 }
 
 /// The stranger of what is kept and an alert.
 pub(super) fn stranger(kept: Option<Strangest>, alert: Alert<'_>) -> Strangest {
-    match kept {
-        Some(kept) if kept.1.deciding_score() >= alert.verdict.deciding_score() => kept,
-        _ => Arc::new((alert.session.clone(), alert.verdict.clone())),
-    }
+    kept.filter(|kept| kept.1 >= alert.score).unwrap_or_else(|| whole(alert))
+}
+
+/// The session of an alert as it was then.
+fn whole(alert: Alert<'_>) -> Strangest {
+    Arc::new((alert.session.at_look(alert.look), alert.score))
 }

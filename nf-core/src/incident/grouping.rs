@@ -1,12 +1,12 @@
 //! Alerts to incidents.
 
 use super::{
-    Centre, Incident, IncidentConfig, IncidentKind,
-    gathered::{Alert, Gathered},
+    Centre, Incident, IncidentConfig,
+    alert::Alert,
+    gathered::Gathered,
     waiting::{Few, Shared, Waiting},
-    weight::weight,
 };
-use crate::{Result, Timestamp, decode::Protocol, detector::Verdict, session::Session};
+use crate::{Result, Timestamp, detector::Verdict, session::Session};
 use hashlink::LinkedHashMap;
 use std::{
     collections::{HashMap, VecDeque, hash_map::RandomState},
@@ -56,9 +56,9 @@ pub enum Change {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct IncidentStats {
-    /// Alerts that went in.
+    /// Sessions that went in as alerts.
     pub alerts: u64,
-    /// Alerts that became part of an incident.
+    /// Sessions that became part of an incident; one that changed its kind may be part of two.
     pub grouped: u64,
     /// Incidents opened.
     pub opened: u64,
@@ -86,25 +86,27 @@ impl Incidents {
         })
     }
 
-    /// Takes in a session with its verdict, known after all before; only anomalies count.
+    /// Takes in what is new of a session: the strangest look at it, known after all before. Where a session is looked at more than
+    /// once, it goes in again at each look that is stranger than all before; only anomalies count.
     pub fn add(&mut self, session: &Session, verdict: &Verdict) {
-        let at = known_at(session);
-        self.advance(at);
-        if !verdict.is_anomaly() {
-            return;
+        if verdict.is_anomaly()
+            && let Some(alert) = Alert::all(session, verdict).last()
+        {
+            self.take(alert);
         }
-        self.stats.alerts += 1;
-        let alert = Alert { session, verdict, at: self.now };
-        let kind = IncidentKind::of(session);
-        let [source, destination] = centres(session).map(|centre| (centre, kind));
+    }
+
+    /// Takes in an alert, known after all before.
+    pub(super) fn take(&mut self, alert: Alert<'_>) {
+        self.advance(alert.at);
+        self.stats.alerts += u64::from(alert.first >= alert.at);
+        let kind = alert.kind();
+        let [source, destination] = alert.centres().map(|centre| (centre, kind));
         if self.join(source, alert) || self.join(destination, alert) {
             return;
         }
-        let weight = weight(session, verdict);
-        if weight == 0.0 {
-            return;
-        }
-        let hosts = [session.key().orig.addr, session.key().resp.addr];
+        let weight = alert.weight();
+        let hosts = [alert.session.key().orig.addr, alert.session.key().resp.addr];
         let suspected = hosts.iter().any(|host| self.suspects.contains_key(host));
         let (from, crowd) = (self.config.from, self.config.from_crowd);
         let least = if suspected { self.config.from_suspect } else { from };
@@ -155,8 +157,9 @@ impl Incidents {
     /// Adds an alert to the open incident of what it shares, where there is one.
     fn join(&mut self, shared: Shared, alert: Alert<'_>) -> bool {
         let Some(Open { gathered, .. }) = self.open.to_back(&shared) else { return false };
+        let before = gathered.sessions;
         gathered.add(alert);
-        self.stats.grouped += 1;
+        self.stats.grouped += gathered.sessions - before;
         if gathered.sessions >= 2 * gathered.told {
             gathered.told = gathered.sessions;
             self.ready.push_back((Change::Grown, gathered.incident()));
@@ -198,20 +201,4 @@ impl Incidents {
         }
         self.ready.push_back((Change::Closed, gathered.incident()));
     }
-}
-
-/// When the verdict on a session was known.
-pub(crate) fn known_at(session: &Session) -> Timestamp {
-    session.ended()
-}
-
-/// What a session may share with others: where it came from and where it went. Address resolution comes from a hardware
-/// address, whatever addresses that claims.
-pub(super) fn centres(session: &Session) -> [Centre; 2] {
-    let key = session.key();
-    let source = match (key.protocol, session.macs()) {
-        (Protocol::Arp, Some([hardware, _])) => Centre::Hardware(hardware),
-        _ => Centre::Source(key.orig.addr),
-    };
-    [source, Centre::Destination(key.resp.addr)]
 }

@@ -1,9 +1,6 @@
 //! One line for one happening.
 
-use super::{
-    IncidentKind, Listed,
-    grouping::{centres, known_at},
-};
+use super::{IncidentKind, Listed, alert::Alert};
 use crate::{
     Timestamp,
     decode::Protocol,
@@ -54,8 +51,6 @@ pub struct Incident {
     pub updated: Timestamp,
     /// How many sessions alerted.
     pub sessions: u64,
-    /// Their packets.
-    pub packets: u64,
     /// The hosts that started the sessions.
     pub sources: Listed<IpAddr>,
     /// The hosts at the other end.
@@ -68,10 +63,8 @@ pub struct Incident {
     pub heads: Vec<(Arc<str>, u64)>,
     /// Its strangest sessions, at most five, the strangest first.
     pub evidence: Vec<Sighting>,
-    /// The strangest of them all.
+    /// The strangest of them all, as it was when it was strangest.
     pub session: Session,
-    /// What the detector says of that.
-    pub verdict: Verdict,
 }
 
 /// A session of an incident, as far as it is kept.
@@ -84,7 +77,7 @@ pub struct Sighting {
     pub start: Timestamp,
     /// When the verdict was known.
     pub at: Timestamp,
-    /// How many packets it has.
+    /// How many packets it had by then.
     pub packets: u64,
     /// The score that decided, higher = stranger.
     pub score: f32,
@@ -95,15 +88,15 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    pub(super) fn of(session: &Session, verdict: &Verdict, at: Timestamp) -> Self {
+    pub(super) fn of(alert: &Alert<'_>) -> Self {
         Self {
-            key: *session.key(),
-            start: session.start(),
-            at,
-            packets: session.stats().packets(),
-            score: verdict.deciding_score(),
-            p_value: verdict.deciding_p_value(),
-            head: strangest_head(verdict).cloned(),
+            key: *alert.session.key(),
+            start: alert.session.start(),
+            at: alert.at,
+            packets: alert.packets(),
+            score: alert.score,
+            p_value: alert.p_value,
+            head: alert.head.cloned(),
         }
     }
 
@@ -113,19 +106,26 @@ impl Sighting {
     }
 }
 
-/// The head with the lowest p-value, the first of equal ones.
-pub(super) fn strangest_head(verdict: &Verdict) -> Option<&Arc<str>> {
-    verdict.heads.iter().min_by(|a, b| a.p_value.total_cmp(&b.p_value)).map(|head| &head.name)
-}
-
 impl Incident {
-    /// Whether a session that alerts is part of it.
-    pub fn covers(&self, session: &Session) -> bool {
-        let known = known_at(session);
-        self.kind == IncidentKind::of(session)
-            && centres(session).contains(&self.centre)
-            && session.start() >= self.first
-            && known <= self.updated
+    /// Whether a session with its verdict is part of it.
+    pub fn covers(&self, session: &Session, verdict: &Verdict) -> bool {
+        self.had(session, verdict).is_some()
+    }
+
+    /// From when on it was open and had a session.
+    pub(crate) fn had(&self, session: &Session, verdict: &Verdict) -> Option<Timestamp> {
+        let mut alerts = Alert::all(session, verdict).filter(|alert| {
+            alert.kind() == self.kind
+                && alert.centres().contains(&self.centre)
+                && session.start() >= self.first
+                && alert.at <= self.updated
+        });
+        alerts.next().map(|alert| alert.at.max(self.opened))
+    }
+
+    /// The p-value of its strangest session.
+    pub fn p_value(&self) -> f64 {
+        self.evidence.first().map_or(1.0, |strangest| strangest.p_value)
     }
 
     /// What happened, in a few words: `10.0.0.9 > 10.0.0.1: 400 failed tcp sessions to 398 ports`.
@@ -162,7 +162,7 @@ impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.last.since(self.first).as_secs_f64();
         write!(f, "incident {}, {} for {seconds:.1} s, {}", self.id, self.first, self.summary())?;
-        write!(f, ", p-value {:.1e}", self.verdict.deciding_p_value())?;
+        write!(f, ", p-value {:.1e}", self.p_value())?;
         match self.heads.first() {
             Some((head, _)) => write!(f, " ({head})"),
             None => Ok(()),

@@ -14,14 +14,18 @@ pub struct IncidentKind {
     pub protocol: Protocol,
     /// Whether it is DNS, over whatever protocol.
     pub dns: bool,
-    /// Whether anybody answered.
+    /// Whether anybody answered, as far as was known when it alerted.
     pub outcome: Outcome,
 }
 
 impl IncidentKind {
-    /// The kind of a session.
-    pub fn of(session: &Session) -> Self {
-        Self { protocol: session.key().protocol, dns: session.dns().is_some(), outcome: session.outcome() }
+    /// The kind of a session as it was at one of its looks, or as it is. Who was not answered yet was not answered.
+    pub(super) fn at_look(session: &Session, look: usize) -> Self {
+        let outcome = match session.outcome_at(look) {
+            Outcome::Pending => Outcome::Failed,
+            known => known,
+        };
+        Self { protocol: session.key().protocol, dns: session.dns().is_some(), outcome }
     }
 }
 

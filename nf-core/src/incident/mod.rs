@@ -7,13 +7,13 @@
 //! office. What is an accident mostly stands alone, what is not comes again. So an incident opens once the alerts of a source
 //! come to [`from`](IncidentConfig::from) within [`within`](IncidentConfig::within). Each alert counts one; a
 //! long session that is far beyond the cut counts more, so that it can be an incident by itself; one of a session table's first
-//! minute counts a quarter; and one that alerts only because its pair of hosts had just done something strange, while it looks
-//! usual itself, does not count. Of a host that is the source of an open incident less is asked. What these rules are worth stands in
+//! minute counts a quarter. Of a host that is the source of an open incident less is asked. What these rules are worth stands in
 //! docs/detection.md.
 //!
 //! [`incidents`] groups the verdicts of a replay, a [`Monitor`](crate::Monitor) groups them as they come: with the same
 //! result, through [`Incidents`].
 
+mod alert;
 mod config;
 mod gathered;
 mod grouping;
@@ -26,17 +26,15 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod waiting;
-mod weight;
 
 pub use config::IncidentConfig;
-#[cfg(feature = "evaluate")]
-pub(crate) use grouping::known_at;
 pub use grouping::{Change, IncidentStats, Incidents};
 pub use incident::{Centre, Incident, ServicePort, Sighting};
 pub use kind::IncidentKind;
 pub use listed::Listed;
 
 use crate::{Error, ErrorKind, Result, detector::Verdict, session::Session};
+use alert::Alert;
 
 /// The incidents of some sessions of one session table with their verdicts
 /// ([`judge_all`](crate::Detector::judge_all)), in the order in which they opened, as a [`Monitor`](crate::Monitor) finds them.
@@ -49,16 +47,17 @@ pub fn incidents(sessions: &[Session], verdicts: &[Verdict], config: &IncidentCo
         let message = format!("{} verdicts for {} sessions, there must be one each", verdicts.len(), sessions.len());
         return Err(Error::new(ErrorKind::Data, message));
     }
-    let mut places: Vec<usize> = (0..sessions.len()).collect();
-    places.sort_by_key(|&i| grouping::known_at(&sessions[i]));
+    let judged = sessions.iter().zip(verdicts).filter(|(_, verdict)| verdict.is_anomaly());
+    let mut alerts: Vec<Alert<'_>> = judged.flat_map(|(session, verdict)| Alert::all(session, verdict)).collect();
+    alerts.sort_by_key(Alert::moment);
     let mut incidents = Incidents::new(config.clone())?;
     let mut closed = Vec::new();
     let mut collect = |incidents: &mut Incidents| {
         let news = std::iter::from_fn(|| incidents.pop());
         closed.extend(news.filter(|(change, _)| *change == Change::Closed).map(|(_, incident)| incident));
     };
-    for i in places {
-        incidents.add(&sessions[i], &verdicts[i]);
+    for alert in alerts {
+        incidents.take(alert);
         collect(&mut incidents);
     }
     incidents.finish();

@@ -15,13 +15,13 @@ pub(crate) fn session(source: u32, destination: u32, port: u16, at: f64) -> Sess
     session.key.orig = Endpoint { addr: host(source), port: 1000 };
     session.key.resp = Endpoint { addr: host(destination), port };
     let time = Timestamp::from_nanos((at * 1e9) as i64);
-    (session.start, session.end, session.ended) = (time, time, time);
+    (session.start, session.end, session.ended, session.known) = (time, time, time, None);
     session
 }
 
 fn template() -> Session {
     thread_local!(static SESSION: Session = cut(&frames(1, 1)).remove(0));
-    let mut session = SESSION.with(Clone::clone);
+    let mut session = SESSION.with(|session| session.at_look(usize::MAX));
     session.packets.clear();
     (session.stats.orig.packets, session.stats.resp.packets) = (2, 0);
     (session.outcome, session.cold) = (Outcome::Failed, false);
@@ -39,5 +39,8 @@ pub(crate) fn alert(score: f32) -> Verdict {
         threshold: 7.0,
         anomaly: score > 7.0,
         cold: false,
+        look: 0,
+        at: Timestamp::default(),
+        rises: Vec::new(),
     }
 }

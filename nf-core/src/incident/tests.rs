@@ -21,7 +21,7 @@ fn a_scan_of_thousands_of_ports_is_one_incident() {
     let found = grouped(&scan, 9.0);
     assert_eq!(found.len(), 1);
     let incident = &found[0];
-    assert_eq!((incident.sessions, incident.packets, incident.centre), (3000, 6000, centre(9)));
+    assert_eq!((incident.sessions, incident.centre), (3000, centre(9)));
     assert_eq!((incident.services.count, incident.services.more, incident.destinations.count), (1024, true, 1));
     assert_eq!((incident.first, incident.opened), (at(100.0), at(100.03)), "the fourth session opened it");
     assert_eq!((incident.last, incident.updated), (at(129.99), at(129.99)));
@@ -125,7 +125,11 @@ fn news_come_when_it_opens_doubles_and_closes() {
     incidents.advance(at(1.0));
     let (change, incident) = incidents.pop().unwrap();
     assert_eq!((change, incident.sessions, incident.updated), (Closed, 40, at(39.0)));
-    assert_eq!((incident.session.key().resp.port, incident.verdict.score), (39, 8.39), "the strangest is kept whole");
+    assert_eq!(
+        (incident.session.key().resp.port, incident.evidence[0].score),
+        (39, 8.39),
+        "the strangest is kept whole"
+    );
     let ports: Vec<u16> = incident.evidence.iter().map(|sighting| sighting.key.resp.port).collect();
     assert_eq!(ports, [39, 38, 37, 36, 35]);
     // What comes after is another.

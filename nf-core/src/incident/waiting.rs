@@ -2,7 +2,8 @@
 
 use super::{
     Centre, IncidentKind,
-    gathered::{Alert, Part, Strangest, stranger},
+    alert::Alert,
+    gathered::{Part, Strangest, stranger},
 };
 use crate::Timestamp;
 use hashlink::LinkedHashMap;
@@ -68,6 +69,8 @@ impl Waiting {
             self.evicted += 1;
         }
         let (mut parts, kept) = known.map_or_else(Default::default, |few| (few.parts, Some(few.strangest)));
+        // Of a session only its strangest look counts.
+        parts.retain(|part| !part.sighting.is_of(alert.session));
         while parts.front().is_some_and(|part| alert.at.since(part.sighting.at) > self.within) || parts.len() == KEPT {
             parts.pop_front();
         }

@@ -5,12 +5,14 @@ mod forest;
 #[cfg(feature = "neural")]
 mod neural;
 mod random;
+mod rarity;
 mod tree;
 
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
 pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
 pub(crate) use random::Random;
+pub use rarity::Rarity;
 
 use crate::{
     Error, ErrorKind, Result,
@@ -72,6 +74,7 @@ pub type Watch<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 pub(crate) fn load(kind: &str, schema: Schema, bytes: &[u8]) -> Result<Option<Box<dyn Model>>> {
     Ok(Some(match kind {
         IsolationForest::KIND => Box::new(IsolationForest::from_bytes(schema, bytes)?),
+        Rarity::KIND => Box::new(Rarity::from_bytes(schema, bytes)?),
         #[cfg(feature = "neural")]
         Autoencoder::KIND => Box::new(Autoencoder::from_bytes(schema, bytes)?),
         #[cfg(feature = "neural")]
@@ -119,6 +122,7 @@ mod tests {
         let rows = rows();
         let models: [Box<dyn Model>; _] = [
             Box::new(IsolationForest::params().trees(3).fit(&rows).unwrap()),
+            Box::new(Rarity::fit(&rows).unwrap()),
             #[cfg(feature = "neural")]
             Box::new(Autoencoder::params().epochs(1).fit(&rows).unwrap()),
             #[cfg(feature = "neural")]

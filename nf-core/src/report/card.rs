@@ -28,7 +28,6 @@ pub(super) fn card(incident: &Incident, explanation: &Explanation) -> String {
     fact("lasted", when::length(incident.last.since(incident.first)));
     fact("known after", opened);
     fact("sessions", incident.sessions.to_string());
-    fact("packets", incident.packets.to_string());
     fact("sources", listed(&incident.sources));
     fact("destinations", listed(&incident.destinations));
     fact("services", listed(&incident.services));

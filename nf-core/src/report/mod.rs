@@ -148,7 +148,7 @@ impl Report {
                 when::length(incident.last.since(incident.first)),
                 incident.summary(),
                 incident.sessions.to_string(),
-                format!("{:.1e}", incident.verdict.deciding_p_value()),
+                format!("{:.1e}", incident.p_value()),
                 incident.heads.first().map_or(String::new(), |(head, _)| head.to_string()),
             ]
         });

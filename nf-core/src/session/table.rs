@@ -1,6 +1,7 @@
 //! Packets to sessions, in packet time and bounded memory.
 
 mod end;
+mod look;
 
 use super::{
     FlowKey, SessionConfig,
@@ -10,6 +11,7 @@ use super::{
     held::{First, Held},
     host::{HostTable, Party},
     keyed::{Index, Key, Keyed},
+    looks::Plan,
     node::{Agenda, Due, Node},
     record::{Direction, PacketFacts, PacketRecord},
     session::{EndReason, Outcome, Session},
@@ -21,6 +23,8 @@ use crate::{
     capture::Frame,
     decode::{Decoder, DnsFacts, Packet, Protocol, Skip, TcpFlags, Transport},
 };
+pub(crate) use look::Happened;
+use look::Waiting;
 use std::{collections::VecDeque, time::Duration};
 
 /// Share of the memory limit that context may take: 1 / this.
@@ -58,7 +62,13 @@ pub struct SessionTable {
     nodes: Slots<Node>,
     agenda: Agenda,
     hosts: HostTable,
-    ended: VecDeque<Held>,
+    ended: VecDeque<Waiting>,
+    /// Looks wait to be popped among ended sessions.
+    following: bool,
+    /// How often something became known.
+    turn: u64,
+    /// Bytes that whoever follows keeps for sessions.
+    charged: usize,
     /// Bytes of open sessions, without their slots.
     bytes: usize,
     ended_bytes: usize,
@@ -86,6 +96,9 @@ impl SessionTable {
             agenda: Agenda::new(&config),
             hosts: HostTable::new(config.memory_limit / CONTEXT_SHARE),
             ended: VecDeque::new(),
+            following: false,
+            turn: 0,
+            charged: 0,
             bytes: 0,
             ended_bytes: 0,
             grown: false,
@@ -111,8 +124,8 @@ impl SessionTable {
 
     /// Bytes held by open sessions, ended ones that wait, context, and the room that all these keep for more.
     pub fn bytes(&self) -> usize {
-        let slots = self.nodes.ever() * Slots::<Node>::BYTES + self.ended.capacity() * size_of::<Held>();
-        self.bytes + self.ended_bytes + slots + self.index.bytes() + self.hosts.bytes()
+        let slots = self.nodes.ever() * Slots::<Node>::BYTES + self.ended.capacity() * size_of::<Waiting>();
+        self.charged + self.bytes + self.ended_bytes + slots + self.index.bytes() + self.hosts.bytes()
     }
 
     /// Takes in one frame. A frame that cannot be used is counted under its reason, never an error.
@@ -175,7 +188,7 @@ impl SessionTable {
 
     fn run_one(&mut self, at: Timestamp, due: Due, slot: u32) {
         match (due, self.node(slot).tcp.closed()) {
-            (Due::Settle, _) => self.settle(slot, at),
+            (Due::Settle, _) => self.rest(slot, at),
             (Due::Idle, closed) => self.end(slot, closed.unwrap_or(EndReason::Idle), at),
             // It is over: trailing packets stay with it until its silence is long enough.
             (Due::Active, Some(_)) => self.agenda.stay(&mut self.nodes, slot),
@@ -199,9 +212,11 @@ impl SessionTable {
 
     /// The next ended session, in the order in which they ended.
     pub fn pop(&mut self) -> Option<Session> {
-        let held = self.ended.pop_front()?;
-        self.ended_bytes -= held.bytes(self.config.context);
-        held.into_session()
+        loop {
+            if let Happened::End { session, .. } = self.pop_any()? {
+                return Some(session);
+            }
+        }
     }
 
     fn take(&mut self, packet: &Packet<'_>, entropy: f32) {
@@ -294,7 +309,9 @@ impl SessionTable {
         self.begin(slot, true);
         let cold = self.clock.now().since(self.began) < WARM_UP;
         if answers || dns.is_some() {
-            let session = Session { cold, ..Session::new(key, macs, packet.time) };
+            let now = self.clock.now();
+            let plan = Plan::new(&self.config.looks, 0, false, now, now);
+            let session = Session { cold, plan, ..Session::new(key, macs, packet.time) };
             self.nodes[slot].held = Held::Many(Box::new(session));
             self.update(slot, sender, packet, entropy, dns);
             return;
@@ -314,17 +331,19 @@ impl SessionTable {
             end_reason: EndReason::Flushed,
             outcome: Outcome::Pending,
             context: None,
+            known: None,
         }));
         self.recount(slot);
-        self.agenda.touch(&mut self.nodes, slot, self.config.context && !closed);
         if closed {
             self.settle(slot, self.clock.now());
         }
+        self.touch(slot);
     }
 
     /// Counts the session as started now; `new`: it does not continue one that was cut.
     fn begin(&mut self, slot: u32, new: bool) {
         self.stats.started += 1;
+        self.nodes[slot].id = self.stats.started;
         self.agenda.open(&mut self.nodes, slot, new);
         if self.config.context {
             self.hosts.begin(&mut self.nodes[slot].party, self.clock.now());
@@ -344,8 +363,13 @@ impl SessionTable {
         let was_closed = node.tcp.closed().is_some();
         let order = node.order(direction, packet);
         let closed = node.tcp.closed().is_some();
-        let mut grown = dns.is_some() || !matches!(node.held, Held::Many(_));
+        let single = !matches!(node.held, Held::Many(_));
+        let (opened, now) = (node.opened, self.clock.now());
         let Some(session) = node.held.session() else { return };
+        if single {
+            session.plan = Plan::new(&self.config.looks, 1, session.known.is_some(), opened, now);
+        }
+        let mut grown = session.keep_look() || single || dns.is_some();
         let record = PacketRecord::new(packet, direction, order, entropy);
         session.end = session.end.max(packet.time);
         session.stats.push(&record, packet.wire_len, PacketFacts::of(packet, order));
@@ -360,14 +384,18 @@ impl SessionTable {
             session.note_dns(dns);
         }
         let answered = self.config.context && !closed && session.known_outcome() == Some(Outcome::Answered);
+        let due = session.plan.is_due(session.stats.packets(), now);
         if grown {
             self.recount(slot);
         }
-        self.agenda.touch(&mut self.nodes, slot, self.config.context && !closed);
         if closed && !was_closed {
-            self.settle(slot, self.clock.now());
+            self.settle(slot, now);
         } else if answered {
-            self.count_outcome(slot, Outcome::Answered, self.clock.now());
+            self.count_outcome(slot, Outcome::Answered, now);
+        }
+        self.touch(slot);
+        if due {
+            self.look_at_packet(slot);
         }
     }
 }

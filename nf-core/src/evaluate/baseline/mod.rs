@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Error, Result, Timestamp,
     calibration::Calibration,
-    session::{Session, SessionConfig, TableStats},
+    session::{Looks, Session, SessionConfig, TableStats},
 };
 use kitsune::Kitsune;
 use sessions::SessionScore;
@@ -84,6 +84,8 @@ impl Baseline {
         let Some(&name) = NAMES.iter().find(|known| **known == name) else {
             return Err(Error::config("baseline", name, &format!("one of {}", NAMES.join(", "))));
         };
+        // A baseline judges sessions at their end.
+        let config = &config.clone().looks(Looks::none());
         let scorer = match name {
             "kitsune" => Scorer::Kitsune(Box::new(Kitsune::fit(train, config, seed, &mut watch)?)),
             #[cfg(feature = "neural")]

@@ -124,7 +124,7 @@ impl HeadReport {
             seconds += if scores.benign.len() > benign { judged.seconds() } else { 0.0 };
         }
         let val_scores: Vec<f32> = val.sessions().iter().map(|session| session.of(series).0).collect();
-        let cut = |cut: Cut| CutReport::new(parts, seconds, |session| cut.alerts(session, series));
+        let cut = |cut: Cut| CutReport::new(parts, seconds, |session| cut.first_alert(session, series));
         let mut place = 0..;
         let promised = BUDGETS.map(|rate| {
             let refusal = place.next().and_then(|place: usize| val.series[series].refusals[place].as_ref());
