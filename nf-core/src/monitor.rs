@@ -1,10 +1,11 @@
-//! Frames in, verdicts out, in one bounded loop.
+//! Frames in, verdicts and incidents out, in one bounded loop.
 
 use crate::{
     Error, Result, Timestamp,
     capture::Frame,
     detector::{Detector, Drift, DriftAlarm, Row, Scores, Standing, Verdict},
     evidence::Accumulator,
+    incident::{Change, Incident, IncidentConfig, IncidentStats, Incidents},
     session::{Happened, Session, SessionConfig, SessionTable, TableStats},
 };
 use std::{
@@ -34,6 +35,7 @@ const BATCH: usize = 256;
 ///         match event {
 ///             Event::Look { session, verdict } => println!("{session}: {verdict}"), // at once
 ///             Event::Verdict { session, verdict } if verdict.is_anomaly() => println!("{session}: {verdict}"),
+///             Event::Incident { change, incident } => println!("{change:?}: {incident}"),
 ///             Event::Failure { session, error } => eprintln!("{session}: {error}"),
 ///             _ => {}
 ///         }
@@ -49,6 +51,10 @@ pub struct Monitor {
     accumulator: Option<Accumulator>,
     /// `None` where the detector does not know how benign traffic varies.
     drift: Option<Drift>,
+    incidents: Incidents,
+    /// Time was said to be at least this; how many sessions will have ended by the end that was said, until they were judged.
+    advanced: Timestamp,
+    finishing: Option<u64>,
     /// What is known of open sessions.
     known: HashMap<u64, Known>,
     /// Bytes that these hold elsewhere.
@@ -56,6 +62,7 @@ pub struct Monitor {
     /// Ended sessions dropped when that was last cleared.
     dropped: u64,
     ready: VecDeque<Event>,
+    ended: u64,
     looks: u64,
     early: u64,
     judged: u64,
@@ -91,6 +98,13 @@ pub enum Event {
     },
     /// The traffic is no longer what the detector was calibrated on. Behind the verdict of the session that showed it.
     Drift(DriftAlarm),
+    /// Alerts became an [incident](crate::incident), or what was one grew to twice its sessions, or is over.
+    Incident {
+        /// What became of it.
+        change: Change,
+        /// The incident as it stands.
+        incident: Box<Incident>,
+    },
 }
 
 /// What a monitor took in and gave out.
@@ -111,6 +125,8 @@ pub struct MonitorStats {
     pub failures: u64,
     /// Alarms that the detector is stale.
     pub drift_alarms: u64,
+    /// What became of the anomalies.
+    pub incidents: IncidentStats,
 }
 
 impl Monitor {
@@ -132,10 +148,14 @@ impl Monitor {
             detector,
             accumulator,
             drift,
+            incidents: Incidents::new(IncidentConfig::default())?,
+            advanced: Timestamp::from_nanos(i64::MIN),
+            finishing: None,
             known: HashMap::new(),
             heap: 0,
             dropped: 0,
             ready: VecDeque::new(),
+            ended: 0,
             looks: 0,
             early: 0,
             judged: 0,
@@ -143,6 +163,14 @@ impl Monitor {
             failures: 0,
             drift_alarms: 0,
         })
+    }
+
+    /// The same monitor with other rules for incidents.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) where a value of the configuration is out of its range.
+    pub fn with_incidents(self, config: IncidentConfig) -> Result<Self> {
+        Ok(Self { incidents: Incidents::new(config)?, ..self })
     }
 
     /// Takes in one frame. A frame that cannot be used is counted, never an error.
@@ -153,15 +181,17 @@ impl Monitor {
     /// Says that it is `now`, so that silence can end sessions; a moment before the newest known one is ignored.
     pub fn advance(&mut self, now: Timestamp) {
         self.table.advance(now);
+        self.advanced = self.advanced.max(now);
     }
 
-    /// Ends all open sessions. Their verdicts can be popped; more frames may follow.
+    /// Ends all open sessions and incidents. Their verdicts can be popped; more frames may follow.
     pub fn finish(&mut self) {
         self.table.finish();
+        self.finishing = Some(self.table.stats().ended);
     }
 
     /// The next event, in the order in which sessions were looked at and ended; `None` where there is none before more
-    /// frames come.
+    /// frames come. What became of incidents comes behind what showed it.
     pub fn pop(&mut self) -> Option<Event> {
         while self.ready.is_empty() && self.judge() {}
         self.ready.pop_front()
@@ -170,7 +200,8 @@ impl Monitor {
     /// What went in and came out so far.
     pub fn stats(&self) -> MonitorStats {
         let Self { looks, early, judged, anomalies, failures, drift_alarms, .. } = *self;
-        MonitorStats { table: self.table.stats().clone(), looks, early, judged, anomalies, failures, drift_alarms }
+        let (table, incidents) = (self.table.stats().clone(), self.incidents.stats());
+        MonitorStats { table, looks, early, judged, anomalies, failures, drift_alarms, incidents }
     }
 
     /// The watch for drift, which knows how sure it is; `None` where the detector was made from too little time to have one.
@@ -201,18 +232,40 @@ impl Monitor {
         self.looks += rows.len() as u64;
         let (more, mut scores) = (happened.len() == BATCH, scores.into_iter());
         for happened in happened {
+            self.end_incidents();
             let scores = unseen(&happened).and_then(|_| scores.next());
             match happened {
                 Happened::Look { id, session } => self.look(id, session, scores),
-                Happened::End { id, session, .. } => self.end(id, session, scores),
+                Happened::End { id, session, .. } => {
+                    self.ended += 1;
+                    self.end(id, session, scores);
+                }
             }
         }
         if !more {
             self.forget_dropped();
+            self.end_incidents();
+            self.incidents.advance(self.advanced);
+            self.take_incidents();
         }
         let each = size_of::<(u64, Known)>() + 1;
         self.table.charge(self.known.capacity() * each + self.heap);
         more || !self.ready.is_empty()
+    }
+
+    /// Ends all incidents once what an end ended was judged.
+    fn end_incidents(&mut self) {
+        let gone = self.ended + self.table.stats().dropped;
+        if self.finishing.take_if(|ended| *ended <= gone).is_some() {
+            self.incidents.finish();
+            self.take_incidents();
+        }
+    }
+
+    fn take_incidents(&mut self) {
+        while let Some((change, incident)) = self.incidents.pop() {
+            self.ready.push_back(Event::Incident { change, incident: Box::new(incident) });
+        }
     }
 
     fn score(&self, row: &Row<'_>) -> Result<Scores> {
@@ -221,13 +274,19 @@ impl Monitor {
 
     fn look(&mut self, id: u64, session: Session, scores: Option<Result<Scores>>) {
         let known = self.known.entry(id).or_default();
-        let before = known.heap();
+        let (before, rises) = (known.heap(), known.rises());
         let first = self.detector.know(known, &session, scores, id, self.accumulator.as_mut());
         self.heap = self.heap + known.heap() - before;
-        if first && let Some(standing) = &known.standing {
+        if known.rises() > rises
+            && let Some(standing) = known.standing.as_ref().filter(|standing| standing.alerted())
+        {
             let verdict = self.detector.verdict(standing, session.is_cold());
-            self.early += 1;
-            self.ready.push_back(Event::Look { session, verdict });
+            self.incidents.add(&session, &verdict);
+            if first {
+                self.early += 1;
+                self.ready.push_back(Event::Look { session, verdict });
+            }
+            self.take_incidents();
         }
     }
 
@@ -239,8 +298,10 @@ impl Monitor {
             // The look that told was dropped.
             scores = Some(self.score(&Row { session: &session, place: 0, look: looks }));
         }
+        let rises = known.rises();
         self.detector.know(&mut known, &session, scores, id, self.accumulator.as_mut());
         let mut alarm = None;
+        let stranger = known.rises() > rises;
         let event = match known {
             Known { failed: Some(error), .. } => {
                 self.failures += 1;
@@ -251,6 +312,9 @@ impl Monitor {
                 alarm = self.drift.as_mut().and_then(|drift| drift.push(&session, &verdict));
                 self.judged += 1;
                 self.anomalies += u64::from(verdict.is_anomaly());
+                if stranger {
+                    self.incidents.add(&session, &verdict);
+                }
                 Event::Verdict { session, verdict }
             }
             Known { .. } => return,
@@ -260,6 +324,7 @@ impl Monitor {
             self.drift_alarms += 1;
             self.ready.push_back(Event::Drift(alarm));
         }
+        self.take_incidents();
         if self.known.len() < self.known.capacity() / 8 {
             self.known.shrink_to(2 * self.known.len());
         }
@@ -291,6 +356,11 @@ struct Known {
 }
 
 impl Known {
+    /// How many looks were stranger than all before.
+    fn rises(&self) -> usize {
+        self.standing.as_ref().map_or(0, Standing::rises)
+    }
+
     /// Bytes on the heap.
     fn heap(&self) -> usize {
         let error = self.failed.as_ref().map_or(0, |_| size_of::<Error>());
@@ -327,10 +397,11 @@ mod tests {
         ErrorKind,
         detector::testing::{Distance, cut, frame, frames, frames_with_uploads, talks},
         features::{FeatureSpec, Rows, Schema},
+        incident::incidents,
         model::Model,
     };
     use nf_tests::eth;
-    use std::ops::ControlFlow;
+    use std::{ops::ControlFlow, time::Duration};
 
     /// The sessions of frames in the order of time.
     fn cut_in_time(mut frames: Vec<(Timestamp, Vec<u8>)>) -> Vec<Session> {
@@ -356,6 +427,7 @@ mod tests {
                 }
                 Event::Failure { session, error } => panic!("{session}: {error}"),
                 Event::Drift(alarm) => panic!("{alarm}"),
+                Event::Incident { .. } => {}
             }
         }
     }
@@ -400,6 +472,89 @@ mod tests {
             early.retain(|event| told.contains(event));
             assert_eq!(early, told);
         }
+    }
+
+    /// Incidents of every alert, so that synthetic traffic has some.
+    fn each() -> IncidentConfig {
+        IncidentConfig { from: 0.25, from_suspect: 0.25, ..IncidentConfig::default() }
+    }
+
+    fn told(change: Change, incident: &Incident) -> String {
+        format!("{change:?} {incident} {:?} {:?}", incident.updated, incident.evidence)
+    }
+
+    #[test]
+    fn gives_the_incidents_of_a_replay_however_often_it_is_popped() {
+        let detector = Arc::new(detector());
+        let frames = frames_with_uploads(700, 6, 5);
+        let sessions = cut(&frames);
+        let verdicts = detector.judge_all(&sessions).unwrap();
+        let expected = incidents(&sessions, &verdicts, &each()).unwrap();
+        assert!(expected.len() > 3, "{}", expected.len());
+        let expected: Vec<String> = expected.iter().map(|incident| told(Change::Closed, incident)).collect();
+        let mut first: Option<Vec<String>> = None;
+        for every in [1, 50, usize::MAX] {
+            let mut monitor = Monitor::new(detector.clone(), &SessionConfig::default()).unwrap();
+            monitor = monitor.with_incidents(each()).unwrap();
+            let (mut news, mut closed) = (Vec::new(), Vec::new());
+            let mut drain = |monitor: &mut Monitor| {
+                while let Some(event) = monitor.pop() {
+                    let Event::Incident { change, incident } = event else { continue };
+                    news.push(told(change, &incident));
+                    if change == Change::Closed {
+                        closed.push((incident.id, told(change, &incident)));
+                    }
+                }
+            };
+            for (i, f) in frames.iter().enumerate() {
+                monitor.push(&frame(f));
+                if i % every == 0 {
+                    drain(&mut monitor);
+                }
+            }
+            monitor.finish();
+            drain(&mut monitor);
+            closed.sort();
+            assert!(
+                closed.into_iter().map(|(_, told)| told).eq(expected.iter().cloned()),
+                "popped every {every} frames"
+            );
+            assert_eq!(*first.get_or_insert_with(|| news.clone()), news, "popped every {every} frames");
+            assert_eq!(monitor.stats().incidents.opened, expected.len() as u64);
+        }
+    }
+
+    #[test]
+    fn incidents_end_in_silence_and_at_the_end() {
+        let config = IncidentConfig { silence: Duration::from_secs(600), ..each() };
+        let mut monitor = Monitor::new(detector(), &SessionConfig::default()).unwrap().with_incidents(config).unwrap();
+        // A strange upload that starts at that second; its last packet comes six minutes later.
+        let upload = |monitor: &mut Monitor, second: u64| {
+            for (time, data) in frames_with_uploads(0, 1, 5) {
+                monitor.push(&frame(&(time + Duration::from_secs(second), data)));
+            }
+        };
+        let changes = |monitor: &mut Monitor| -> Vec<Change> {
+            let events = std::iter::from_fn(|| monitor.pop());
+            events.filter_map(|e| if let Event::Incident { change, .. } = e { Some(change) } else { None }).collect()
+        };
+        let second = |seconds| Timestamp::from_parts(seconds, 0);
+        use Change::{Closed, Opened};
+
+        upload(&mut monitor, 0);
+        monitor.advance(second(500));
+        assert_eq!(changes(&mut monitor), [Opened]);
+        monitor.advance(second(400));
+        assert_eq!(changes(&mut monitor), [], "time does not go back");
+        monitor.advance(second(1100));
+        assert_eq!(changes(&mut monitor), [Closed]);
+        // What comes after an end is another incident, also where nothing was popped between them.
+        upload(&mut monitor, 2000);
+        monitor.finish();
+        upload(&mut monitor, 2100);
+        assert_eq!(changes(&mut monitor), [Opened, Closed, Opened]);
+        monitor.finish();
+        assert_eq!(changes(&mut monitor), [Closed]);
     }
 
     #[test]

@@ -200,6 +200,20 @@ impl fmt::Display for Explanation {
     }
 }
 
+impl Reason {
+    /// A value of its column with the unit, in a few digits.
+    pub(crate) fn shown(&self, value: f64) -> String {
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
+        match value.abs() {
+            0.0 => format!("0{unit}"),
+            size if !(1e-3..1e6).contains(&size) => format!("{value:.1e}{unit}"),
+            size if size >= 100.0 => format!("{value:.0}{unit}"),
+            size if size >= 1.0 => format!("{value:.1}{unit}"),
+            _ => format!("{value:.3}{unit}"),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     /// `41 % packet 3, gap 12.0 s, expected 0.010 s (packets)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -207,17 +221,7 @@ impl fmt::Display for Reason {
         if let Some(packet) = self.packet {
             write!(f, "packet {}, ", packet + 1)?;
         }
-        let quantity = |value: f64| {
-            let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
-            match value.abs() {
-                0.0 => format!("0{unit}"),
-                size if !(1e-3..1e6).contains(&size) => format!("{value:.1e}{unit}"),
-                size if size >= 100.0 => format!("{value:.0}{unit}"),
-                size if size >= 1.0 => format!("{value:.1}{unit}"),
-                _ => format!("{value:.3}{unit}"),
-            }
-        };
-        let (observed, expected) = (quantity(self.observed), quantity(self.expected));
+        let (observed, expected) = (self.shown(self.observed), self.shown(self.expected));
         write!(f, "{} {observed}, expected {expected} ({})", self.column, self.head)
     }
 }

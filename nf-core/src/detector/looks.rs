@@ -28,14 +28,24 @@ pub(crate) type Scores = SmallVec<[f32; 4]>;
 pub(crate) struct Standing {
     /// The strangest look.
     strangest: Seen,
-    /// The looks that were stranger than all before: when, which, and the score that decides. The last is the strangest.
-    rises: SmallVec<[(Timestamp, u32, f32); 1]>,
+    /// The looks that were stranger than all before; the last is the strangest.
+    rises: SmallVec<[Risen; 1]>,
     /// When it was above the cut for the first time.
     alerted: Option<Timestamp>,
     last: Moment,
-    /// The score that decides, at the last look.
-    last_score: f32,
+    last_look: Risen,
     looks: u32,
+}
+
+/// A look, as far as incidents and evaluation need it.
+#[derive(Debug, Clone, Copy)]
+struct Risen {
+    at: Timestamp,
+    look: u32,
+    /// The score that decides, before calibration.
+    score: f32,
+    /// Which head found it strangest.
+    head: u32,
 }
 
 /// A look, as far as the verdict needs it.
@@ -79,6 +89,16 @@ impl<'a> Row<'a> {
 }
 
 impl Standing {
+    /// Whether it was above the cut.
+    pub(crate) fn alerted(&self) -> bool {
+        self.alerted.is_some()
+    }
+
+    /// How many looks were stranger than all before.
+    pub(crate) fn rises(&self) -> usize {
+        self.rises.len()
+    }
+
     /// When what it holds became known last.
     pub(crate) fn last(&self) -> Moment {
         self.last
@@ -88,7 +108,7 @@ impl Standing {
     pub(crate) fn heap(&self) -> usize {
         let scores = if self.strangest.scores.spilled() { self.strangest.scores.capacity() } else { 0 };
         let rises = if self.rises.spilled() { self.rises.capacity() } else { 0 };
-        scores * size_of::<f32>() + rises * size_of::<(Timestamp, u32, f32)>()
+        scores * size_of::<f32>() + rises * size_of::<Risen>()
     }
 }
 
@@ -116,21 +136,33 @@ impl Detector {
         let weighed = accumulator.map(|accumulator| accumulator.add_look(id, row.session, row.look, own));
         let (last, seen) = (row.session.moment(row.look), Seen { scores, own, weighed });
         let (score, above) = (seen.deciding(), self.is_above(&seen, row.session.is_cold()));
+        let rise = |look| Risen { at: last.at, look, score, head: self.strangest_head(&seen.scores) };
         let Some(standing) = standing else {
-            let (alerted, rises) = (above.then_some(last.at), smallvec![(last.at, 0, score)]);
-            *standing = Some(Standing { strangest: seen, rises, alerted, last, last_score: score, looks: 1 });
+            let (alerted, first) = (above.then_some(last.at), rise(0));
+            let rises = smallvec![first];
+            *standing = Some(Standing { strangest: seen, rises, alerted, last, last_look: first, looks: 1 });
             return above;
         };
         let first = above && standing.alerted.is_none();
         if first {
             standing.alerted = Some(last.at);
         }
+        (standing.last, standing.last_look) = (last, rise(standing.looks));
         if score > standing.strangest.deciding() {
+            standing.rises.push(standing.last_look);
             standing.strangest = seen;
-            standing.rises.push((last.at, standing.looks, score));
         }
-        (standing.last, standing.last_score, standing.looks) = (last, score, standing.looks + 1);
+        standing.looks += 1;
         first
+    }
+
+    /// The head with the lowest p-value, the first of equal ones.
+    fn strangest_head(&self, scores: &[f32]) -> u32 {
+        let surprises = self.heads.iter().zip(scores).map(|(head, score)| head.calibration.surprise(*score));
+        let strangest = surprises
+            .enumerate()
+            .fold((0, f64::NEG_INFINITY), |best, (i, surprise)| if surprise > best.1 { (i, surprise) } else { best });
+        strangest.0 as u32
     }
 
     fn is_above(&self, seen: &Seen, cold: bool) -> bool {
@@ -144,7 +176,7 @@ impl Detector {
 
     /// What a session's looks come to: the strangest of them.
     pub(crate) fn verdict(&self, standing: &Standing, cold: bool) -> Verdict {
-        let Standing { strangest, rises, alerted, last, last_score, looks } = standing;
+        let Standing { strangest, rises, alerted, last, last_look, .. } = standing;
         let heads = self.heads.iter().zip(&strangest.scores).map(|(head, &score)| HeadVerdict {
             name: head.scorer.name.clone(),
             score,
@@ -158,9 +190,9 @@ impl Detector {
             }
             None => (score, self.combined.p_value(score)),
         };
-        let look = |&(at, look, score): &(Timestamp, u32, f32)| {
+        let look = |&Risen { at, look, score, head }: &Risen| {
             let (score, p_value) = calibrated(score);
-            LookVerdict { at, look: look as usize, score, p_value }
+            LookVerdict { at, look: look as usize, score, p_value, head: head as usize }
         };
         let (score, p_value) = calibrated(strangest.deciding());
         Verdict {
@@ -171,10 +203,10 @@ impl Detector {
             threshold: weighed.map_or(self.threshold, |_| self.evidence_thresholds[usize::from(cold)]),
             anomaly: self.is_above(strangest, cold),
             cold,
-            look: rises.last().map_or(0, |(_, look, _)| *look as usize),
+            look: rises.last().map_or(0, |rise| rise.look as usize),
             at: alerted.unwrap_or(last.at),
             rises: rises.iter().map(look).collect(),
-            last: look(&(last.at, looks - 1, *last_score)),
+            last: look(last_look),
         }
     }
 }

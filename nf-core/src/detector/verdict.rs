@@ -44,6 +44,8 @@ pub struct LookVerdict {
     pub score: f32,
     /// The p-value that goes with it.
     pub p_value: f64,
+    /// Which of the verdict's heads found it strangest.
+    pub head: usize,
 }
 
 /// What a session comes to together with those before it.
@@ -130,7 +132,7 @@ mod tests {
             look: 0,
             at: Timestamp::default(),
             rises: Vec::new(),
-            last: LookVerdict { at: Timestamp::default(), look: 0, score: 8.294, p_value: 2.1e-4 },
+            last: LookVerdict { at: Timestamp::default(), look: 0, score: 8.294, p_value: 2.1e-4, head: 0 },
         };
         let shown = "anomaly, score 8.29 > 6.90, p-value 2.1e-4 (session 1.0e-3, forest 2.5e-1)";
         assert_eq!(verdict.to_string(), shown);

@@ -82,6 +82,7 @@ impl JudgedCapture {
                 Event::Look { .. } => {}
                 Event::Failure { session, error } => return Err(error.at(session)),
                 Event::Drift(alarm) => self.drift_alarms.push(alarm),
+                Event::Incident { .. } => {}
             }
         }
         Ok(())

@@ -89,6 +89,11 @@ impl Session {
         self.looks.get(look).map_or_else(last, |look| look.moment)
     }
 
+    /// Time of its last packet as it was at a look, or as it is.
+    pub(crate) fn end_at(&self, look: usize) -> Timestamp {
+        self.looks.get(look).map_or(self.end, |look| look.end)
+    }
+
     /// The outcome as it was at a look, or as it is.
     pub(crate) fn outcome_at(&self, look: usize) -> Outcome {
         self.looks.get(look).map_or(self.outcome, |look| look.outcome)
