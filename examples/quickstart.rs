@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, net::IpAddr, ops::ControlFlow, process::ExitCod
 const BUDGET: f64 = 0.01;
 /// Lines of the table of what is strangest.
 const LINES: usize = 12;
-/// Reasons of each line.
-const REASONS: usize = 2;
+/// Facts of each line.
+const FACTS: usize = 2;
 
 /// What alerted between two hosts: how often, and the strangest of it.
 struct Group {
@@ -143,8 +143,8 @@ fn print_strangest(detector: &Detector, groups: BTreeMap<(IpAddr, IpAddr), Group
             session.duration().as_secs_f64(),
             session.outcome(),
         );
-        for reason in detector.explain(session)?.reasons.iter().take(REASONS) {
-            println!("{:17}{reason}", "");
+        for fact in detector.explain_verdict(session, verdict)?.facts.iter().take(FACTS) {
+            println!("{:17}{fact}", "");
         }
     }
     Ok(())

@@ -3,8 +3,7 @@
 use crate::{
     Error, Result, Timestamp,
     capture::Frame,
-    detector::{Detector, Verdict},
-    evidence::Accumulator,
+    detector::{Detector, Verdict, Weigher},
     session::{Session, SessionConfig, SessionTable, TableStats},
 };
 use std::{collections::VecDeque, sync::Arc};
@@ -42,7 +41,7 @@ const BATCH: usize = 256;
 pub struct Monitor {
     table: SessionTable,
     detector: Arc<Detector>,
-    accumulator: Option<Accumulator>,
+    weigher: Option<Weigher>,
     ready: VecDeque<Event>,
     judged: u64,
     anomalies: u64,
@@ -81,6 +80,11 @@ pub struct MonitorStats {
     pub anomalies: u64,
     /// Sessions that a model failed on.
     pub failures: u64,
+    /// Bytes held of sessions that may come to carry an alert, to explain it with.
+    pub remembered_bytes: usize,
+    /// Sessions that could have carried an alert and were forgotten early for want of memory: an explanation counts their
+    /// scores and cannot change them.
+    pub forgotten_early: u64,
 }
 
 impl Monitor {
@@ -94,8 +98,8 @@ impl Monitor {
         let detector = detector.into();
         detector.check_sessions(config)?;
         let table = SessionTable::new(config.clone())?;
-        let accumulator = detector.accumulator();
-        Ok(Self { table, detector, accumulator, ready: VecDeque::new(), judged: 0, anomalies: 0, failures: 0 })
+        let weigher = detector.weigher();
+        Ok(Self { table, detector, weigher, ready: VecDeque::new(), judged: 0, anomalies: 0, failures: 0 })
     }
 
     /// Takes in one frame. A frame that cannot be used is counted, never an error.
@@ -124,7 +128,15 @@ impl Monitor {
     /// What went in and came out so far.
     pub fn stats(&self) -> MonitorStats {
         let (judged, anomalies, failures) = (self.judged, self.anomalies, self.failures);
-        MonitorStats { table: self.table.stats().clone(), judged, anomalies, failures }
+        let weigher = self.weigher.as_ref();
+        MonitorStats {
+            table: self.table.stats().clone(),
+            judged,
+            anomalies,
+            failures,
+            remembered_bytes: weigher.map_or(0, Weigher::remembered_bytes),
+            forgotten_early: weigher.map_or(0, Weigher::forgotten_early),
+        }
     }
 
     /// The detector that judges.
@@ -154,8 +166,8 @@ impl Monitor {
     fn give(&mut self, session: Session, verdict: Result<Verdict>) {
         self.ready.push_back(match verdict {
             Ok(mut verdict) => {
-                if let Some(accumulator) = &mut self.accumulator {
-                    self.detector.weigh(accumulator, &session, &mut verdict);
+                if let Some(weigher) = &mut self.weigher {
+                    self.detector.weigh(weigher, &session, &mut verdict);
                 }
                 self.judged += 1;
                 self.anomalies += u64::from(verdict.is_anomaly());

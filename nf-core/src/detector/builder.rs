@@ -122,6 +122,6 @@ impl Builder {
             calibration: Span::of(&held_out),
         };
         let Self { budget, threads, sessions, evidence, .. } = self;
-        Detector::calibrate(scorers, &held_out, Terms { budget, threads, sessions, evidence }, provenance)
+        Detector::calibrate(scorers, &held_out, &held_out, Terms { budget, threads, sessions, evidence }, provenance)
     }
 }

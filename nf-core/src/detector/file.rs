@@ -1,7 +1,7 @@
 //! Detectors in files: one versioned, checksummed file, written whole or not at all. `docs/file-format.md` describes it.
 
 use super::{
-    Calibrated, Detector, Evidence, HeldOut, Provenance,
+    Background, Calibrated, Detector, Evidence, HeldOut, Provenance,
     head::{Head, Scorer},
 };
 use crate::{
@@ -32,6 +32,8 @@ struct Header {
     heads: Vec<StoredHead>,
     combined: StoredCalibration,
     evidence: Option<StoredEvidence>,
+    /// How many numbers describe what benign traffic looks like.
+    background: u64,
     /// How many sessions it was calibrated on, each with its end, its score and whether it was cold.
     held_out: u64,
 }
@@ -152,6 +154,7 @@ impl Detector {
                 calibration: StoredCalibration::of(evidence.calibration.all()),
                 cold: evidence.calibration.cold().map(StoredCalibration::of),
             }),
+            background: self.background.numbers().count() as u64,
             held_out: self.held_out.len() as u64,
         };
         let header = serde_json::to_vec(&header).expect("the header has text keys and finite numbers");
@@ -172,6 +175,7 @@ impl Detector {
             bytes.extend(scores(evidence.calibration.all()));
             bytes.extend(evidence.calibration.cold().map(scores).unwrap_or_default());
         }
+        bytes.extend(self.background.numbers().flat_map(f32::to_le_bytes));
         for held in &*self.held_out {
             bytes.extend(held.start.as_nanos().to_le_bytes());
             bytes.extend(held.score.to_le_bytes());
@@ -217,6 +221,11 @@ impl Detector {
             Ok::<_, Error>(Evidence { config, calibration: Phased::restore(all, cold) })
         };
         let evidence = header.evidence.map(read_evidence).transpose().map_err(|e| e.at("evidence"))?;
+        let numbers = blobs.take(header.background.checked_mul(4))?.as_chunks::<4>().0;
+        let numbers: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let background = Background::from_numbers(&heads, &numbers).ok_or_else(|| {
+            damaged("what benign traffic looks like is not of finite numbers in rows of the heads' columns")
+        })?;
         let held_out = blobs.take(header.held_out.checked_mul(HELD_OUT as u64))?.as_chunks().0;
         let held_out = held_out.iter().map(read_held_out).collect::<Option<Vec<_>>>();
         let held_out =
@@ -225,7 +234,7 @@ impl Detector {
             return Err(damaged(format!("{} bytes left over behind the held-out sessions", blobs.bytes.len())));
         }
         let Header { false_positive_rate, session_config, provenance, .. } = header;
-        let calibrated = Calibrated { heads, combined, evidence, held_out };
+        let calibrated = Calibrated { heads, combined, evidence, background, held_out };
         Self::assemble(calibrated, false_positive_rate, session_config, provenance)
     }
 }

@@ -10,7 +10,8 @@ mod report;
 mod verdict;
 
 pub use builder::Builder;
-pub use explain::{Explanation, Reason};
+pub(crate) use explain::{Carried, Weigher};
+pub use explain::{Carrier, Cell, Explanation, Fact};
 pub use recipe::Recipe;
 pub use report::CalibrationReport;
 pub use verdict::{EvidenceVerdict, HeadVerdict, Verdict};
@@ -18,12 +19,13 @@ pub use verdict::{EvidenceVerdict, HeadVerdict, Verdict};
 use crate::{
     Error, ErrorKind, Result, Timestamp,
     calibration::{Calibration, Phased, check_budget},
-    evidence::{Accumulator, EvidenceConfig, Weighed},
+    evidence::{Accumulator, EvidenceConfig},
     features::Schema,
     parallel,
     session::{Session, SessionConfig},
 };
 use budget::Budget;
+use explain::Background;
 use head::{Head, Scorer};
 use report::HeldOut;
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,8 @@ pub struct Detector {
     heads: Arc<[Head]>,
     combined: Arc<Calibration>,
     evidence: Option<Arc<Evidence>>,
+    /// What benign traffic looks like, for explanations.
+    background: Arc<Background>,
     rate: f64,
     threshold: f32,
     /// The cuts of evidence, in general and for cold sessions.
@@ -80,6 +84,7 @@ struct Calibrated {
     heads: Vec<Head>,
     combined: Calibration,
     evidence: Option<Evidence>,
+    background: Background,
     held_out: Vec<HeldOut>,
 }
 
@@ -133,8 +138,15 @@ impl Detector {
         Builder::default()
     }
 
-    /// Calibrates heads on benign sessions that they were not fitted on.
-    fn calibrate(scorers: Vec<Scorer>, held_out: &[&Session], terms: Terms, provenance: Provenance) -> Result<Self> {
+    /// Calibrates heads on benign sessions that they were not fitted on; what benign traffic looks like is taken from
+    /// `benign`.
+    fn calibrate(
+        scorers: Vec<Scorer>,
+        benign: &[&Session],
+        held_out: &[&Session],
+        terms: Terms,
+        provenance: Provenance,
+    ) -> Result<Self> {
         if scorers.is_empty() {
             return Err(Error::config("number of heads", 0, "at least 1"));
         }
@@ -162,7 +174,8 @@ impl Detector {
         };
         let basis = by_end(held_out).into_iter().map(|i| HeldOut::new(held_out[i], deciding[i])).collect();
         let combined = Calibration::fit(&combined)?;
-        let calibrated = Calibrated { heads, combined, evidence, held_out: basis };
+        let background = Background::of(&heads, benign)?;
+        let calibrated = Calibrated { heads, combined, evidence, background, held_out: basis };
         Self::assemble(calibrated, rate, terms.sessions, provenance)
     }
 
@@ -171,6 +184,7 @@ impl Detector {
             heads: calibrated.heads.into(),
             combined: calibrated.combined.into(),
             evidence: calibrated.evidence.map(Arc::new),
+            background: calibrated.background.into(),
             held_out: calibrated.held_out.into(),
             rate,
             threshold: 0.0,
@@ -218,29 +232,12 @@ impl Detector {
     /// As [`judge`](Self::judge), for the first session that has one.
     pub fn judge_all(&self, sessions: &[Session]) -> Result<Vec<Verdict>> {
         let mut verdicts = self.judge_batch(sessions)?;
-        if let Some(mut accumulator) = self.accumulator() {
+        if let Some(mut weigher) = self.weigher() {
             for i in by_end(&sessions.iter().collect::<Vec<_>>()) {
-                self.weigh(&mut accumulator, &sessions[i], &mut verdicts[i]);
+                self.weigh(&mut weigher, &sessions[i], &mut verdicts[i]);
             }
         }
         Ok(verdicts)
-    }
-
-    /// What adds up over sessions, without any session yet; `None` where this detector judges each by itself.
-    pub(crate) fn accumulator(&self) -> Option<Accumulator> {
-        let config = self.evidence.as_ref()?.config.clone();
-        Some(Accumulator::new(config).expect("a detector holds only configurations that were checked"))
-    }
-
-    /// Lets what adds up over sessions decide on this one, which ended after all before.
-    pub(crate) fn weigh(&self, accumulator: &mut Accumulator, session: &Session, verdict: &mut Verdict) {
-        let Some(evidence) = &self.evidence else { return };
-        let (Weighed { score, sessions }, cold) = (accumulator.add(session, verdict.score), session.is_cold());
-        let p_value = evidence.calibration.p_value(score, cold);
-        let score = evidence.calibration.surprise(score, cold);
-        verdict.evidence = Some(EvidenceVerdict { score, p_value, sessions });
-        verdict.threshold = self.evidence_thresholds[usize::from(cold)];
-        verdict.anomaly = score > verdict.threshold;
     }
 
     /// What the heads' scores of one session come to.
@@ -260,6 +257,7 @@ impl Detector {
             threshold: self.threshold,
             anomaly: score > self.threshold,
             cold: false,
+            carried: None,
         }
     }
 

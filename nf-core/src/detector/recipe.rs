@@ -319,7 +319,7 @@ impl Recipe {
             calibration: Span::of(held_out),
         };
         let Self { budget, threads, sessions, evidence, .. } = self.clone();
-        Detector::calibrate(scorers, held_out, Terms { budget, threads, sessions, evidence }, provenance)
+        Detector::calibrate(scorers, &training, held_out, Terms { budget, threads, sessions, evidence }, provenance)
     }
 
     /// The training sessions without those that look most like attacks, by the assumed contamination.

@@ -1,5 +1,6 @@
 //! What a detector says of a session.
 
+use super::{Carried, Carrier};
 use std::{fmt, sync::Arc};
 
 /// What a detector says of a session.
@@ -20,6 +21,8 @@ pub struct Verdict {
     pub anomaly: bool,
     /// Whether the session [began](crate::Session::is_cold) while its session table still learned what hosts did lately.
     pub cold: bool,
+    /// What an alert by evidence follows from.
+    pub(crate) carried: Option<Arc<Carried>>,
 }
 
 /// What a session comes to together with those before it.
@@ -55,6 +58,12 @@ impl Verdict {
     /// The score that decides: that of the evidence where there is one, else the session's own.
     pub fn deciding_score(&self) -> f32 {
         self.evidence.map_or(self.score, |evidence| evidence.score)
+    }
+
+    /// The sessions that carry an alert, its own first: the last of its pair of hosts that are stranger than half the cut.
+    /// Empty for a session that was judged by itself, and for one that is no alert.
+    pub fn carriers(&self) -> &[Carrier] {
+        self.carried.as_ref().map_or(&[], |carried| carried.carriers())
     }
 
     /// The p-value that goes with the [deciding score](Self::deciding_score).
@@ -97,6 +106,7 @@ mod tests {
             threshold: 6.9,
             anomaly: true,
             cold: false,
+            carried: None,
         };
         let shown = "anomaly, score 8.29 > 6.90, p-value 2.1e-4 (session 1.0e-3, forest 2.5e-1)";
         assert_eq!(verdict.to_string(), shown);

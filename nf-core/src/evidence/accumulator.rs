@@ -26,7 +26,16 @@ pub struct Accumulator {
     evicted: u64,
 }
 
-type Keys = LinkedHashMap<Key, VecDeque<(Timestamp, f32)>, RandomState>;
+type Keys = LinkedHashMap<Key, VecDeque<Noted>, RandomState>;
+
+/// What is known of one session.
+#[derive(Debug, Clone, Copy)]
+struct Noted {
+    at: Timestamp,
+    score: f32,
+    /// What its caller knows it by.
+    number: u64,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Key {
@@ -70,13 +79,18 @@ impl Accumulator {
 
     /// Takes in a session that ended after all before, with its own score.
     pub fn add(&mut self, session: &Session, score: f32) -> Weighed {
+        self.add_numbered(session, score, 0)
+    }
+
+    /// As [`add`](Self::add), with a number that [`windows`](Self::windows) gives back.
+    pub(crate) fn add_numbered(&mut self, session: &Session, score: f32, number: u64) -> Weighed {
         self.now = self.now.max(session.ended());
         self.forget();
         let alone = Weighed { score, sessions: 1 };
         let mut strangest: Option<Weighed> = None;
         for i in 0..self.config.keys.len() {
             let key = Key::of(session, self.config.keys[i]);
-            if let Some(together) = self.note(key, score)
+            if let Some(together) = self.note(key, score, number)
                 && strangest.is_none_or(|other| together.score > other.score)
             {
                 strangest = Some(together);
@@ -84,6 +98,17 @@ impl Accumulator {
         }
         let own = self.config.own * score;
         strangest.map_or(alone, |together| Weighed { score: together.score.max(own), ..together })
+    }
+
+    /// The sessions that a session is added up with, itself among them, by each key that has enough of them: number and
+    /// score of each.
+    pub(crate) fn windows(&self, session: &Session) -> impl Iterator<Item = impl Iterator<Item = (u64, f32)>> {
+        let known = self.config.keys.iter().filter_map(|kind| {
+            let key = Key::of(session, *kind);
+            self.often.get(&key).or_else(|| self.once.get(&key))
+        });
+        let enough = known.filter(|noted| noted.len() >= self.config.from);
+        enough.map(|noted| noted.iter().map(|noted| (noted.number, noted.score)))
     }
 
     /// Keys dropped because there were too many.
@@ -99,8 +124,8 @@ impl Accumulator {
     /// Forgets keys whose last session is too long ago.
     fn forget(&mut self) {
         for keys in [&mut self.once, &mut self.often] {
-            let gone = |scores: &VecDeque<(Timestamp, f32)>| {
-                scores.back().is_none_or(|(at, _)| self.now.since(*at) > self.config.span)
+            let gone = |scores: &VecDeque<Noted>| {
+                scores.back().is_none_or(|noted| self.now.since(noted.at) > self.config.span)
             };
             while keys.front().is_some_and(|(_, scores)| gone(scores)) {
                 keys.pop_front();
@@ -109,7 +134,7 @@ impl Accumulator {
     }
 
     /// Notes one more session of a key, and gives their mean where there are enough.
-    fn note(&mut self, key: Key, score: f32) -> Option<Weighed> {
+    fn note(&mut self, key: Key, score: f32, number: u64) -> Option<Weighed> {
         let known = self.often.remove(&key).or_else(|| self.once.remove(&key));
         let keys = if known.is_some() { &mut self.often } else { &mut self.once };
         if keys.len() >= self.config.limit / 2 {
@@ -120,12 +145,12 @@ impl Accumulator {
         if scores.len() == self.config.last {
             scores.pop_front();
         }
-        scores.push_back((self.now, score));
-        while scores.front().is_some_and(|(at, _)| self.now.since(*at) > self.config.span) {
+        scores.push_back(Noted { at: self.now, score, number });
+        while scores.front().is_some_and(|noted| self.now.since(noted.at) > self.config.span) {
             scores.pop_front();
         }
         let count = scores.len();
-        let mean = scores.iter().map(|(_, score)| f64::from(*score)).sum::<f64>() / count as f64;
+        let mean = scores.iter().map(|noted| f64::from(noted.score)).sum::<f64>() / count as f64;
         keys.insert(key, scores);
         (count >= self.config.from).then_some(Weighed { score: mean as f32, sessions: count as u32 })
     }

@@ -9,6 +9,7 @@ mod schema;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use rows::Rows;
 pub use scale::Scaler;

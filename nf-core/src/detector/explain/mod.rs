@@ -1,0 +1,254 @@
+//! Why an alert is one: the facts that would have made it normal.
+
+mod background;
+mod carried;
+mod layout;
+mod packets;
+mod probe;
+mod search;
+mod sentence;
+mod weigher;
+
+pub(super) use background::Background;
+pub(crate) use carried::Carried;
+pub use carried::Carrier;
+pub(crate) use weigher::Weigher;
+
+use super::{Detector, Verdict};
+use crate::{Error, ErrorKind, Result, features::Column, parallel, session::Session};
+use probe::{Altered, Place, Probe};
+use std::{fmt, sync::Arc};
+
+/// Of how many packets single values may be named: those with the largest part in the score.
+const DEEP: usize = 4;
+
+/// Why a verdict is what it is: the fewest facts found that turn an alert normal.
+///
+/// A fact is a value that heads read, or several that state the same ([`Column::fact`](crate::Column::fact)), of the session
+/// or of one of its packets. It is set to what was expected given all other values: the values of the nearest benign row of the training in
+/// the other columns, or what a model that rebuilds rows makes of that, with replaced values fed back; whichever is less
+/// strange. An alert that several sessions carry together is explained with all of them: a fact is set in each, to what was
+/// expected in each, and their scores are added up again.
+///
+/// So an explanation is checked: [`turned_normal`](Self::turned_normal) says whether the verdict with the named facts as
+/// expected, [`after`](Self::after), is no alert.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// The verdict explained.
+    pub verdict: Verdict,
+    /// The facts, by falling part in the verdict; for a verdict that is no alert, the five strongest.
+    pub facts: Vec<Fact>,
+    /// Whether the verdict is normal with all these facts as expected.
+    pub turned_normal: bool,
+    /// The verdict with all these facts as expected.
+    pub after: Verdict,
+    /// The sessions that carry the verdict, its own first: the facts were set in each of them.
+    pub carriers: Vec<Carrier>,
+    /// Which of the carriers the values of the facts are of: the session itself, or the strangest where the session's own score is
+    /// less than half of that.
+    pub shown: usize,
+    /// The part of each packet of the shown carrier that heads read in its score, 0 to 1, from the first that the session kept; all
+    /// 0 where no head reads packets.
+    pub packets: Vec<f64>,
+}
+
+/// One reason: what was seen and what was expected.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Fact {
+    /// Its name: [`Column::fact`](crate::Column::fact).
+    pub name: String,
+    /// The packet, from 0; `None` for a fact of the whole session.
+    pub packet: Option<usize>,
+    /// The values that state it, the most different from what was expected first; those that are as expected left out.
+    pub cells: Vec<Cell>,
+    /// By how much of the score that decides the verdict falls once this is set, beside those before, 0 to 1.
+    pub contribution: f64,
+    /// What is strange about it, in words.
+    pub sentence: String,
+}
+
+/// A value of a column.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Cell {
+    /// The column's name.
+    pub column: String,
+    /// The column's unit; empty for a plain number.
+    pub unit: String,
+    /// What was seen, in that unit.
+    pub observed: f64,
+    /// What was expected, in that unit.
+    pub expected: f64,
+    /// Between what 99.8 % of the benign values of the training lie, in that unit; `None` where there were none.
+    pub reach: Option<[f64; 2]>,
+}
+
+impl Cell {
+    pub(super) fn new(column: &Column, observed: f64, expected: f64, reach: Option<[f64; 2]>) -> Self {
+        Self { column: column.name.to_string(), unit: column.unit.to_string(), observed, expected, reach }
+    }
+}
+
+impl Detector {
+    /// Why the session is as strange as it is, judged by itself.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge).
+    pub fn explain(&self, session: &Session) -> Result<Explanation> {
+        self.explain_verdict(session, &self.judge(session)?)
+    }
+
+    /// Why the session got this verdict: with the sessions that carry it, where it is an alert by evidence.
+    ///
+    /// # Errors
+    /// As [`judge`](Self::judge), and [`ErrorKind::Data`] where the verdict is that of another session or of a detector with
+    /// other heads.
+    pub fn explain_verdict(&self, session: &Session, verdict: &Verdict) -> Result<Explanation> {
+        let heads = verdict.heads.iter().map(|head| &*head.name);
+        if !heads.eq(self.head_names()) {
+            let message = format!("session {}: the verdict is of a detector with other heads", session.key());
+            return Err(Error::new(ErrorKind::Data, message));
+        }
+        let carried = match &verdict.carried {
+            Some(carried) => carried.clone(),
+            None => {
+                let values = self.background.layout.extract(&self.heads, &[session])?.swap_remove(0);
+                Arc::new(Carried::alone(Arc::new(carried::Imprint::new(session, values)), verdict.score))
+            }
+        };
+        let own = &carried.carriers()[0];
+        if (own.key, own.start) != (*session.key(), session.start()) {
+            let message = format!("session {}: the verdict is that of {}", session.key(), own.key);
+            return Err(Error::new(ErrorKind::Data, message));
+        }
+        Explainer { probe: Probe::new(self, verdict, &carried), verdict }.explain()
+    }
+
+    /// Why the alerts among these verdicts are alerts: one explanation a verdict, `None` for those that are no alert.
+    ///
+    /// # Errors
+    /// As [`explain_verdict`](Self::explain_verdict), and [`ErrorKind::Data`] where there are not as many verdicts as
+    /// sessions.
+    pub fn explain_all(&self, sessions: &[Session], verdicts: &[Verdict]) -> Result<Vec<Option<Explanation>>> {
+        if sessions.len() != verdicts.len() {
+            let message =
+                format!("{} verdicts for {} sessions, there must be one each", verdicts.len(), sessions.len());
+            return Err(Error::new(ErrorKind::Data, message));
+        }
+        let pairs: Vec<_> = sessions.iter().zip(verdicts).collect();
+        parallel::in_chunks(&pairs, self.threads, |pairs| {
+            let explain = |(session, verdict): &(&Session, &Verdict)| {
+                verdict.is_anomaly().then(|| self.explain_verdict(session, verdict)).transpose()
+            };
+            pairs.iter().map(explain).collect()
+        })
+    }
+}
+
+struct Explainer<'a> {
+    probe: Probe<'a>,
+    verdict: &'a Verdict,
+}
+
+impl Explainer<'_> {
+    fn explain(&self) -> Result<Explanation> {
+        let probe = &self.probe;
+        let carriers = &probe.carried.carriers;
+        let strangest =
+            (0..carriers.len()).max_by(|&a, &b| carriers[a].score.total_cmp(&carriers[b].score)).unwrap_or(0);
+        let shown = if carriers[0].score < 0.5 * carriers[strangest].score { strangest } else { 0 };
+        let layout = &probe.background.layout;
+        let steps = carriers[shown].imprint.values[1].len().checked_div(layout.packets.columns.len()).unwrap_or(0);
+        let packets = probe.packet_parts(shown, steps)?;
+        let found = search::search(probe, &self.candidates(&packets))?;
+        let part = |i: usize| f64::from((found.weighed[i] - found.weighed[i + 1]) / found.weighed[0]).clamp(0.0, 1.0);
+        let facts = found.named.iter().enumerate();
+        let facts: Vec<Fact> =
+            facts.map(|(i, place)| self.fact(*place, shown, &found.altered[shown], part(i))).collect();
+        Ok(Explanation {
+            verdict: self.verdict.clone(),
+            facts,
+            turned_normal: found.turned_normal,
+            after: probe.verdict_after(&found.altered)?,
+            carriers: carriers.clone(),
+            shown,
+            packets,
+        })
+    }
+
+    /// What may be named: all facts of the session, and those of the packets with the largest parts.
+    fn candidates(&self, packets: &[f64]) -> Vec<Place> {
+        let layout = &self.probe.background.layout;
+        let mut strangest: Vec<usize> = (0..packets.len()).filter(|&i| packets[i] > 0.0).collect();
+        strangest.sort_by(|&a, &b| packets[b].total_cmp(&packets[a]));
+        strangest.truncate(DEEP);
+        let facts = |packet, count| (0..count).map(move |fact| Place { packet, fact });
+        let of_packets = strangest.into_iter().flat_map(|i| facts(Some(i), layout.packets.facts.len()));
+        facts(None, layout.flat.facts.len()).chain(of_packets).collect()
+    }
+
+    fn fact(&self, place: Place, shown: usize, altered: &Altered, contribution: f64) -> Fact {
+        let probe = &self.probe;
+        let heads = &probe.detector.heads;
+        let imprint = &probe.carried.carriers[shown].imprint;
+        let part = probe.part(place);
+        let (name, columns) = &part.facts[place.fact];
+        let (kind, offset) = place.packet.map_or((0, 0), |packet| (1, packet * part.columns.len()));
+        let mut cells: Vec<(f32, usize, Cell)> = Vec::new();
+        for &at in columns {
+            // A carrier may have fewer packets than the one whose packets were looked into.
+            let pair = imprint.values[kind].get(offset + at).zip(altered.values[kind].get(offset + at));
+            let Some((&observed, &expected)) = pair else { continue };
+            let column = &part.columns[at];
+            let apart = (part.scale(heads, at, observed) - part.scale(heads, at, expected)).abs();
+            if observed != expected {
+                let quantity = |stored| column.transform.quantity(stored);
+                let reach = probe.background.reach(part, at);
+                cells.push((apart, at, Cell::new(column, quantity(observed), quantity(expected), reach)));
+            }
+        }
+        cells.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let sentence = cells
+            .first()
+            .map_or_else(String::new, |(_, at, cell)| sentence::sentence(&part.columns[*at], cell, imprint.outcome));
+        let cells = cells.into_iter().map(|(.., cell)| cell).collect();
+        Fact { name: name.clone(), packet: place.packet, cells, contribution, sentence }
+    }
+}
+
+impl fmt::Display for Explanation {
+    /// The verdict, then the facts, one a line, and whether they explain it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.verdict)?;
+        for fact in &self.facts {
+            write!(f, "\n  {fact}")?;
+        }
+        if !self.verdict.anomaly {
+            return Ok(());
+        }
+        let (score, cut) = (self.after.deciding_score(), self.after.threshold);
+        match (self.turned_normal, self.carriers.len()) {
+            (true, 1) => write!(f, "\n  with these as expected it is normal: score {score:.2} \u{2264} {cut:.2}"),
+            (true, n) => {
+                write!(f, "\n  with these as expected in {n} sessions it is normal: score {score:.2} \u{2264} {cut:.2}")
+            }
+            (false, _) => write!(f, "\n  with these as expected it is still strange: score {score:.2} > {cut:.2}"),
+        }
+    }
+}
+
+impl fmt::Display for Fact {
+    /// `41 % packet 3: 12 s after the packet before; benign sessions here reach 1.5 s (gap)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:2.0} % ", 100.0 * self.contribution)?;
+        if let Some(packet) = self.packet {
+            write!(f, "packet {}: ", packet + 1)?;
+        }
+        write!(f, "{} ({})", self.sentence, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests;
