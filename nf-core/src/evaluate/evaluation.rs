@@ -1,7 +1,8 @@
 //! All that one evaluation has to say.
 
 use super::{
-    comparison::Comparison, contaminate::ContaminationReport, report::Report, shortcuts::Shortcuts, spread::Repeats,
+    comparison::Comparison, contaminate::ContaminationReport, explanations::ExplanationCheck, report::Report,
+    shortcuts::Shortcuts, spread::Repeats,
 };
 use serde_json::json;
 use std::fmt;
@@ -18,6 +19,8 @@ pub struct Evaluation {
     pub comparison: Option<Comparison>,
     /// What single columns tell.
     pub shortcuts: Option<Shortcuts>,
+    /// Whether explanations of alerts hold.
+    pub explanations: Option<ExplanationCheck>,
     /// What attacks among the training sessions cost.
     pub contamination: Vec<ContaminationReport>,
 }
@@ -25,10 +28,10 @@ pub struct Evaluation {
 impl Evaluation {
     /// An evaluation that has a report and nothing else.
     pub fn new(report: Report) -> Self {
-        Self { report, repeats: None, comparison: None, shortcuts: None, contamination: Vec::new() }
+        Self { report, repeats: None, comparison: None, shortcuts: None, explanations: None, contamination: Vec::new() }
     }
 
-    /// Everything as JSON: what [`Report::to_json`] has, and beside it `repeats`, `baselines`, `shortcuts` and
+    /// Everything as JSON: what [`Report::to_json`] has, and beside it `repeats`, `baselines`, `shortcuts`, `explanations` and
     /// `contamination` where they were asked for.
     pub fn to_json(&self) -> String {
         let mut value = self.report.to_value();
@@ -41,6 +44,9 @@ impl Evaluation {
         if let Some(shortcuts) = &self.shortcuts {
             value["shortcuts"] = shortcuts.to_value();
         }
+        if let Some(explanations) = &self.explanations {
+            value["explanations"] = explanations.to_value();
+        }
         if !self.contamination.is_empty() {
             value["contamination"] = json!(self.contamination.iter().map(|c| c.to_value()).collect::<Vec<_>>());
         }
@@ -52,10 +58,11 @@ impl fmt::Display for Evaluation {
     /// Everything as tables in Markdown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.report)?;
-        let parts: [Option<&dyn fmt::Display>; 3] = [
+        let parts: [Option<&dyn fmt::Display>; 4] = [
             self.repeats.as_ref().map(|part| part as _),
             self.comparison.as_ref().map(|part| part as _),
             self.shortcuts.as_ref().map(|part| part as _),
+            self.explanations.as_ref().map(|part| part as _),
         ];
         for part in parts.into_iter().flatten().chain(self.contamination.iter().map(|part| part as _)) {
             write!(f, "\n{part}")?;

@@ -28,11 +28,10 @@ const FACTS: &[Fact] = &[
             ("gap_min", "at least {} between packets"),
             ("gap_max", "a longest silence of {}"),
             ("orig_gap_mean", "{} between the originator's packets on average"),
-            ("resp_gap_mean", "{} between the responder's packets on average"),
         ],
     ),
     (
-        "orig_volume",
+        "request",
         SESSIONS,
         &[
             ("orig_packets", "{} from the originator"),
@@ -43,10 +42,12 @@ const FACTS: &[Fact] = &[
             ("orig_payload_max", "{} in the largest payload of the originator"),
         ],
     ),
+    // All 0 where nobody answered.
     (
-        "resp_volume",
+        "answer",
         SESSIONS,
         &[
+            ("answered", "nobody answered|somebody answered"),
             ("resp_packets", "{} from the responder"),
             ("resp_bytes", "{} of payload from the responder"),
             ("resp_data_share", "payload in {} of the responder's packets"),
@@ -55,32 +56,42 @@ const FACTS: &[Fact] = &[
             ("resp_payload_max", "{} in the largest payload of the responder"),
         ],
     ),
-    // Follows from both volumes: it is set where either is.
-    ("orig_volume resp_volume", SESSIONS, &[("up_down", "a log ratio of payload up to payload down of {}")]),
-    ("orig_content", SESSIONS, &[("orig_entropy", "{} of entropy a byte in the originator's payload")]),
-    ("resp_content", SESSIONS, &[("resp_entropy", "{} of entropy a byte in the responder's payload")]),
-    ("turns", SESSIONS, &[("turns", "{} of who sends payload")]),
-    ("handshake", SESSIONS, &[("handshake", "a handshake of {}")]),
-    ("response", SESSIONS, &[("response", "{} until the first payload back")]),
+    // These follow from either side: they are set where one of them is.
     (
-        "flags",
+        "request answer",
+        SESSIONS,
+        &[("up_down", "a log ratio of payload up to payload down of {}"), ("turns", "{} of who sends payload")],
+    ),
+    ("request orig_content", SESSIONS, &[("orig_entropy", "{} of entropy a byte in the originator's payload")]),
+    ("answer resp_content", SESSIONS, &[("resp_entropy", "{} of entropy a byte in the responder's payload")]),
+    (
+        "answer timing",
+        SESSIONS,
+        &[
+            ("handshake", "a handshake of {}"),
+            ("response", "{} until the first payload back"),
+            ("resp_gap_mean", "{} between the responder's packets on average"),
+        ],
+    ),
+    ("answer windows", SESSIONS, &[("resp_window", "a window of {} in the responder's first packet")]),
+    // Counted over both directions, but for the originator's own.
+    (
+        "flags answer",
         SESSIONS,
         &[
             ("syn", "{} with SYN"),
             ("fin", "{} with FIN"),
-            ("orig_rst", "{} with RST from the originator"),
             ("resp_rst", "{} with RST from the responder"),
             ("push_share", "PSH in {} of the packets"),
             ("ack_share", "ACK in {} of the packets"),
-            ("urgent", "{} with URG"),
         ],
     ),
+    ("flags", SESSIONS, &[("orig_rst", "{} with RST from the originator"), ("urgent", "{} with URG")]),
     (
         "windows",
         SESSIONS,
         &[
             ("orig_window", "a window of {} in the originator's first packet"),
-            ("resp_window", "a window of {} in the responder's first packet"),
             ("zero_windows", "{} that closed the window"),
         ],
     ),
@@ -91,18 +102,20 @@ const FACTS: &[Fact] = &[
         SESSIONS,
         &[("tcp", "no TCP|TCP"), ("udp", "no UDP|UDP"), ("icmp", "no ICMP|ICMP"), ("arp", "no ARP|ARP")],
     ),
-    ("answered", SESSIONS, &[("answered", "nobody answered|somebody answered")]),
     ("to_itself", SESSIONS, &[("to_itself", "two addresses|one address as source and destination")]),
-    // Of what its hosts did lately.
+    // Of what its hosts did lately. The sessions of a service are among those of its pair of hosts, and these among those of the
+    // source and those of the destination: one burst of sessions is in all of these counts.
     (
-        "source_sessions",
+        "sessions",
         HOSTS,
-        &[("source_attempts", "{} started by the source"), ("source_sessions", "{[outcome]} of the source")],
+        &[
+            ("source_attempts", "{} started by the source"),
+            ("source_sessions", "{[outcome]} of the source"),
+            ("destination_sessions", "{[outcome]} to the destination"),
+        ],
     ),
-    ("source_ports", HOSTS, &[("source_ports", "{destination} in the source's [outcome] sessions")]),
-    ("source_hosts", HOSTS, &[("source_hosts", "{destination} in the source's [outcome] sessions")]),
     (
-        "pair_sessions",
+        "sessions",
         PAIRS,
         &[
             ("pair_attempts", "{} started by the pair"),
@@ -110,63 +123,77 @@ const FACTS: &[Fact] = &[
             ("host_pair_sessions", "{} of the pair over all services"),
             ("host_pair_answered", "{answered} of the pair in 60 s"),
             ("host_pair_failed", "{failed} of the pair in 60 s"),
+            ("host_pair_open", "{} of the pair open at once"),
+            ("service_sessions", "{} of the pair to this service"),
+            ("service_open", "{} open at once to this service"),
+        ],
+    ),
+    // How the last 16 sessions to the service differ from each other, which says something from 4 of them on; how far they lie apart is
+    // how many there are as well.
+    (
+        "sessions regularity",
+        PAIRS,
+        &[
+            ("service_recent", "{} of the pair known to this service"),
+            ("service_gap", "{} between sessions to this service on average"),
         ],
     ),
     (
-        "pair_ports",
+        "regularity",
+        PAIRS,
+        &[
+            ("service_gap_variation", "a time between sessions to this service that varies by {} of its mean"),
+            ("service_payload_variation", "a payload of sessions to this service that varies by {} of its mean"),
+        ],
+    ),
+    // Likewise the ports of the pair are among those of the source and those of the destination.
+    (
+        "ports",
+        HOSTS,
+        &[
+            ("source_ports", "{destination} in the source's [outcome] sessions"),
+            ("destination_ports", "{} of the destination in [outcome] sessions"),
+        ],
+    ),
+    (
+        "ports",
         PAIRS,
         &[
             ("pair_ports", "{destination} in the pair's [outcome] sessions"),
             ("host_pair_ports", "{destination} of the pair over all services"),
         ],
     ),
-    ("destination_sessions", HOSTS, &[("destination_sessions", "{[outcome]} to the destination")]),
-    ("destination_ports", HOSTS, &[("destination_ports", "{} of the destination in [outcome] sessions")]),
+    ("destinations", HOSTS, &[("source_hosts", "{destination} in the source's [outcome] sessions")]),
     (
-        "destination_hosts",
+        "sources",
         HOSTS,
         &[
             ("destination_hosts", "{source} in [outcome] sessions to the destination"),
             ("port_hosts", "{source} in [outcome] sessions to this port of the destination"),
         ],
     ),
+    ("failures", PAIRS, &[("service_failed", "{} of the service's sessions failed in 60 s")]),
+    // What the session itself sent is among this.
     (
-        "service_sessions",
-        PAIRS,
-        &[
-            ("service_sessions", "{} of the pair to this service"),
-            ("service_recent", "{} of the pair known to this service"),
-        ],
-    ),
-    (
-        "open_sessions",
-        PAIRS,
-        &[("service_open", "{} open at once to this service"), ("host_pair_open", "{} of the pair open at once")],
-    ),
-    ("service_failed", PAIRS, &[("service_failed", "{} of the service's sessions failed in 60 s")]),
-    (
-        "pair_volume",
+        "traffic request",
         PAIRS,
         &[
             ("service_up", "{} sent to the service in 60 s"),
-            ("service_down", "{} sent by the service in 60 s"),
-            ("service_up_down", "a log ratio of the service's payload up to payload down of {}"),
             ("host_pair_up", "{} from the source to the destination in 60 s"),
+        ],
+    ),
+    (
+        "traffic answer",
+        PAIRS,
+        &[
+            ("service_down", "{} sent by the service in 60 s"),
             ("host_pair_down", "{} from the destination to the source in 60 s"),
         ],
     ),
     (
-        "service_rhythm",
+        "traffic request answer",
         PAIRS,
-        &[
-            ("service_gap", "{} between sessions to this service on average"),
-            ("service_gap_variation", "a time between sessions to this service that varies by {} of its mean"),
-        ],
-    ),
-    (
-        "service_payload",
-        PAIRS,
-        &[("service_payload_variation", "a payload of sessions to this service that varies by {} of its mean")],
+        &[("service_up_down", "a log ratio of the service's payload up to payload down of {}")],
     ),
     (
         "dns_answer",
@@ -176,17 +203,21 @@ const FACTS: &[Fact] = &[
             ("dns_answers", "{} in the DNS answer"),
         ],
     ),
+    // Each query is a session.
+    ("queries sessions", HOSTS, &[("domain_queries", "{} under one domain")]),
+    ("queries", HOSTS, &[("domain_names", "{different} under one domain in 60 s")]),
     (
-        "domain_queries",
+        "dns_name",
         HOSTS,
-        &[("domain_queries", "{} under one domain"), ("domain_names", "{different} under one domain in 60 s")],
+        &[
+            ("domain_name_length", "{} a name on average under one domain in 60 s"),
+            ("domain_name_entropy", "{} of entropy a character in names under one domain in 60 s"),
+        ],
     ),
     (
         "dns_name",
         SESSIONS,
         &[
-            ("domain_name_length", "{} a name on average under one domain in 60 s"),
-            ("domain_name_entropy", "{} of entropy a character in names under one domain in 60 s"),
             ("dns_name_length", "{} in the name asked"),
             ("dns_name_entropy", "{} of entropy a character in the name asked"),
             ("dns_labels", "{} in the name asked"),
@@ -276,8 +307,8 @@ mod tests {
             (column.fact.to_string(), column.phrase.to_string())
         };
         let ports = "{destination} in the source's [outcome] sessions in 10 s";
-        assert_eq!(of("source_ports_10s"), ("source_ports".to_owned(), ports.to_owned()));
-        assert_eq!(of("up_down").0, "orig_volume resp_volume");
+        assert_eq!(of("source_ports_10s"), ("ports".to_owned(), ports.to_owned()));
+        assert_eq!(of("up_down").0, "request answer");
     }
 
     #[test]

@@ -85,6 +85,12 @@ impl Background {
         self.samples.len().checked_div(self.layout.flat.columns.len()).unwrap_or(0)
     }
 
+    /// The nearest value that benign traffic reaches in a column of whole sessions: what it never reaches is not expected.
+    pub(super) fn within_reach(&self, place: usize, stored: f32) -> f32 {
+        let [least, most] = self.reach[place];
+        if least <= most { stored.clamp(least, most) } else { stored }
+    }
+
     /// Between what the values of a column lie, in its unit.
     pub(super) fn reach(&self, part: &Part, place: usize) -> Option<[f64; 2]> {
         let offset = if std::ptr::eq(part, &self.layout.flat) { 0 } else { self.layout.flat.columns.len() };

@@ -17,6 +17,7 @@ pub(crate) use weigher::Weigher;
 use super::{Detector, Verdict};
 use crate::{Error, ErrorKind, Result, features::Column, parallel, session::Session};
 use probe::{Altered, Place, Probe};
+use search::Found;
 use std::{fmt, sync::Arc};
 
 /// Of how many packets single values may be named: those with the largest part in the score.
@@ -45,10 +46,10 @@ pub struct Explanation {
     pub after: Verdict,
     /// The sessions that carry the verdict, its own first: the facts were set in each of them.
     pub carriers: Vec<Carrier>,
-    /// Which of the carriers the values of the facts are of: the session itself, or the strangest where the session's own score is
-    /// less than half of that.
+    /// Which of the carriers is looked into: the session itself, or the strangest where the session's own score is less than
+    /// half of that.
     pub shown: usize,
-    /// The part of each packet of the shown carrier that heads read in its score, 0 to 1, from the first that the session kept; all
+    /// The part of each packet of that carrier that heads read in its score, 0 to 1, from the first that the session kept; all
     /// 0 where no head reads packets.
     pub packets: Vec<f64>,
 }
@@ -61,7 +62,10 @@ pub struct Fact {
     pub name: String,
     /// The packet, from 0; `None` for a fact of the whole session.
     pub packet: Option<usize>,
-    /// The values that state it, the most different from what was expected first; those that are as expected left out.
+    /// Which of the explanation's carriers the values are of.
+    pub carrier: usize,
+    /// The values that state it: what benign traffic does not reach first, then by how different
+    /// they are from what was expected; those that are as expected are left out.
     pub cells: Vec<Cell>,
     /// By how much of the score that decides the verdict falls once this is set, beside those before, 0 to 1.
     pub contribution: f64,
@@ -123,7 +127,7 @@ impl Detector {
             let message = format!("session {}: the verdict is that of {}", session.key(), own.key);
             return Err(Error::new(ErrorKind::Data, message));
         }
-        Explainer { probe: Probe::new(self, verdict, &carried), verdict }.explain()
+        Explainer { probe: Probe::new(self, verdict, &carried)?, verdict }.explain()
     }
 
     /// Why the alerts among these verdicts are alerts: one explanation a verdict, `None` for those that are no alert.
@@ -156,22 +160,18 @@ impl Explainer<'_> {
     fn explain(&self) -> Result<Explanation> {
         let probe = &self.probe;
         let carriers = &probe.carried.carriers;
-        let strangest =
-            (0..carriers.len()).max_by(|&a, &b| carriers[a].score.total_cmp(&carriers[b].score)).unwrap_or(0);
+        let strangest = probe.strangest();
         let shown = if carriers[0].score < 0.5 * carriers[strangest].score { strangest } else { 0 };
         let layout = &probe.background.layout;
         let steps = carriers[shown].imprint.values[1].len().checked_div(layout.packets.columns.len()).unwrap_or(0);
         let packets = probe.packet_parts(shown, steps)?;
-        let found = search::search(probe, &self.candidates(&packets))?;
-        let part = |i: usize| f64::from((found.weighed[i] - found.weighed[i + 1]) / found.weighed[0]).clamp(0.0, 1.0);
-        let facts = found.named.iter().enumerate();
-        let facts: Vec<Fact> =
-            facts.map(|(i, place)| self.fact(*place, shown, &found.altered[shown], part(i))).collect();
+        let Found { named, altered, turned_normal } = search::search(probe, &self.candidates(&packets))?;
+        let facts = named.iter().map(|(place, part)| self.fact(*place, [shown, strangest], &altered, *part)).collect();
         Ok(Explanation {
             verdict: self.verdict.clone(),
             facts,
-            turned_normal: found.turned_normal,
-            after: probe.verdict_after(&found.altered)?,
+            turned_normal,
+            after: probe.verdict_after(&altered)?,
             carriers: carriers.clone(),
             shown,
             packets,
@@ -189,32 +189,48 @@ impl Explainer<'_> {
         facts(None, layout.flat.facts.len()).chain(of_packets).collect()
     }
 
-    fn fact(&self, place: Place, shown: usize, altered: &Altered, contribution: f64) -> Fact {
-        let probe = &self.probe;
-        let heads = &probe.detector.heads;
-        let imprint = &probe.carried.carriers[shown].imprint;
-        let part = probe.part(place);
+    /// A fact as the first of some carriers has it of which it says anything.
+    fn fact(&self, place: Place, of: [usize; 2], altered: &[Altered], contribution: f64) -> Fact {
+        let part = self.probe.part(place);
         let (name, columns) = &part.facts[place.fact];
+        let all = (0..altered.len()).rev();
+        let (carrier, cells) = of
+            .into_iter()
+            .chain(all)
+            .map(|carrier| (carrier, self.cells(place, columns, carrier, &altered[carrier])))
+            .find(|(_, cells)| !cells.is_empty())
+            .unwrap_or_default();
+        let outcome = self.probe.carried.carriers[carrier].imprint.outcome;
+        let sentence =
+            cells.first().map_or_else(String::new, |(at, cell)| sentence::sentence(&part.columns[*at], cell, outcome));
+        let cells = cells.into_iter().map(|(_, cell)| cell).collect();
+        Fact { name: name.clone(), packet: place.packet, carrier, cells, contribution, sentence }
+    }
+
+    /// The values of a fact's columns that are not as expected, what benign traffic does not reach first, then by how different
+    /// they are.
+    fn cells(&self, place: Place, columns: &[usize], carrier: usize, altered: &Altered) -> Vec<(usize, Cell)> {
+        let (probe, part) = (&self.probe, self.probe.part(place));
+        let imprint = &probe.carried.carriers[carrier].imprint;
         let (kind, offset) = place.packet.map_or((0, 0), |packet| (1, packet * part.columns.len()));
-        let mut cells: Vec<(f32, usize, Cell)> = Vec::new();
+        let mut cells: Vec<(bool, f32, usize, Cell)> = Vec::new();
         for &at in columns {
             // A carrier may have fewer packets than the one whose packets were looked into.
             let pair = imprint.values[kind].get(offset + at).zip(altered.values[kind].get(offset + at));
             let Some((&observed, &expected)) = pair else { continue };
             let column = &part.columns[at];
-            let apart = (part.scale(heads, at, observed) - part.scale(heads, at, expected)).abs();
-            if observed != expected {
-                let quantity = |stored| column.transform.quantity(stored);
-                let reach = probe.background.reach(part, at);
-                cells.push((apart, at, Cell::new(column, quantity(observed), quantity(expected), reach)));
+            let scale = |value| part.scale(&probe.detector.heads, at, value);
+            let apart = (scale(observed) - scale(expected)).abs();
+            let reach = probe.background.reach(part, at);
+            let quantity = |stored| column.transform.quantity(stored);
+            let cell = Cell::new(column, quantity(observed), quantity(expected), reach);
+            if sentence::differ(column, &cell) {
+                let beyond = reach.is_some_and(|[least, most]| !(least..=most).contains(&cell.observed));
+                cells.push((!beyond, apart, at, cell));
             }
         }
-        cells.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let sentence = cells
-            .first()
-            .map_or_else(String::new, |(_, at, cell)| sentence::sentence(&part.columns[*at], cell, imprint.outcome));
-        let cells = cells.into_iter().map(|(.., cell)| cell).collect();
-        Fact { name: name.clone(), packet: place.packet, cells, contribution, sentence }
+        cells.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        cells.into_iter().map(|(.., at, cell)| (at, cell)).collect()
     }
 }
 

@@ -20,13 +20,13 @@ impl Probe<'_> {
     /// and the last term of its Shapley value; Shapley, "A value for n-person games", 1953).
     pub(super) fn packet_parts(&self, carrier: usize, packets: usize) -> Result<Vec<f64>> {
         let mut parts = vec![0.0; packets];
-        let values = [self.carried.carriers[carrier].imprint.values.clone()];
+        let values = &self.carried.carriers[carrier].imprint.values;
         let mut total = 0.0;
         for (i, head) in self.detector.heads.iter().enumerate() {
-            let rows = self.rows(i, &values)?;
-            let surprise = head.surprise(head.scorer.score_rows(&rows)?[0]);
+            let surprise = self.surprise(carrier, i);
             total += surprise;
             if self.background.layout.packets.places[i].is_some() && surprise > 0.0 {
+                let rows = self.rows(i, [values].into_iter())?;
                 let expected = self.expected(i, &rows)?;
                 let own = PacketParts { head, rows, expected, surprise }.parts()?;
                 parts.iter_mut().zip(own).for_each(|(part, own)| *part += surprise * own);

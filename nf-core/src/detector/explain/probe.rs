@@ -12,11 +12,11 @@ use crate::{
 };
 
 /// How often replaced values are fed back to a model that rebuilds rows, so that its expectation follows from the rest.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 /// How far apart two values count at most in finding the nearest benign row, in squared deviations: what is strange and not
 /// yet named must not decide alone which row is near.
-const FAR: f32 = 4.0;
+const FAR: f32 = 16.0;
 
 /// A fact that can be named: of a session, or of one of its packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,24 +42,68 @@ struct Subject<'a> {
     /// How far each benign row is in each column, (columns, rows), and in all.
     apart: Vec<f32>,
     far: Vec<f32>,
+    /// What each head adds to its score.
+    surprises: Vec<f64>,
 }
 
 /// A session with named values as expected.
 #[derive(Debug, Clone)]
 pub(super) struct Altered {
-    pub(super) values: [Vec<f32>; 2],
+    pub(super) values: Values,
     /// Its own score with these.
     pub(super) score: f32,
 }
+
+/// Values of a whole session, and of its packets.
+pub(super) type Values = [Vec<f32>; 2];
 
 /// A session, by its place among the carriers, and the facts to set.
 pub(super) type Task<'t> = (usize, &'t [Place]);
 
 impl<'a> Probe<'a> {
-    pub(super) fn new(detector: &'a Detector, verdict: &'a Verdict, carried: &'a Carried) -> Self {
+    pub(super) fn new(detector: &'a Detector, verdict: &'a Verdict, carried: &'a Carried) -> Result<Self> {
         let background = &*detector.background;
         let subjects = carried.carriers.iter().map(|carrier| Subject::new(detector, &carrier.imprint)).collect();
-        Self { detector, background, carried, verdict, subjects }
+        let mut probe = Self { detector, background, carried, verdict, subjects };
+        for (i, head) in detector.heads.iter().enumerate() {
+            let rows = probe.rows(i, carried.carriers.iter().map(|carrier| &carrier.imprint.values))?;
+            for (subject, score) in probe.subjects.iter_mut().zip(head.scorer.score_rows(&rows)?) {
+                subject.surprises.push(head.surprise(score));
+            }
+        }
+        Ok(probe)
+    }
+
+    /// Sets of so many facts that leave a session near some benign row in all other columns, the nearest first.
+    pub(super) fn proposals(&self, subject: usize, count: usize, rows: usize) -> Vec<Vec<Place>> {
+        let Subject { apart, far, .. } = &self.subjects[subject];
+        let facts = &self.background.layout.flat.facts;
+        let samples = far.len();
+        let mut by_rest: Vec<(f32, Vec<usize>)> = (0..samples)
+            .map(|row| {
+                let apart = |column: &usize| apart[column * samples + row];
+                let by: Vec<f32> = facts.iter().map(|(_, columns)| columns.iter().map(apart).sum()).collect();
+                let mut set: Vec<usize> = (0..facts.len()).collect();
+                set.sort_by(|&a, &b| by[b].total_cmp(&by[a]));
+                set.truncate(count);
+                set.sort_unstable();
+                let places: Vec<Place> = set.iter().map(|&fact| Place { packet: None, fact }).collect();
+                let named: f32 = self.flat_columns(&places).iter().map(apart).sum();
+                (far[row] - named, set)
+            })
+            .collect();
+        by_rest.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut sets: Vec<Vec<Place>> = Vec::new();
+        for (_, set) in by_rest {
+            let places: Vec<Place> = set.iter().map(|&fact| Place { packet: None, fact }).collect();
+            if !sets.contains(&places) {
+                sets.push(places);
+            }
+            if sets.len() == rows {
+                break;
+            }
+        }
+        sets
     }
 
     /// The part that a place's columns are in.
@@ -84,6 +128,17 @@ impl<'a> Probe<'a> {
     /// Whether these scores make no alert.
     pub(super) fn is_normal(&self, scores: &[f32]) -> bool {
         self.decide(scores).1 <= self.verdict.threshold
+    }
+
+    /// The carrier that is strangest by itself.
+    pub(super) fn strangest(&self) -> usize {
+        let carriers = &self.carried.carriers;
+        (0..carriers.len()).max_by(|&a, &b| carriers[a].score.total_cmp(&carriers[b].score)).unwrap_or(0)
+    }
+
+    /// What a head adds to the score of a carrier as it is.
+    pub(super) fn surprise(&self, carrier: usize, head: usize) -> f64 {
+        self.subjects[carrier].surprises[head]
     }
 
     /// The scores of the sessions as they are.
@@ -120,39 +175,53 @@ impl<'a> Probe<'a> {
         })
     }
 
-    /// Sessions with facts set to what is expected given the rest, one a task: by the nearest benign row, and by what models
-    /// that rebuild rows make of that, whichever is the less strange.
+    /// Sessions with facts set to what is expected given the rest, one a task: to the values of the nearest benign row, and
+    /// where a head's model rebuilds rows to what it makes of these.
     pub(super) fn alter(&self, tasks: &[Task<'_>]) -> Result<Vec<Altered>> {
-        let flat: Vec<Vec<usize>> = tasks.iter().map(|(_, named)| self.flat_columns(named)).collect();
-        let mut nearest: Vec<[Vec<f32>; 2]> =
-            tasks.iter().zip(&flat).map(|((i, _), columns)| self.nearest(*i, columns)).collect();
-        self.rebuild_packets(tasks, &mut nearest)?;
-        let mut rebuilt = nearest.clone();
-        let any = self.rebuild_flat(&flat, &mut rebuilt)?;
-        let mut both = nearest;
-        if any {
-            both.extend(rebuilt);
-        }
-        let scores = self.scores(&both)?;
-        let count = tasks.len();
-        let choose = |i: usize| if any && scores[count + i] < scores[i] { count + i } else { i };
-        Ok((0..count).map(choose).map(|i| Altered { values: std::mem::take(&mut both[i]), score: scores[i] }).collect())
+        let columns: Vec<Vec<usize>> = tasks.iter().map(|(_, named)| self.flat_columns(named)).collect();
+        let mut values: Vec<Values> =
+            tasks.iter().zip(&columns).map(|((i, _), columns)| self.nearest(*i, columns)).collect();
+        self.rebuild_packets(tasks, &mut values)?;
+        let known = self.rebuild_flat(&columns, &mut values)?;
+        let scores = self.scores(tasks, &columns, &values, known)?;
+        Ok(values.into_iter().zip(scores).map(|(values, score)| Altered { values, score }).collect())
     }
 
-    /// The scores of sessions with these values.
-    pub(super) fn scores(&self, values: &[[Vec<f32>; 2]]) -> Result<Vec<f32>> {
+    /// The scores of sessions with these values; those of one head may be known.
+    fn scores(
+        &self,
+        tasks: &[Task<'_>],
+        columns: &[Vec<usize>],
+        values: &[Values],
+        known: Option<(usize, Vec<f32>)>,
+    ) -> Result<Vec<f32>> {
         let mut sums = vec![0.0; values.len()];
         for (i, head) in self.detector.heads.iter().enumerate() {
-            let rows = self.rows(i, values)?;
-            for (sum, score) in sums.iter_mut().zip(head.scorer.score_rows(&rows)?) {
-                *sum += head.surprise(score);
+            if let Some((_, scores)) = known.as_ref().filter(|(head, _)| *head == i) {
+                sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += head.surprise(*score));
+                continue;
+            }
+            // Most facts are none of most heads' columns: these heads say what they said.
+            let touched = |task: usize| match &self.background.layout.flat.places[i] {
+                Some(places) => columns[task].iter().any(|column| places.contains(column)),
+                None => tasks[task].1.iter().any(|place| place.packet.is_some()),
+            };
+            let (changed, same): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(|&task| touched(task));
+            same.into_iter().for_each(|task| sums[task] += self.subjects[tasks[task].0].surprises[i]);
+            if changed.is_empty() {
+                continue;
+            }
+            let rows = self.rows(i, changed.iter().map(|&task| &values[task]))?;
+            for (task, score) in changed.into_iter().zip(head.scorer.score_rows(&rows)?) {
+                sums[task] += head.surprise(score);
             }
         }
         Ok(sums.into_iter().map(|sum| sum as f32).collect())
     }
 
-    pub(super) fn rows(&self, head: usize, values: &[[Vec<f32>; 2]]) -> Result<Rows> {
-        let values = values.iter().map(|[whole, packets]| [&whole[..], &packets[..]]);
+    /// What a head reads of sessions with these values.
+    pub(super) fn rows<'v>(&self, head: usize, values: impl ExactSizeIterator<Item = &'v Values>) -> Result<Rows> {
+        let values = values.map(|[whole, packets]| [&whole[..], &packets[..]]);
         self.background.layout.rows(&self.detector.heads[head], head, values)
     }
 
@@ -167,8 +236,8 @@ impl<'a> Probe<'a> {
     }
 
     /// A session's values with some columns as in the benign row that is nearest in the others.
-    fn nearest(&self, subject: usize, columns: &[usize]) -> [Vec<f32>; 2] {
-        let Subject { imprint, apart, far } = &self.subjects[subject];
+    fn nearest(&self, subject: usize, columns: &[usize]) -> Values {
+        let Subject { imprint, apart, far, .. } = &self.subjects[subject];
         let mut values = imprint.values.clone();
         let (samples, width) = (far.len(), values[0].len());
         if columns.is_empty() || samples == 0 {
@@ -185,40 +254,48 @@ impl<'a> Probe<'a> {
         values
     }
 
-    /// Sets named columns to what a model that rebuilds rows makes of them, a few times over; says whether there is one.
-    fn rebuild_flat(&self, columns: &[Vec<usize>], values: &mut [[Vec<f32>; 2]]) -> Result<bool> {
-        if columns.iter().all(Vec::is_empty) {
-            return Ok(false);
-        }
+    /// Sets named columns to what the first head whose model rebuilds rows makes of them, fed back a few times; whichever is the
+    /// least strange to it, of the nearest benign row's values and these. Gives the head and its scores.
+    fn rebuild_flat(&self, columns: &[Vec<usize>], values: &mut [Values]) -> Result<Option<(usize, Vec<f32>)>> {
         let part = &self.background.layout.flat;
+        let count = values.len();
         for (i, head) in self.detector.heads.iter().enumerate() {
             let Some(places) = &part.places[i] else { continue };
+            let mut tried = values.to_vec();
             for round in 0..ROUNDS {
-                let rows = self.rows(i, values)?;
+                let last = &tried[round * count..];
+                let rows = self.rows(i, last.iter())?;
                 let expected = head.scorer.model.expected(&rows).map_err(|e| head.scorer.place(e))?;
-                let Some(expected) = expected.filter(|e| sane(e, &rows)) else {
-                    if round > 0 {
-                        return Ok(true);
-                    } else {
-                        break;
-                    };
-                };
-                for ((values, columns), expected) in values.iter_mut().zip(columns).zip(expected.chunks(places.len())) {
-                    let own = places.iter().enumerate().filter(|(_, place)| columns.contains(place));
-                    for (column, &place) in own {
-                        values[0][place] = head.scorer.scaler.invert(column, expected[column]);
+                let Some(expected) = expected.filter(|e| sane(e, &rows)) else { break };
+                let mut next = last.to_vec();
+                for ((values, expected), columns) in next.iter_mut().zip(expected.chunks(places.len())).zip(columns) {
+                    for (column, &place) in places.iter().enumerate().filter(|(_, place)| columns.contains(place)) {
+                        // A benign row without such a quantity says that there is none.
+                        if part.columns[place].missing != Some(values[0][place]) {
+                            let value = head.scorer.scaler.invert(column, expected[column]);
+                            values[0][place] = self.background.within_reach(place, value);
+                        }
                     }
                 }
-                if round + 1 == ROUNDS {
-                    return Ok(true);
-                }
+                tried.extend(next);
             }
+            if tried.len() <= count {
+                continue;
+            }
+            let scores = head.scorer.score_rows(&self.rows(i, tried.iter())?)?;
+            let of = |task: usize| (0..=ROUNDS).map(move |round| round * count + task);
+            let best = |task| of(task).min_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(task);
+            let best: Vec<usize> = (0..count).map(best).collect();
+            for (values, &best) in values.iter_mut().zip(&best) {
+                *values = std::mem::take(&mut tried[best]);
+            }
+            return Ok(Some((i, best.into_iter().map(|best| scores[best]).collect())));
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Sets named cells of packets to what the heads that read packets expect there: the mean where a model cannot say.
-    fn rebuild_packets(&self, tasks: &[Task<'_>], values: &mut [[Vec<f32>; 2]]) -> Result<()> {
+    fn rebuild_packets(&self, tasks: &[Task<'_>], values: &mut [Values]) -> Result<()> {
         let part = &self.background.layout.packets;
         let width = part.columns.len();
         if tasks.iter().all(|(_, named)| named.iter().all(|place| place.packet.is_none())) {
@@ -227,7 +304,7 @@ impl<'a> Probe<'a> {
         for (i, head) in self.detector.heads.iter().enumerate() {
             let Some(places) = &part.places[i] else { continue };
             for _ in 0..ROUNDS {
-                let rows = self.rows(i, values)?;
+                let rows = self.rows(i, values.iter())?;
                 let expected = self.expected(i, &rows)?;
                 let size = rows.steps() * places.len();
                 for ((row, (_, named)), values) in tasks.iter().enumerate().zip(values.iter_mut()) {
@@ -271,6 +348,6 @@ impl<'a> Subject<'a> {
             apart.extend(column.iter().map(|value| (value - own).powi(2).min(FAR)));
             far.iter_mut().zip(&apart[place * samples..]).for_each(|(far, apart)| *far += apart);
         }
-        Self { imprint, apart, far }
+        Self { imprint, apart, far, surprises: Vec::new() }
     }
 }

@@ -26,6 +26,11 @@ pub(super) fn sentence(column: &Column, cell: &Cell, outcome: Outcome) -> String
     }
 }
 
+/// Whether observed and expected values look different in words.
+pub(super) fn differ(column: &Column, cell: &Cell) -> bool {
+    short(column, cell.observed) != short(column, cell.expected)
+}
+
 /// A number of what was counted needs no noun behind a sentence that named it.
 fn quantity_of(column: &Column, quantity_: f64) -> String {
     let text = quantity(&column.unit, quantity_, "");
@@ -78,6 +83,7 @@ fn is_noun(unit: &str) -> bool {
 pub(super) fn quantity(unit: &str, quantity: f64, adjective: &str) -> String {
     let size = quantity.abs();
     match unit {
+        "bytes" if size < 0.5 => "0 B".to_owned(),
         "bytes" => scaled(quantity, &[(1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB"), (1e12, "TB")]),
         "s" if size < 1e-6 => "0 s".to_owned(),
         "s" => {
@@ -86,7 +92,8 @@ pub(super) fn quantity(unit: &str, quantity: f64, adjective: &str) -> String {
         "share" => format!("{} %", number(100.0 * quantity)),
         "" => number(quantity),
         _ => {
-            let count = number(quantity);
+            // A count that a model made up is no more exact than that.
+            let count = number((quantity * 10.0).round() / 10.0);
             let noun = if count == "1" { singular(unit) } else { unit.to_owned() };
             let space = if adjective.is_empty() { "" } else { " " };
             format!("{count} {adjective}{space}{noun}")
@@ -137,6 +144,8 @@ mod tests {
             ("sessions", 54.0, "54 sessions"),
             ("sessions", 0.0, "0 sessions"),
             ("sessions", 3.37, "3.4 sessions"),
+            ("sessions", 0.004, "0 sessions"),
+            ("bytes", 0.2, "0 B"),
             ("queries", 1.0, "1 query"),
             ("addresses", 1.0, "1 address"),
             ("bytes", 1.0, "1 B"),
