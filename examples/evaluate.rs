@@ -5,8 +5,8 @@ use nf_core::{
     Detector, Error, ErrorKind, Result, Session, SessionConfig,
     detector::Recipe,
     evaluate::{
-        Baseline, Comparison, ContaminationReport, Evaluation, JudgedCapture, Label, Recording, Repeats, Report,
-        Shortcuts, Truth, contaminate,
+        Baseline, Comparison, ContaminationReport, Evaluation, ExplanationCheck, JudgedCapture, Label, Recording,
+        Repeats, Report, Shortcuts, Truth, contaminate,
     },
 };
 use nf_examples::{Bar, Inputs, Part, Phases, TruthSource};
@@ -113,6 +113,7 @@ fn run(options: &Options) -> Result<()> {
     evaluation.contamination = bench.contamination(options, &runs, &mut phases)?;
     evaluation.comparison = bench.comparison(options, &evaluation.report, &mut phases)?;
     evaluation.shortcuts = bench.shortcuts(&mut phases)?;
+    evaluation.explanations = bench.explanations(first, &mut phases)?;
     for (name, time) in phases.done() {
         evaluation.report = evaluation.report.phase(name, time.as_secs_f64());
     }
@@ -148,6 +149,8 @@ struct Bench {
 
 /// What one detector or baseline said of everything.
 struct Run {
+    /// `None` for a baseline, which explains nothing.
+    detector: Option<Arc<Detector>>,
     val: JudgedCapture,
     parts: Vec<JudgedCapture>,
 }
@@ -180,7 +183,7 @@ impl Bench {
         phases.run(&format!("judge, seed {seed}"), |bar| {
             let judge = |recording| JudgedCapture::of_recording(&detector, recording, &self.config, frames(bar));
             let parts = self.inputs.parts.iter().map(|part| judge(&part.recording)).collect::<Result<_>>()?;
-            Ok(Run { val: judge(&self.inputs.val)?, parts })
+            Ok(Run { detector: Some(detector.clone()), val: judge(&self.inputs.val)?, parts })
         })
     }
 
@@ -197,7 +200,7 @@ impl Bench {
                 let baseline = Baseline::fit(name, train, val, &self.config, options.seed, frames(bar))?;
                 let judge = |part: &Part| baseline.judge(&part.recording, frames(bar));
                 let parts = self.inputs.parts.iter().map(judge).collect::<Result<_>>()?;
-                Ok(Run { val: baseline.val().clone(), parts })
+                Ok(Run { detector: None, val: baseline.val().clone(), parts })
             })?;
             comparison = comparison.with(name, &self.report(&run));
         }
@@ -235,6 +238,17 @@ impl Bench {
             return Ok(None);
         }
         phases.run("probe columns", |_| Shortcuts::probe(&benign, &attacks)).map(Some)
+    }
+
+    fn explanations(&self, run: &Run, phases: &mut Phases) -> Result<Option<ExplanationCheck>> {
+        let Some(detector) = &run.detector else { return Ok(None) };
+        phases.run("explain alerts", |_| {
+            let mut check = ExplanationCheck::new(detector);
+            for (part, truth) in self.inputs.parts.iter().zip(&self.truths) {
+                check.add(&part.recording.sessions(&self.config)?, truth)?;
+            }
+            Ok(Some(check))
+        })
     }
 
     /// The benign sessions of what is judged, and the attacks with their kinds.

@@ -17,19 +17,22 @@ const FEW: usize = 5;
 const EXPLAINED: usize = 100;
 
 /// How often explanations hold, for each of the [budgets](BUDGETS) that the detector can promise.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExplanationCheck {
-    /// By budget, the share of benign sessions that may alert.
-    pub cuts: Vec<(f64, ExplainedCut)>,
+    /// By budget.
+    pub cuts: Vec<ExplainedCut>,
     /// Why the other budgets are left out.
     pub refusals: Vec<String>,
 }
 
 /// How often explanations hold at one budget.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExplainedCut {
+    /// The budget: the share of benign sessions that may alert.
+    pub rate: f64,
+    detector: Detector,
     /// The alerts of each kind: `benign`, `attackers, other`, and the kinds of attack.
     pub kinds: BTreeMap<String, ExplainedKind>,
 }
@@ -85,28 +88,24 @@ impl ExplainedCut {
 }
 
 impl ExplanationCheck {
-    /// Explains the alerts among the sessions of some recordings, each with what is known of it; the sessions of one session table
-    /// in each.
+    /// Without any alert yet, for the budgets that a detector can promise.
+    pub fn new(detector: &Detector) -> Self {
+        let mut check = Self { cuts: Vec::new(), refusals: Vec::new() };
+        for rate in BUDGETS {
+            match detector.with_false_positive_rate(rate) {
+                Ok(detector) => check.cuts.push(ExplainedCut { rate, detector, kinds: BTreeMap::new() }),
+                Err(error) => check.refusals.push(error.to_string()),
+            }
+        }
+        check
+    }
+
+    /// Explains the alerts among the sessions of a recording, of which this is known.
     ///
     /// # Errors
     /// As [`Detector::judge_all`] and [`Detector::explain_verdict`].
-    pub fn of(detector: &Detector, recordings: &[(&[Session], &Truth)]) -> Result<Self> {
-        let mut check = Self::default();
-        for rate in BUDGETS {
-            let detector = match detector.with_false_positive_rate(rate) {
-                Ok(detector) => detector,
-                Err(error) => {
-                    check.refusals.push(error.to_string());
-                    continue;
-                }
-            };
-            let mut cut = ExplainedCut::default();
-            for (sessions, truth) in recordings {
-                cut.add(&detector, sessions, truth)?;
-            }
-            check.cuts.push((rate, cut));
-        }
-        Ok(check)
+    pub fn add(&mut self, sessions: &[Session], truth: &Truth) -> Result<()> {
+        self.cuts.iter_mut().try_for_each(|cut| cut.add(sessions, truth))
     }
 
     pub(super) fn to_value(&self) -> Value {
@@ -116,9 +115,9 @@ impl ExplanationCheck {
                 "seconds_each": kind.seconds_each(),
             })
         };
-        let cut = |(rate, cut): &(f64, ExplainedCut)| {
+        let cut = |cut: &ExplainedCut| {
             let kinds: BTreeMap<&str, Value> = cut.kinds.iter().map(|(name, of)| (name.as_str(), kind(of))).collect();
-            (rate.to_string(), json!({"all": kind(&cut.all()), "macro_share": cut.macro_share(), "kinds": kinds}))
+            (cut.rate.to_string(), json!({"all": kind(&cut.all()), "macro_share": cut.macro_share(), "kinds": kinds}))
         };
         json!({
             "budgets": self.cuts.iter().map(cut).collect::<BTreeMap<_, _>>(), "refusals": self.refusals, "few": FEW,
@@ -127,8 +126,8 @@ impl ExplanationCheck {
 }
 
 impl ExplainedCut {
-    fn add(&mut self, detector: &Detector, sessions: &[Session], truth: &Truth) -> Result<()> {
-        let verdicts = detector.judge_all(sessions)?;
+    fn add(&mut self, sessions: &[Session], truth: &Truth) -> Result<()> {
+        let verdicts = self.detector.judge_all(sessions)?;
         let mut alerts: BTreeMap<String, Vec<(&Session, &Verdict)>> = BTreeMap::new();
         for (session, verdict) in sessions.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_anomaly()) {
             let kind = match truth.label_session(session) {
@@ -145,7 +144,7 @@ impl ExplainedCut {
             let started = Instant::now();
             for i in 0..count {
                 let (session, verdict) = alerts[i * alerts.len() / count];
-                let explanation = detector.explain_verdict(session, verdict)?;
+                let explanation = self.detector.explain_verdict(session, verdict)?;
                 of.facts.push(explanation.turned_normal.then_some(explanation.facts.len()));
             }
             of.seconds += started.elapsed().as_secs_f64();
@@ -157,11 +156,11 @@ impl ExplainedCut {
 impl fmt::Display for ExplanationCheck {
     /// A table for each budget.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (rate, cut) in &self.cuts {
+        for cut in &self.cuts {
             writeln!(
                 f,
                 "Alerts at {} that at most {FEW} facts, set to what was expected, turn normal:\n",
-                percent(Some(*rate))
+                percent(Some(cut.rate))
             )?;
             writeln!(f, "| alerts | number | explained | share | median facts | ms each |")?;
             writeln!(f, "|---|---|---|---|---|---|")?;
@@ -188,17 +187,19 @@ mod tests {
     fn alerts_are_explained_by_kind_and_budgets_that_cannot_be_promised_say_so() {
         let benign = cut(&frames(1200, 1));
         let detector = Detector::recipe().heads(&["forest"]).unwrap().seed(3).fit(&benign).unwrap();
-        let sessions = cut(&frames_with_uploads(300, 3, 6));
-        let check = ExplanationCheck::of(&detector, &[(&sessions, &Truth::benign())]).unwrap();
-        assert_eq!((check.cuts.len(), check.cuts[0].0, check.refusals.len()), (1, 0.01, 1));
-        let all = check.cuts[0].1.all();
+        let sessions = cut(&frames_with_uploads(300, 3, 6)).split_off(290);
+        let mut check = ExplanationCheck::new(&detector);
+        check.add(&sessions, &Truth::benign()).unwrap();
+        assert_eq!((check.cuts.len(), check.cuts[0].rate, check.refusals.len()), (1, 0.01, 1));
+        let all = check.cuts[0].all();
         let alerts = detector.judge_all(&sessions).unwrap().iter().filter(|verdict| verdict.is_anomaly()).count();
         assert!(alerts >= 3);
-        assert_eq!((all.alerts, all.facts.len()), (alerts, alerts));
-        assert_eq!(check.cuts[0].1.macro_share(), all.share());
+        assert_eq!((all.alerts, all.facts.len()), (alerts, alerts.min(EXPLAINED)));
+        assert_eq!(check.cuts[0].macro_share(), all.share());
         let text = check.to_string();
         assert!(
-            text.contains(&format!("| benign | {alerts} | {alerts} |")) && text.contains("cannot promise"),
+            text.contains(&format!("| benign | {alerts} | {} |", alerts.min(EXPLAINED)))
+                && text.contains("cannot promise"),
             "{text}"
         );
         let value = check.to_value();

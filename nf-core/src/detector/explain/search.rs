@@ -41,7 +41,7 @@ struct Search<'a> {
     lead: usize,
     /// Its own score.
     observed: f32,
-    /// Facts by what each leaves of that alone; those that take nothing off left out.
+    /// Facts by what each leaves of that alone.
     order: Vec<(Place, f32)>,
 }
 
@@ -53,14 +53,15 @@ impl<'a> Search<'a> {
         let mut search = Self { probe, lead, observed, order: Vec::new() };
         let sets: Vec<Vec<Place>> = candidates.iter().map(|place| vec![*place]).collect();
         let left = search.lead_scores(&sets)?;
-        search.order = candidates.iter().copied().zip(left).filter(|(_, left)| *left < observed).collect();
+        search.order = candidates.iter().copied().zip(left).collect();
         search.order.sort_by(|a, b| a.1.total_cmp(&b.1));
         Ok(search)
     }
 
     fn run(&self) -> Result<Found> {
         if self.probe.is_normal(&self.probe.observed()) {
-            let named: Vec<Place> = self.order.iter().take(FEW).map(|(place, _)| *place).collect();
+            let strange = self.order.iter().filter(|(_, left)| *left < self.observed);
+            let named: Vec<Place> = strange.take(FEW).map(|(place, _)| *place).collect();
             let altered = self.all(&named)?;
             return self.found(named, altered);
         }
