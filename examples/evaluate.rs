@@ -5,8 +5,8 @@ use nf_core::{
     Detector, Error, ErrorKind, Monitor, Result, Session, SessionConfig,
     detector::Recipe,
     evaluate::{
-        BUDGETS, Baseline, Comparison, ContaminationReport, Evaluation, IncidentReport, JudgedCapture, Label,
-        Recording, Repeats, Report, Shortcuts, Truth, contaminate,
+        BUDGETS, Baseline, Comparison, ContaminationReport, Evaluation, ExplanationCheck, IncidentReport,
+        JudgedCapture, Label, Recording, Repeats, Report, Shortcuts, Truth, contaminate,
     },
     incident::{IncidentConfig, incidents},
     session::TableStats,
@@ -122,6 +122,7 @@ fn run(options: &Options) -> Result<()> {
     evaluation.contamination = bench.contamination(options, &runs, &mut phases)?;
     evaluation.comparison = bench.comparison(options, &evaluation.report, &mut phases)?;
     evaluation.shortcuts = bench.shortcuts(&mut phases)?;
+    evaluation.explanations = bench.explanations(first, &mut phases)?;
     for (name, time) in phases.done() {
         evaluation.report = evaluation.report.phase(name, time.as_secs_f64());
     }
@@ -309,6 +310,17 @@ impl Bench {
             return Ok(None);
         }
         phases.run("probe columns", |_| Shortcuts::probe(&benign, &attacks)).map(Some)
+    }
+
+    fn explanations(&self, run: &Run, phases: &mut Phases) -> Result<Option<ExplanationCheck>> {
+        let Some(detector) = &run.detector else { return Ok(None) };
+        phases.run("explain alerts", |_| {
+            let mut check = ExplanationCheck::new(detector);
+            for (part, truth) in self.inputs.parts.iter().zip(&self.truths) {
+                check.add(&part.recording.sessions(&self.config)?, truth)?;
+            }
+            Ok(Some(check))
+        })
     }
 
     /// The benign sessions of what is judged, and the attacks with their kinds.

@@ -14,8 +14,8 @@ use std::{collections::BTreeMap, fs, ops::ControlFlow, process::ExitCode};
 const BUDGET: f64 = 0.01;
 /// Lines of the table of incidents.
 const LINES: usize = 12;
-/// Reasons of each line.
-const REASONS: usize = 2;
+/// Facts of each line.
+const FACTS: usize = 2;
 /// Where the page goes.
 const PAGE: &str = "report.html";
 
@@ -115,8 +115,8 @@ fn print_incidents(detector: &Detector, mut incidents: Vec<Incident>) -> Result<
     println!("\nWhat happened, the {LINES} largest of {} incidents:\n", incidents.len());
     for incident in incidents.iter().take(LINES) {
         println!("{incident}");
-        for reason in detector.explain(&incident.session)?.reasons.iter().take(REASONS) {
-            println!("    {reason}");
+        for fact in detector.explain(&incident.session)?.facts.iter().take(FACTS) {
+            println!("    {fact}");
         }
     }
     Ok(())

@@ -97,7 +97,7 @@ pub mod session;
 
 pub use calibration::Calibration;
 pub use capture::{Capture, Frame, LinkType};
-pub use detector::{Detector, Explanation, Reason, Verdict};
+pub use detector::{Detector, Explanation, Fact, Verdict};
 pub use error::{Error, ErrorKind, Result};
 pub use features::{Column, FeatureSpec, Rows, Scaler, Schema};
 pub use incident::Incident;

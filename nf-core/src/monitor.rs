@@ -3,8 +3,7 @@
 use crate::{
     Error, Result, Timestamp,
     capture::Frame,
-    detector::{Detector, Drift, DriftAlarm, Row, Scores, Standing, Verdict},
-    evidence::Accumulator,
+    detector::{Detector, Drift, DriftAlarm, Row, Scores, Standing, Verdict, Weigher},
     incident::{Change, Incident, IncidentConfig, IncidentStats, Incidents},
     session::{Happened, Session, SessionConfig, SessionTable, TableStats},
 };
@@ -48,7 +47,7 @@ const BATCH: usize = 256;
 pub struct Monitor {
     table: SessionTable,
     detector: Arc<Detector>,
-    accumulator: Option<Accumulator>,
+    weigher: Option<Weigher>,
     /// `None` where the detector does not know how benign traffic varies.
     drift: Option<Drift>,
     incidents: Incidents,
@@ -127,6 +126,11 @@ pub struct MonitorStats {
     pub drift_alarms: u64,
     /// What became of the anomalies.
     pub incidents: IncidentStats,
+    /// Bytes held of sessions that may come to carry an alert, to explain it with.
+    pub remembered_bytes: usize,
+    /// Sessions that could have carried an alert and were forgotten early for want of memory: an explanation counts their
+    /// scores and cannot change them.
+    pub forgotten_early: u64,
 }
 
 impl Monitor {
@@ -141,12 +145,12 @@ impl Monitor {
         detector.check_sessions(config)?;
         let mut table = SessionTable::new(config.clone())?;
         table.follow();
-        let accumulator = detector.accumulator();
+        let weigher = detector.weigher();
         let drift = detector.drift().ok().map(|drift| drift.session_config(config));
         Ok(Self {
             table,
             detector,
-            accumulator,
+            weigher,
             drift,
             incidents: Incidents::new(IncidentConfig::default())?,
             advanced: Timestamp::from_nanos(i64::MIN),
@@ -201,7 +205,19 @@ impl Monitor {
     pub fn stats(&self) -> MonitorStats {
         let Self { looks, early, judged, anomalies, failures, drift_alarms, .. } = *self;
         let (table, incidents) = (self.table.stats().clone(), self.incidents.stats());
-        MonitorStats { table, looks, early, judged, anomalies, failures, drift_alarms, incidents }
+        let weigher = self.weigher.as_ref();
+        MonitorStats {
+            table,
+            looks,
+            early,
+            judged,
+            anomalies,
+            failures,
+            drift_alarms,
+            incidents,
+            remembered_bytes: weigher.map_or(0, Weigher::remembered_bytes),
+            forgotten_early: weigher.map_or(0, Weigher::forgotten_early),
+        }
     }
 
     /// The watch for drift, which knows how sure it is; `None` where the detector was made from too little time to have one.
@@ -275,7 +291,7 @@ impl Monitor {
     fn look(&mut self, id: u64, session: Session, scores: Option<Result<Scores>>) {
         let known = self.known.entry(id).or_default();
         let (before, rises) = (known.heap(), known.rises());
-        let first = self.detector.know(known, &session, scores, id, self.accumulator.as_mut());
+        let first = self.detector.know(known, &session, scores, id, self.weigher.as_mut());
         self.heap = self.heap + known.heap() - before;
         if known.rises() > rises
             && let Some(standing) = known.standing.as_ref().filter(|standing| standing.alerted())
@@ -299,7 +315,7 @@ impl Monitor {
             scores = Some(self.score(&Row { session: &session, place: 0, look: looks }));
         }
         let rises = known.rises();
-        self.detector.know(&mut known, &session, scores, id, self.accumulator.as_mut());
+        self.detector.know(&mut known, &session, scores, id, self.weigher.as_mut());
         let mut alarm = None;
         let stranger = known.rises() > rises;
         let event = match known {
@@ -376,11 +392,11 @@ impl Detector {
         session: &Session,
         scores: Option<Result<Scores>>,
         id: u64,
-        accumulator: Option<&mut Accumulator>,
+        weigher: Option<&mut Weigher>,
     ) -> bool {
         let row = Row { session, place: 0, look: session.looks().len() };
         match scores {
-            Some(Ok(scores)) => self.take(&mut known.standing, &row, scores, id, accumulator),
+            Some(Ok(scores)) => self.take(&mut known.standing, &row, scores, id, weigher),
             Some(Err(error)) => {
                 known.failed.get_or_insert(Box::new(error));
                 false

@@ -123,7 +123,7 @@ impl Builder {
             sources: Vec::new(),
         };
         let Self { budget, threads, sessions, evidence, .. } = self;
-        Detector::calibrate(scorers, &held_out, Terms { budget, threads, sessions, evidence }, provenance)?
+        Detector::calibrate(scorers, &held_out, &held_out, Terms { budget, threads, sessions, evidence }, provenance)?
             .with_drift_basis(&[&held_out], threads)
     }
 }

@@ -1,7 +1,7 @@
 //! Detectors in files: one versioned, checksummed file, written whole or not at all. `docs/file-format.md` describes it.
 
 use super::{
-    Calibrated, Card, Detector, Evidence, HeldOut, Provenance, RecalibrationRecord, Span,
+    Background, Calibrated, Card, Detector, Evidence, HeldOut, Provenance, RecalibrationRecord, Span,
     drift::{Basis, watched},
     head::{Head, Scorer},
     recalibrate::Original,
@@ -34,6 +34,8 @@ struct Header {
     heads: Vec<StoredHead>,
     combined: StoredCalibration,
     evidence: Option<StoredEvidence>,
+    /// How many numbers describe what benign traffic looks like.
+    background: u64,
     /// How many sessions it was calibrated on, each with its end, its score and whether it was cold.
     held_out: u64,
     /// How benign traffic varies, where it was seen for long enough.
@@ -180,6 +182,7 @@ impl Detector {
             heads: self.heads.iter().zip(&models).map(stored).collect(),
             combined: StoredCalibration::of(&self.combined),
             evidence: self.evidence.as_deref().map(StoredEvidence::of),
+            background: self.background.numbers().count() as u64,
             held_out: self.held_out.len() as u64,
             drift: self.drift.as_deref().cloned(),
             original: self.original.as_deref().map(|original| StoredOriginal {
@@ -221,6 +224,7 @@ impl Detector {
         if let Some(original) = &self.original {
             calibrated(&original.combined, original.evidence.as_deref(), &original.held_out);
         }
+        bytes.extend(self.background.numbers().flat_map(f32::to_le_bytes));
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes
     }
@@ -271,11 +275,16 @@ impl Detector {
             Ok::<_, Error>(Original { combined, evidence, held_out, drift, calibration })
         };
         let original = header.original.map(read_original).transpose().map_err(|e| e.at("first calibration"))?;
+        let numbers = blobs.take(header.background.checked_mul(4))?.as_chunks::<4>().0;
+        let numbers: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let background = Background::from_numbers(&heads, &numbers).ok_or_else(|| {
+            damaged("what benign traffic looks like is not of finite numbers in rows of the heads' columns")
+        })?;
         if !blobs.bytes.is_empty() {
-            return Err(damaged(format!("{} bytes left over behind the held-out sessions", blobs.bytes.len())));
+            return Err(damaged(format!("{} bytes left over behind the benign values", blobs.bytes.len())));
         }
         let Header { false_positive_rate, session_config, provenance, drift, recalibrations, .. } = header;
-        let calibrated = Calibrated { heads, combined, evidence, held_out };
+        let calibrated = Calibrated { heads, combined, evidence, background, held_out };
         let mut detector = Self::assemble(calibrated, false_positive_rate, session_config, provenance)?;
         let same_kind = |original: &Original| original.evidence.is_some() == detector.evidence.is_some();
         if original.is_some() == recalibrations.is_empty() || !original.as_ref().is_none_or(same_kind) {

@@ -4,7 +4,7 @@ use super::Row;
 use crate::{
     Error, ErrorKind, Result,
     calibration::Calibration,
-    features::{FeatureSpec, Rows, Scaler},
+    features::{FeatureSpec, Rows, Scaler, Schema},
     model::Model,
 };
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub(super) struct Scorer {
     pub(super) name: Arc<str>,
     pub(super) spec: FeatureSpec,
+    /// That of the spec.
+    pub(super) schema: Arc<Schema>,
     pub(super) scaler: Scaler,
     pub(super) model: Box<dyn Model>,
     /// What the head's surprise counts in the combined score.
@@ -39,7 +41,7 @@ impl Scorer {
         let schema = spec.schema();
         scaler.schema().check(&schema).map_err(|e| e.at(place("scaler")))?;
         model.schema().check(&schema).map_err(|e| e.at(place("model")))?;
-        Ok(Self { name: name.into(), spec, scaler, model, weight })
+        Ok(Self { name: name.into(), spec, schema, scaler, model, weight })
     }
 
     /// One score a look.

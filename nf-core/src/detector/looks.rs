@@ -1,6 +1,6 @@
 //! The looks at sessions, one row each, and what they come to.
 
-use super::{Detector, Evidence, EvidenceVerdict, HeadVerdict, LookVerdict, Verdict};
+use super::{Carried, Detector, Evidence, EvidenceVerdict, HeadVerdict, LookVerdict, Verdict, Weigher};
 use crate::{
     Result, Timestamp,
     evidence::{Accumulator, EvidenceConfig, Weighed},
@@ -8,7 +8,7 @@ use crate::{
     session::{Moment, Session},
 };
 use smallvec::{SmallVec, smallvec};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 /// A look at one of some sessions.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,8 @@ pub(crate) type Scores = SmallVec<[f32; 4]>;
 pub(crate) struct Standing {
     /// The strangest look.
     strangest: Seen,
+    /// What an alert by it follows from.
+    carried: Option<Arc<Carried>>,
     /// The looks that were stranger than all before; the last is the strangest.
     rises: SmallVec<[Risen; 1]>,
     /// When it was above the cut for the first time.
@@ -108,7 +110,8 @@ impl Standing {
     pub(crate) fn heap(&self) -> usize {
         let scores = if self.strangest.scores.spilled() { self.strangest.scores.capacity() } else { 0 };
         let rises = if self.rises.spilled() { self.rises.capacity() } else { 0 };
-        scores * size_of::<f32>() + rises * size_of::<Risen>()
+        let carried = self.carried.as_ref().map_or(0, |carried| carried.bytes());
+        scores * size_of::<f32>() + rises * size_of::<Risen>() + carried
     }
 }
 
@@ -130,17 +133,20 @@ impl Detector {
         row: &Row<'_>,
         scores: Scores,
         id: u64,
-        accumulator: Option<&mut Accumulator>,
+        mut weigher: Option<&mut Weigher>,
     ) -> bool {
         let own = self.heads.iter().zip(&scores).map(|(head, score)| head.surprise(*score)).sum::<f64>() as f32;
-        let weighed = accumulator.map(|accumulator| accumulator.add_look(id, row.session, row.look, own));
+        let weighed = weigher.as_deref_mut().map(|weigher| self.weigh(weigher, id, row, own));
         let (last, seen) = (row.session.moment(row.look), Seen { scores, own, weighed });
         let (score, above) = (seen.deciding(), self.is_above(&seen, row.session.is_cold()));
         let rise = |look| Risen { at: last.at, look, score, head: self.strangest_head(&seen.scores) };
+        let carried = |weigher: Option<&mut Weigher>| {
+            weigher.filter(|_| above).and_then(|weigher| self.carried(weigher, id, row, own))
+        };
         let Some(standing) = standing else {
-            let (alerted, first) = (above.then_some(last.at), rise(0));
-            let rises = smallvec![first];
-            *standing = Some(Standing { strangest: seen, rises, alerted, last, last_look: first, looks: 1 });
+            let (alerted, last_look) = (above.then_some(last.at), rise(0));
+            let (rises, carried) = (smallvec![last_look], carried(weigher));
+            *standing = Some(Standing { strangest: seen, carried, rises, alerted, last, last_look, looks: 1 });
             return above;
         };
         let first = above && standing.alerted.is_none();
@@ -150,7 +156,7 @@ impl Detector {
         (standing.last, standing.last_look) = (last, rise(standing.looks));
         if score > standing.strangest.deciding() {
             standing.rises.push(standing.last_look);
-            standing.strangest = seen;
+            (standing.strangest, standing.carried) = (seen, carried(weigher));
         }
         standing.looks += 1;
         first
@@ -176,7 +182,7 @@ impl Detector {
 
     /// What a session's looks come to: the strangest of them.
     pub(crate) fn verdict(&self, standing: &Standing, cold: bool) -> Verdict {
-        let Standing { strangest, rises, alerted, last, last_look, .. } = standing;
+        let Standing { strangest, carried, rises, alerted, last, last_look, .. } = standing;
         let heads = self.heads.iter().zip(&strangest.scores).map(|(head, &score)| HeadVerdict {
             name: head.scorer.name.clone(),
             score,
@@ -207,6 +213,7 @@ impl Detector {
             at: alerted.unwrap_or(last.at),
             rises: rises.iter().map(look).collect(),
             last: look(last_look),
+            carried: carried.clone(),
         }
     }
 }

@@ -17,7 +17,8 @@ mod verdict;
 pub use builder::Builder;
 pub use card::{Card, CardHead, Promise, Source};
 pub use drift::{Drift, DriftAlarm, Moved};
-pub use explain::{Explanation, Reason};
+pub(crate) use explain::{Carried, Weigher};
+pub use explain::{Carrier, Cell, Explanation, Fact};
 pub use recalibrate::{Recalibration, RecalibrationRecord};
 pub use recipe::Recipe;
 pub use report::CalibrationReport;
@@ -26,12 +27,13 @@ pub use verdict::{EvidenceVerdict, HeadVerdict, LookVerdict, Verdict};
 use crate::{
     Error, ErrorKind, Result, Timestamp,
     calibration::{Calibration, Phased},
-    evidence::{Accumulator, EvidenceConfig},
+    evidence::EvidenceConfig,
     features::Schema,
     parallel,
     session::{Session, SessionConfig},
 };
 use budget::{Budget, Volume};
+use explain::Background;
 use head::{Head, Scorer};
 pub(crate) use looks::{Row, Scores, Standing};
 use looks::{highest, weigh_all};
@@ -60,6 +62,8 @@ pub struct Detector {
     heads: Arc<[Head]>,
     combined: Arc<Calibration>,
     evidence: Option<Arc<Evidence>>,
+    /// What benign traffic looks like, for explanations.
+    background: Arc<Background>,
     rate: f64,
     threshold: f32,
     /// The cuts of evidence, in general and for cold sessions.
@@ -98,6 +102,7 @@ struct Calibrated {
     heads: Vec<Head>,
     combined: Calibration,
     evidence: Option<Evidence>,
+    background: Background,
     held_out: Vec<HeldOut>,
 }
 
@@ -153,8 +158,15 @@ impl Detector {
         Builder::default()
     }
 
-    /// Calibrates heads on benign sessions that they were not fitted on.
-    fn calibrate(scorers: Vec<Scorer>, held_out: &[&Session], terms: Terms, provenance: Provenance) -> Result<Self> {
+    /// Calibrates heads on benign sessions that they were not fitted on; what benign traffic looks like is taken from
+    /// `benign`.
+    fn calibrate(
+        scorers: Vec<Scorer>,
+        benign: &[&Session],
+        held_out: &[&Session],
+        terms: Terms,
+        provenance: Provenance,
+    ) -> Result<Self> {
         if scorers.is_empty() {
             return Err(Error::config("number of heads", 0, "at least 1"));
         }
@@ -183,7 +195,8 @@ impl Detector {
         };
         let basis = by_end(held_out).into_iter().map(|i| HeldOut::new(held_out[i], deciding[i])).collect();
         let combined = Calibration::fit(&combined)?;
-        let calibrated = Calibrated { heads, combined, evidence, held_out: basis };
+        let background = Background::of(&heads, benign)?;
+        let calibrated = Calibrated { heads, combined, evidence, background, held_out: basis };
         Self::assemble(calibrated, rate, terms.sessions, provenance)
     }
 
@@ -192,6 +205,7 @@ impl Detector {
             heads: calibrated.heads.into(),
             combined: calibrated.combined.into(),
             evidence: calibrated.evidence.map(Arc::new),
+            background: calibrated.background.into(),
             held_out: calibrated.held_out.into(),
             rate,
             threshold: 0.0,
@@ -236,25 +250,19 @@ impl Detector {
     /// # Errors
     /// As [`judge`](Self::judge), for the first session that has one.
     pub fn judge_all(&self, sessions: &[Session]) -> Result<Vec<Verdict>> {
-        self.judge_rows(&sessions.iter().collect::<Vec<_>>(), self.accumulator())
+        self.judge_rows(&sessions.iter().collect::<Vec<_>>(), self.weigher())
     }
 
-    fn judge_rows(&self, sessions: &[&Session], mut accumulator: Option<Accumulator>) -> Result<Vec<Verdict>> {
+    fn judge_rows(&self, sessions: &[&Session], mut weigher: Option<Weigher>) -> Result<Vec<Verdict>> {
         let rows = Row::all(sessions);
         let mut scores = self.score(&rows)?;
         let mut standings: Vec<Option<Standing>> = vec![None; sessions.len()];
         for i in Row::in_time(&rows) {
             let (place, scores) = (rows[i].place, std::mem::take(&mut scores[i]));
-            self.take(&mut standings[place], &rows[i], scores, place as u64, accumulator.as_mut());
+            self.take(&mut standings[place], &rows[i], scores, place as u64, weigher.as_mut());
         }
         let judged = standings.iter().zip(sessions);
         Ok(judged.filter_map(|(standing, session)| Some(self.verdict(standing.as_ref()?, session.is_cold()))).collect())
-    }
-
-    /// What adds up over sessions, without any session yet; `None` where this detector judges each by itself.
-    pub(crate) fn accumulator(&self) -> Option<Accumulator> {
-        let config = self.evidence.as_ref()?.config.clone();
-        Some(Accumulator::new(config).expect("a detector holds only configurations that were checked"))
     }
 
     /// The same detector with another budget of false positives, 0 to 0.5 of all benign sessions.

@@ -347,7 +347,7 @@ impl Recipe {
             sources: Vec::new(),
         };
         let Self { budget, threads, sessions, evidence, .. } = self.clone();
-        Detector::calibrate(scorers, held_out, Terms { budget, threads, sessions, evidence }, provenance)?
+        Detector::calibrate(scorers, &training, held_out, Terms { budget, threads, sessions, evidence }, provenance)?
             .with_drift_basis(&[&training, held_out], threads)
     }
 

@@ -31,6 +31,24 @@ pub(crate) fn frames_with_uploads(sessions: usize, strange: usize, seed: u64) ->
     frames
 }
 
+/// The same with `strange` uploads between one pair of hosts at the end, twelve seconds apart.
+pub(crate) fn frames_with_uploads_of_a_pair(sessions: usize, strange: usize, seed: u64) -> Vec<(Timestamp, Vec<u8>)> {
+    let mut frames = frames(sessions, seed);
+    for i in 0..strange {
+        exchange(&mut frames, sessions + 12 * i, 1400, 20, 1_500_000_000);
+    }
+    frames.sort_by_key(|(time, _)| *time);
+    frames
+}
+
+/// The same, the last of them with a minute's silence before its fourth packet.
+pub(crate) fn frames_with_a_silence(sessions: usize, seed: u64) -> Vec<(Timestamp, Vec<u8>)> {
+    let mut frames = frames(sessions, seed);
+    let late = frames.len() - 4;
+    frames[late..].iter_mut().for_each(|(time, _)| *time = *time + std::time::Duration::from_secs(60));
+    frames
+}
+
 fn exchange(frames: &mut Vec<(Timestamp, Vec<u8>)>, i: usize, request: usize, answer: usize, gap: i64) {
     let client = [10, 0, 0, (i % 12) as u8 + 1];
     let server = [10, 0, 1, 1];

@@ -1,5 +1,6 @@
 //! What a detector says of a session.
 
+use super::{Carried, Carrier};
 use crate::Timestamp;
 use std::{fmt, sync::Arc};
 
@@ -30,6 +31,8 @@ pub struct Verdict {
     pub rises: Vec<LookVerdict>,
     /// The last look, at the session as it ended or, where it goes on, as it is.
     pub last: LookVerdict,
+    /// What an alert by evidence follows from.
+    pub(crate) carried: Option<Arc<Carried>>,
 }
 
 /// What one look at a session comes to.
@@ -89,6 +92,12 @@ impl Verdict {
         self.evidence.map_or(self.score, |evidence| evidence.score)
     }
 
+    /// The sessions that carry an alert, its own first: the last of its pair of hosts that are stranger than half the cut.
+    /// Empty for a session that was judged by itself, and for one that is no alert.
+    pub fn carriers(&self) -> &[Carrier] {
+        self.carried.as_ref().map_or(&[], |carried| carried.carriers())
+    }
+
     /// The p-value that goes with the [deciding score](Self::deciding_score).
     pub fn deciding_p_value(&self) -> f64 {
         self.evidence.map_or(self.p_value, |evidence| evidence.p_value)
@@ -133,6 +142,7 @@ mod tests {
             at: Timestamp::default(),
             rises: Vec::new(),
             last: LookVerdict { at: Timestamp::default(), look: 0, score: 8.294, p_value: 2.1e-4, head: 0 },
+            carried: None,
         };
         let shown = "anomaly, score 8.29 > 6.90, p-value 2.1e-4 (session 1.0e-3, forest 2.5e-1)";
         assert_eq!(verdict.to_string(), shown);

@@ -3,6 +3,7 @@
 use super::{
     comparison::Comparison,
     contaminate::ContaminationReport,
+    explanations::ExplanationCheck,
     incidents::{COLUMNS, IncidentReport},
     report::Report,
     shortcuts::Shortcuts,
@@ -23,6 +24,8 @@ pub struct Evaluation {
     pub comparison: Option<Comparison>,
     /// What single columns tell.
     pub shortcuts: Option<Shortcuts>,
+    /// Whether explanations of alerts hold.
+    pub explanations: Option<ExplanationCheck>,
     /// What attacks among the training sessions cost.
     pub contamination: Vec<ContaminationReport>,
     /// What alerts come to as incidents: for each seed each budget that its detector promises.
@@ -37,13 +40,14 @@ impl Evaluation {
             repeats: None,
             comparison: None,
             shortcuts: None,
+            explanations: None,
             contamination: Vec::new(),
             incidents: Vec::new(),
         }
     }
 
     /// Everything as JSON: what [`Report::to_json`] has, and beside it `repeats`, `baselines`, `shortcuts`,
-    /// `contamination` and `incidents` where they were asked for.
+    /// `explanations`, `contamination` and `incidents` where they were asked for.
     pub fn to_json(&self) -> String {
         let mut value = self.report.to_value();
         if let Some(repeats) = &self.repeats {
@@ -54,6 +58,9 @@ impl Evaluation {
         }
         if let Some(shortcuts) = &self.shortcuts {
             value["shortcuts"] = shortcuts.to_value();
+        }
+        if let Some(explanations) = &self.explanations {
+            value["explanations"] = explanations.to_value();
         }
         if !self.contamination.is_empty() {
             value["contamination"] = json!(self.contamination.iter().map(|c| c.to_value()).collect::<Vec<_>>());
@@ -69,10 +76,11 @@ impl fmt::Display for Evaluation {
     /// Everything as tables in Markdown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.report)?;
-        let parts: [Option<&dyn fmt::Display>; 3] = [
+        let parts: [Option<&dyn fmt::Display>; 4] = [
             self.repeats.as_ref().map(|part| part as _),
             self.comparison.as_ref().map(|part| part as _),
             self.shortcuts.as_ref().map(|part| part as _),
+            self.explanations.as_ref().map(|part| part as _),
         ];
         for part in parts.into_iter().flatten().chain(self.contamination.iter().map(|part| part as _)) {
             write!(f, "\n{part}")?;

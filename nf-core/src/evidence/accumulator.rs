@@ -110,6 +110,22 @@ impl Accumulator {
         strangest.map_or(alone, |together| Weighed { score: together.score.max(own), ..together })
     }
 
+    /// The sessions that a session is added up with, itself among them, by each key that has enough of them: number and
+    /// score of each.
+    pub(crate) fn windows(
+        &self,
+        session: &Session,
+        look: usize,
+    ) -> impl Iterator<Item = impl Iterator<Item = (u64, f32)>> {
+        let outcome = session.outcome_at(look);
+        let known = self.config.keys.iter().filter_map(move |kind| {
+            let key = Key::of(session, outcome, *kind);
+            self.often.get(&key).or_else(|| self.once.get(&key))
+        });
+        let enough = known.filter(|entries| entries.len() >= self.config.from);
+        enough.map(|entries| entries.iter().map(|entry| (entry.id, entry.score)))
+    }
+
     /// Keys dropped because there were too many.
     pub fn evicted(&self) -> u64 {
         self.evicted

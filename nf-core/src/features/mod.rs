@@ -10,6 +10,7 @@ mod services;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use rows::Rows;
 pub use scale::Scaler;

@@ -40,6 +40,14 @@ impl Scale {
         let constant = deviation <= 1e-6 * largest || !(deviation as f32).is_normal();
         Self { mean: mean as f32, deviation: if constant { 1.0 } else { deviation as f32 } }
     }
+
+    /// A value on the common scale, where it is not the one that says that there is none.
+    fn apply(&self, missing: Option<f32>, value: f32) -> f32 {
+        match missing == Some(value) {
+            true => 0.0,
+            false => ((value - self.mean) / self.deviation).clamp(-Scaler::CLIP, Scaler::CLIP),
+        }
+    }
 }
 
 impl Scaler {
@@ -84,15 +92,18 @@ impl Scaler {
         self.schema.check(rows.schema())?;
         if let Some(columns) = &self.columns {
             let missing: Vec<_> = self.schema.columns().iter().map(|column| column.missing).collect();
-            rows.map_values(|column, value| {
-                let Scale { mean, deviation } = columns[column];
-                match missing[column] == Some(value) {
-                    true => 0.0,
-                    false => ((value - mean) / deviation).clamp(-Self::CLIP, Self::CLIP),
-                }
-            });
+            rows.map_values(|column, value| columns[column].apply(missing[column], value));
         }
         Ok(rows)
+    }
+
+    /// One value on the common scale.
+    ///
+    /// # Panics
+    /// Where `column` is not below the schema's width.
+    pub fn scale(&self, column: usize, value: f32) -> f32 {
+        let missing = self.schema.columns()[column].missing;
+        self.columns.as_ref().map_or(value, |columns| columns[column].apply(missing, value))
     }
 
     /// The value before [`apply`](Self::apply), up to what the clip took.

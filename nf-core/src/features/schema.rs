@@ -23,6 +23,20 @@ pub struct Column {
     /// Scaling leaves it out of mean and deviation and puts it at the mean: among many rows without, a quantity that is
     /// extraordinary among the rows with it would look ordinary.
     pub missing: Option<f32>,
+    /// The fact that the column states, its own name unless others state the same: what an
+    /// [`Explanation`](crate::Explanation) names and sets to what was expected as one. A column that follows from several
+    /// facts has their names, separated by a space.
+    #[serde(default)]
+    pub fact: Cow<'static, str>,
+    /// The words for a value in a sentence. With braces they are where the quantity stands: `"{} in 10 s"` gives
+    /// "54 ports in 10 s" and `"{destination} in 10 s"` "54 destination ports in 10 s"; `{outcome}` is the session's outcome.
+    /// Without, they are a choice by the value, which goes from 0 to 1: `"nobody answered|somebody answered"`. Empty for the
+    /// column's name and the quantity.
+    #[serde(default)]
+    pub phrase: Cow<'static, str>,
+    /// Whose values they are, in plural, as in "benign hosts here reach 6".
+    #[serde(default)]
+    pub subject: Cow<'static, str>,
 }
 
 impl Column {
@@ -32,14 +46,39 @@ impl Column {
         unit: impl Into<Cow<'static, str>>,
         meaning: impl Into<Cow<'static, str>>,
     ) -> Self {
+        let name = name.into();
         Self {
-            name: name.into(),
+            fact: name.clone(),
+            name,
             unit: unit.into(),
             meaning: meaning.into(),
             catches: Cow::Borrowed(""),
             transform: Transform::Identity,
             missing: None,
+            phrase: Cow::Borrowed(""),
+            subject: Cow::Borrowed("sessions"),
         }
+    }
+
+    /// The same column as part of a fact that others state too.
+    #[must_use]
+    pub fn fact(mut self, fact: impl Into<Cow<'static, str>>) -> Self {
+        self.fact = fact.into();
+        self
+    }
+
+    /// The same column with the words of its sentence.
+    #[must_use]
+    pub fn phrase(mut self, phrase: impl Into<Cow<'static, str>>) -> Self {
+        self.phrase = phrase.into();
+        self
+    }
+
+    /// The same column with other bearers of its values than sessions.
+    #[must_use]
+    pub fn subject(mut self, subject: impl Into<Cow<'static, str>>) -> Self {
+        self.subject = subject.into();
+        self
     }
 
     /// The same column with another transform.
@@ -111,6 +150,12 @@ impl Transform {
             Self::Gap => 10f64.powf(stored * 7.0 - 6.0) - 1e-6,
             Self::Variation => (stored.exp() - LEAST_VARIATION).max(0.0),
         }
+    }
+
+    /// As [`invert`](Self::invert), of a number that a model made up: counts, bytes and times are never below 0.
+    pub(crate) fn quantity(self, stored: f32) -> f64 {
+        let quantity = self.invert(stored);
+        if matches!(self, Self::Log { .. } | Self::Gap) { quantity.max(0.0) } else { quantity }
     }
 }
 
@@ -193,13 +238,6 @@ impl Schema {
     /// # Errors
     /// [`ErrorKind::Schema`] with both fingerprints and the first differing column.
     pub fn check(&self, rows: &Self) -> Result<()> {
-        if self.columns.len() == rows.columns.len() && self.fingerprint() == rows.fingerprint() {
-            return Ok(());
-        }
-        let describe = |column: Option<&Column>| match column {
-            Some(c) => format!("{} [{}]", c.name, c.unit),
-            None => "nothing".to_owned(),
-        };
         let width = self.width().max(rows.width());
         let differs = |i: &usize| match (self.columns.get(*i), rows.columns.get(*i)) {
             (Some(a), Some(b)) => {
@@ -207,7 +245,12 @@ impl Schema {
             }
             _ => true,
         };
-        let place = (0..width).find(differs).unwrap_or(0);
+        // What fingerprints are made of is compared, not they: making two costs more than scoring a session.
+        let Some(place) = (0..width).find(differs) else { return Ok(()) };
+        let describe = |column: Option<&Column>| match column {
+            Some(c) => format!("{} [{}]", c.name, c.unit),
+            None => "nothing".to_owned(),
+        };
         let message = format!(
             "the model wants schema {} ({}, {} columns), the rows have {} ({}, {} columns); first difference at column {place}: {} against {}",
             self.name,

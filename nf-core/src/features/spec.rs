@@ -1,6 +1,6 @@
 //! Which columns to take from sessions.
 
-use super::{Column, Rows, Schema, context, flow, packets, services};
+use super::{Column, Rows, Schema, context, flow, packets, services, words};
 use crate::{Error, ErrorKind, Result, session::Session};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -190,12 +190,16 @@ impl FeatureSpec {
     /// What the columns mean.
     pub fn schema(&self) -> Arc<Schema> {
         let (name, columns) = match &self.0 {
-            Kind::Packets(_) => ("packets".to_owned(), packets::behaviour_columns()),
-            Kind::Addresses(_) => ("addresses".to_owned(), packets::address_columns()),
+            Kind::Packets(_) => {
+                ("packets".to_owned(), packets::behaviour_columns().into_iter().map(words::of_packet).collect())
+            }
+            Kind::Addresses(_) => {
+                ("addresses".to_owned(), packets::address_columns().into_iter().map(words::of_packet).collect())
+            }
             Kind::Flat { parts, only } => {
                 let names: Vec<_> = parts.iter().map(|part| part.name()).collect();
                 let selected = if only.is_empty() { "" } else { ", selected" };
-                let columns = flat_columns(parts, only).map(|(column, _)| column);
+                let columns = flat_columns(parts, only).map(|(column, _)| words::of_session(column));
                 (names.join("+") + selected, columns.collect())
             }
         };

@@ -2,14 +2,14 @@
 
 use super::{strip::strip, when};
 use crate::{
-    detector::{Explanation, Reason},
+    detector::{Explanation, Fact},
     incident::{Incident, Listed, Sighting},
     page::{escape, table},
 };
 use std::fmt::{Display, Write};
 
-/// Reasons shown.
-const REASONS: usize = 5;
+/// Facts shown.
+const FACTS: usize = 5;
 
 /// A fact with more letters than this takes a row of its own.
 const LONG: usize = 40;
@@ -47,7 +47,7 @@ pub(super) fn card(incident: &Incident, explanation: &Explanation) -> String {
     } else {
         html.push_str("<p class=\"note\">Its packets, tall where they are long, red where the score comes from.</p>\n");
     }
-    html + &reasons(&explanation.reasons)
+    html + &facts(&explanation.facts)
 }
 
 /// What is listed, and how many more there are.
@@ -74,19 +74,13 @@ fn evidence(sightings: &[Sighting]) -> String {
     table("Its strangest sessions", &["start", "session", "packets", "score", "p-value", "head"], &[0, 1, 5], rows)
 }
 
-fn reasons(reasons: &[Reason]) -> String {
-    if reasons.is_empty() {
+fn facts(facts: &[Fact]) -> String {
+    if facts.is_empty() {
         return String::new();
     }
-    let rows = reasons.iter().take(REASONS).map(|reason| {
-        let place = reason.packet.map_or(String::new(), |packet| format!("packet {}, ", packet + 1));
-        vec![
-            format!("{place}{}", reason.column),
-            reason.shown(reason.observed),
-            reason.shown(reason.expected),
-            format!("{:.0} %", reason.contribution * 100.0),
-            reason.head.to_string(),
-        ]
+    let rows = facts.iter().take(FACTS).map(|fact| {
+        let place = fact.packet.map_or(String::new(), |packet| format!("packet {}: ", packet + 1));
+        vec![format!("{place}{}", fact.sentence), format!("{:.0} %", fact.contribution * 100.0), fact.name.clone()]
     });
-    table("Why it is strange", &["", "observed", "expected", "part of the score", "head"], &[0, 4], rows)
+    table("Why it is strange", &["", "part of the score", "fact"], &[0, 2], rows)
 }

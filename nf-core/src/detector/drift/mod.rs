@@ -121,7 +121,7 @@ impl Detector {
         let watcher = self.clone().with_threads(threads);
         let mut judged = Vec::new();
         for group in groups {
-            judged.push(watcher.judge_rows(group, watcher.accumulator())?);
+            judged.push(watcher.judge_rows(group, watcher.weigher())?);
         }
         let groups: Vec<Vec<(&Session, &Verdict)>> =
             groups.iter().zip(&judged).map(|(group, verdicts)| group.iter().copied().zip(verdicts).collect()).collect();

@@ -1,0 +1,170 @@
+//! The sessions that carry an alert, and what is kept of sessions that may come to carry one.
+
+use crate::{
+    Timestamp,
+    session::{FlowKey, Outcome, Session},
+};
+use hashlink::LinkedHashMap;
+use std::{sync::Arc, time::Duration};
+
+/// What the heads read of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::detector) struct Imprint {
+    pub(super) key: FlowKey,
+    pub(super) start: Timestamp,
+    pub(super) outcome: Outcome,
+    /// Values of the whole session, then those of its packets, as stored in rows.
+    pub(super) values: [Vec<f32>; 2],
+}
+
+impl Imprint {
+    pub(super) fn new(session: &Session, mut values: [Vec<f32>; 2]) -> Self {
+        values.iter_mut().for_each(Vec::shrink_to_fit);
+        Self { key: *session.key(), start: session.start(), outcome: session.outcome(), values }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.values.iter().map(|values| size_of_val(&values[..])).sum::<usize>()
+    }
+}
+
+/// A session that carries an alert: one of the last sessions of a pair of hosts, whose scores together are what alerts.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Carrier {
+    /// Protocol and endpoints.
+    pub key: FlowKey,
+    /// Time of its first packet.
+    pub start: Timestamp,
+    /// Its own score, as [`Verdict::score`](crate::Verdict::score).
+    pub score: f32,
+    pub(super) imprint: Arc<Imprint>,
+}
+
+/// What an alert follows from: the scores it was weighed from, and what heads read of the sessions strange enough to
+/// carry it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Carried {
+    /// The session of the verdict first.
+    pub(super) carriers: Vec<Carrier>,
+    /// For each key that sessions were added up by: the sum of the scores that nothing is kept of, how many there are in all,
+    /// and which carriers belong to it. Empty for a session judged by itself.
+    pub(super) windows: Vec<Window>,
+    /// How much the session's own score counts at least.
+    pub(super) own: f32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Window {
+    rest: f64,
+    count: u32,
+    carriers: Vec<usize>,
+}
+
+impl Carried {
+    /// A session by itself.
+    pub(super) fn alone(imprint: Arc<Imprint>, score: f32) -> Self {
+        let carrier = Carrier { key: imprint.key, start: imprint.start, score, imprint };
+        Self { carriers: vec![carrier], windows: Vec::new(), own: 1.0 }
+    }
+
+    /// Bytes held, what is shared counted as its own.
+    pub(crate) fn bytes(&self) -> usize {
+        let carriers = self.carriers.iter().map(|carrier| size_of::<Carrier>() + carrier.imprint.bytes());
+        size_of::<Self>() + carriers.sum::<usize>() + size_of_val(&self.windows[..])
+    }
+
+    /// The sessions, that of the verdict first.
+    pub(crate) fn carriers(&self) -> &[Carrier] {
+        &self.carriers
+    }
+
+    /// Adds the scores that were added up by one key, each with what is kept of its session.
+    pub(super) fn add_window(&mut self, scores: impl Iterator<Item = (Option<Arc<Imprint>>, f32)>) {
+        let mut window = Window { rest: 0.0, count: 0, carriers: Vec::new() };
+        for (imprint, score) in scores {
+            window.count += 1;
+            let Some(imprint) = imprint else {
+                window.rest += f64::from(score);
+                continue;
+            };
+            let known = self.carriers.iter().position(|carrier| Arc::ptr_eq(&carrier.imprint, &imprint));
+            window.carriers.push(known.unwrap_or(self.carriers.len()));
+            if known.is_none() {
+                self.carriers.push(Carrier { key: imprint.key, start: imprint.start, score, imprint });
+            }
+        }
+        self.windows.push(window);
+    }
+
+    /// What the scores come to where the carriers have these, as the evidence weighs them.
+    pub(super) fn weigh(&self, scores: &[f32]) -> f32 {
+        let mean = |window: &Window| {
+            let sum = window.carriers.iter().map(|&i| f64::from(scores[i])).sum::<f64>() + window.rest;
+            (sum / f64::from(window.count)) as f32
+        };
+        let strangest = self
+            .windows
+            .iter()
+            .map(mean)
+            .fold(None, |most: Option<f32>, mean| Some(most.map_or(mean, |most| most.max(mean))));
+        strangest.map_or(scores[0], |mean| mean.max(self.own * scores[0]))
+    }
+}
+
+/// Most bytes of imprints remembered. Each holds about 500 bytes where no head reads packets, so that some hundred thousand
+/// sessions strange enough to carry an alert would have to end within a minute for one to be dropped.
+pub(crate) const MOST_BYTES: usize = 64 << 20;
+
+/// Imprints of the last sessions that are strange enough to carry an alert, in bounded memory.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    /// By session, with the moment of the look that it is of, in that order.
+    imprints: LinkedHashMap<u64, (Timestamp, Arc<Imprint>)>,
+    bytes: usize,
+    dropped: u64,
+}
+
+impl Remembered {
+    /// Remembers the imprint of a session in place of what there was of an earlier look at it, or nothing.
+    pub(super) fn set(&mut self, id: u64, now: Timestamp, imprint: Option<Arc<Imprint>>) {
+        if let Some((_, earlier)) = self.imprints.remove(&id) {
+            self.bytes -= earlier.bytes();
+        }
+        let Some(imprint) = imprint else { return };
+        self.bytes += imprint.bytes();
+        self.imprints.insert(id, (now, imprint));
+        while self.bytes > MOST_BYTES {
+            self.drop_first();
+            self.dropped += 1;
+        }
+    }
+
+    /// Forgets what is older than `span`, which no evidence is made from any more.
+    pub(super) fn forget(&mut self, now: Timestamp, span: Duration) {
+        while self.imprints.front().is_some_and(|(_, (at, _))| now.since(*at) > span) {
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some((_, (_, imprint))) = self.imprints.pop_front() {
+            self.bytes -= imprint.bytes();
+        }
+    }
+
+    /// The imprint of this session, where it is remembered.
+    pub(super) fn get(&self, id: u64) -> Option<Arc<Imprint>> {
+        self.imprints.get(&id).map(|(_, imprint)| imprint.clone())
+    }
+
+    /// Bytes held.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Imprints dropped before their time, because there were too many.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}

@@ -1,0 +1,357 @@
+//! The sessions that carry an alert, with some of their values set to what was expected.
+
+use super::{
+    background::Background,
+    carried::{Carried, Imprint},
+    layout::Part,
+};
+use crate::{
+    Result,
+    detector::{Detector, HeadVerdict, Verdict},
+    features::Rows,
+};
+
+/// How often replaced values are fed back to a model that rebuilds rows, so that its expectation follows from the rest.
+const ROUNDS: usize = 2;
+
+/// How far apart two values count at most in finding the nearest benign row, in squared deviations: what is strange and not
+/// yet named must not decide alone which row is near.
+const FAR: f32 = 16.0;
+
+/// A fact that can be named: of a session, or of one of its packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The packet, from 0.
+    pub(super) packet: Option<usize>,
+    /// The place in the facts of its kind.
+    pub(super) fact: usize,
+}
+
+/// An alert: the sessions that carry it, and what decides.
+pub(super) struct Probe<'a> {
+    pub(super) detector: &'a Detector,
+    pub(super) background: &'a Background,
+    pub(super) carried: &'a Carried,
+    verdict: &'a Verdict,
+    subjects: Vec<Subject<'a>>,
+}
+
+/// One of the sessions.
+struct Subject<'a> {
+    imprint: &'a Imprint,
+    /// How far each benign row is in each column, (columns, rows), and in all.
+    apart: Vec<f32>,
+    far: Vec<f32>,
+    /// What each head adds to its score.
+    surprises: Vec<f64>,
+}
+
+/// A session with named values as expected.
+#[derive(Debug, Clone)]
+pub(super) struct Altered {
+    pub(super) values: Values,
+    /// Its own score with these.
+    pub(super) score: f32,
+}
+
+/// Values of a whole session, and of its packets.
+pub(super) type Values = [Vec<f32>; 2];
+
+/// A session, by its place among the carriers, and the facts to set.
+pub(super) type Task<'t> = (usize, &'t [Place]);
+
+impl<'a> Probe<'a> {
+    pub(super) fn new(detector: &'a Detector, verdict: &'a Verdict, carried: &'a Carried) -> Result<Self> {
+        let background = &*detector.background;
+        let subjects = carried.carriers.iter().map(|carrier| Subject::new(detector, &carrier.imprint)).collect();
+        let mut probe = Self { detector, background, carried, verdict, subjects };
+        for (i, head) in detector.heads.iter().enumerate() {
+            let rows = probe.rows(i, carried.carriers.iter().map(|carrier| &carrier.imprint.values))?;
+            for (subject, score) in probe.subjects.iter_mut().zip(head.scorer.score_rows(&rows)?) {
+                subject.surprises.push(head.surprise(score));
+            }
+        }
+        Ok(probe)
+    }
+
+    /// Sets of so many facts that leave a session near some benign row in all other columns, the nearest first.
+    pub(super) fn proposals(&self, subject: usize, count: usize, rows: usize) -> Vec<Vec<Place>> {
+        let Subject { apart, far, .. } = &self.subjects[subject];
+        let facts = &self.background.layout.flat.facts;
+        let samples = far.len();
+        let mut by_rest: Vec<(f32, Vec<usize>)> = (0..samples)
+            .map(|row| {
+                let apart = |column: &usize| apart[column * samples + row];
+                let by: Vec<f32> = facts.iter().map(|(_, columns)| columns.iter().map(apart).sum()).collect();
+                let mut set: Vec<usize> = (0..facts.len()).collect();
+                set.sort_by(|&a, &b| by[b].total_cmp(&by[a]));
+                set.truncate(count);
+                set.sort_unstable();
+                let places: Vec<Place> = set.iter().map(|&fact| Place { packet: None, fact }).collect();
+                let named: f32 = self.flat_columns(&places).iter().map(apart).sum();
+                (far[row] - named, set)
+            })
+            .collect();
+        by_rest.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut sets: Vec<Vec<Place>> = Vec::new();
+        for (_, set) in by_rest {
+            let places: Vec<Place> = set.iter().map(|&fact| Place { packet: None, fact }).collect();
+            if !sets.contains(&places) {
+                sets.push(places);
+            }
+            if sets.len() == rows {
+                break;
+            }
+        }
+        sets
+    }
+
+    /// The part that a place's columns are in.
+    pub(super) fn part(&self, place: Place) -> &Part {
+        match place.packet {
+            None => &self.background.layout.flat,
+            Some(_) => &self.background.layout.packets,
+        }
+    }
+
+    /// What the sessions come to together where their own scores are these: what is weighed, and the verdict's score.
+    pub(super) fn decide(&self, scores: &[f32]) -> (f32, f32) {
+        match (&self.detector.evidence, self.verdict.evidence) {
+            (Some(evidence), Some(_)) => {
+                let weighed = self.carried.weigh(scores);
+                (weighed, evidence.calibration.surprise(weighed, self.verdict.cold))
+            }
+            _ => (scores[0], scores[0]),
+        }
+    }
+
+    /// Whether these scores make no alert.
+    pub(super) fn is_normal(&self, scores: &[f32]) -> bool {
+        self.decide(scores).1 <= self.verdict.threshold
+    }
+
+    /// The carrier that is strangest by itself.
+    pub(super) fn strangest(&self) -> usize {
+        let carriers = &self.carried.carriers;
+        (0..carriers.len()).max_by(|&a, &b| carriers[a].score.total_cmp(&carriers[b].score)).unwrap_or(0)
+    }
+
+    /// What a head adds to the score of a carrier as it is.
+    pub(super) fn surprise(&self, carrier: usize, head: usize) -> f64 {
+        self.subjects[carrier].surprises[head]
+    }
+
+    /// The scores of the sessions as they are.
+    pub(super) fn observed(&self) -> Vec<f32> {
+        self.carried.carriers.iter().map(|carrier| carrier.score).collect()
+    }
+
+    /// The verdict that the session would have got.
+    pub(super) fn verdict_after(&self, altered: &[Altered]) -> Result<Verdict> {
+        let own = [[&altered[0].values[0][..], &altered[0].values[1][..]]];
+        let layout = &self.background.layout;
+        let mut heads = Vec::new();
+        for (i, head) in self.detector.heads.iter().enumerate() {
+            let rows = layout.rows(head, i, own.iter().copied())?;
+            let score = head.scorer.score_rows(&rows)?[0];
+            let p_value = head.calibration.p_value(score);
+            heads.push(HeadVerdict { name: head.scorer.name.clone(), score, p_value });
+        }
+        let scores: Vec<f32> = altered.iter().map(|altered| altered.score).collect();
+        let (weighed, score) = self.decide(&scores);
+        let mut evidence = self.verdict.evidence;
+        if let (Some(after), Some(own)) = (&mut evidence, &self.detector.evidence) {
+            (after.score, after.p_value) = (score, own.calibration.p_value(weighed, self.verdict.cold));
+        }
+        Ok(Verdict {
+            score: scores[0],
+            p_value: self.detector.combined.p_value(scores[0]),
+            heads,
+            evidence,
+            threshold: self.verdict.threshold,
+            anomaly: score > self.verdict.threshold,
+            cold: self.verdict.cold,
+            look: self.verdict.look,
+            at: self.verdict.at,
+            rises: Vec::new(),
+            last: self.verdict.last,
+            carried: None,
+        })
+    }
+
+    /// Sessions with facts set to what is expected given the rest, one a task: to the values of the nearest benign row, and
+    /// where a head's model rebuilds rows to what it makes of these.
+    pub(super) fn alter(&self, tasks: &[Task<'_>]) -> Result<Vec<Altered>> {
+        let columns: Vec<Vec<usize>> = tasks.iter().map(|(_, named)| self.flat_columns(named)).collect();
+        let mut values: Vec<Values> =
+            tasks.iter().zip(&columns).map(|((i, _), columns)| self.nearest(*i, columns)).collect();
+        self.rebuild_packets(tasks, &mut values)?;
+        let known = self.rebuild_flat(&columns, &mut values)?;
+        let scores = self.scores(tasks, &columns, &values, known)?;
+        Ok(values.into_iter().zip(scores).map(|(values, score)| Altered { values, score }).collect())
+    }
+
+    /// The scores of sessions with these values; those of one head may be known.
+    fn scores(
+        &self,
+        tasks: &[Task<'_>],
+        columns: &[Vec<usize>],
+        values: &[Values],
+        known: Option<(usize, Vec<f32>)>,
+    ) -> Result<Vec<f32>> {
+        let mut sums = vec![0.0; values.len()];
+        for (i, head) in self.detector.heads.iter().enumerate() {
+            if let Some((_, scores)) = known.as_ref().filter(|(head, _)| *head == i) {
+                sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += head.surprise(*score));
+                continue;
+            }
+            // Most facts are none of most heads' columns: these heads say what they said.
+            let touched = |task: usize| match &self.background.layout.flat.places[i] {
+                Some(places) => columns[task].iter().any(|column| places.contains(column)),
+                None => tasks[task].1.iter().any(|place| place.packet.is_some()),
+            };
+            let (changed, same): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(|&task| touched(task));
+            same.into_iter().for_each(|task| sums[task] += self.subjects[tasks[task].0].surprises[i]);
+            if changed.is_empty() {
+                continue;
+            }
+            let rows = self.rows(i, changed.iter().map(|&task| &values[task]))?;
+            for (task, score) in changed.into_iter().zip(head.scorer.score_rows(&rows)?) {
+                sums[task] += head.surprise(score);
+            }
+        }
+        Ok(sums.into_iter().map(|sum| sum as f32).collect())
+    }
+
+    /// What a head reads of sessions with these values.
+    pub(super) fn rows<'v>(&self, head: usize, values: impl ExactSizeIterator<Item = &'v Values>) -> Result<Rows> {
+        let values = values.map(|[whole, packets]| [&whole[..], &packets[..]]);
+        self.background.layout.rows(&self.detector.heads[head], head, values)
+    }
+
+    /// The columns of whole sessions that facts are made of.
+    fn flat_columns(&self, named: &[Place]) -> Vec<usize> {
+        let facts = &self.background.layout.flat.facts;
+        let named = named.iter().filter(|place| place.packet.is_none());
+        let mut columns: Vec<usize> = named.flat_map(|place| &facts[place.fact].1).copied().collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    /// A session's values with some columns as in the benign row that is nearest in the others.
+    fn nearest(&self, subject: usize, columns: &[usize]) -> Values {
+        let Subject { imprint, apart, far, .. } = &self.subjects[subject];
+        let mut values = imprint.values.clone();
+        let (samples, width) = (far.len(), values[0].len());
+        if columns.is_empty() || samples == 0 {
+            return values;
+        }
+        let mut far = far.clone();
+        for column in columns {
+            let apart = &apart[column * samples..][..samples];
+            far.iter_mut().zip(apart).for_each(|(far, apart)| *far -= apart);
+        }
+        let nearest = (0..samples).min_by(|&a, &b| far[a].total_cmp(&far[b])).unwrap_or(0);
+        let row = &self.background.samples[nearest * width..][..width];
+        columns.iter().for_each(|&column| values[0][column] = row[column]);
+        values
+    }
+
+    /// Sets named columns to what the first head whose model rebuilds rows makes of them, fed back a few times; whichever is the
+    /// least strange to it, of the nearest benign row's values and these. Gives the head and its scores.
+    fn rebuild_flat(&self, columns: &[Vec<usize>], values: &mut [Values]) -> Result<Option<(usize, Vec<f32>)>> {
+        let part = &self.background.layout.flat;
+        let count = values.len();
+        for (i, head) in self.detector.heads.iter().enumerate() {
+            let Some(places) = &part.places[i] else { continue };
+            let mut tried = values.to_vec();
+            for round in 0..ROUNDS {
+                let last = &tried[round * count..];
+                let rows = self.rows(i, last.iter())?;
+                let expected = head.scorer.model.expected(&rows).map_err(|e| head.scorer.place(e))?;
+                let Some(expected) = expected.filter(|e| sane(e, &rows)) else { break };
+                let mut next = last.to_vec();
+                for ((values, expected), columns) in next.iter_mut().zip(expected.chunks(places.len())).zip(columns) {
+                    for (column, &place) in places.iter().enumerate().filter(|(_, place)| columns.contains(place)) {
+                        // A benign row without such a quantity says that there is none.
+                        if part.columns[place].missing != Some(values[0][place]) {
+                            let value = head.scorer.scaler.invert(column, expected[column]);
+                            values[0][place] = self.background.within_reach(place, value);
+                        }
+                    }
+                }
+                tried.extend(next);
+            }
+            if tried.len() <= count {
+                continue;
+            }
+            let scores = head.scorer.score_rows(&self.rows(i, tried.iter())?)?;
+            let of = |task: usize| (0..=ROUNDS).map(move |round| round * count + task);
+            let best = |task| of(task).min_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(task);
+            let best: Vec<usize> = (0..count).map(best).collect();
+            for (values, &best) in values.iter_mut().zip(&best) {
+                *values = std::mem::take(&mut tried[best]);
+            }
+            return Ok(Some((i, best.into_iter().map(|best| scores[best]).collect())));
+        }
+        Ok(None)
+    }
+
+    /// Sets named cells of packets to what the heads that read packets expect there: the mean where a model cannot say.
+    fn rebuild_packets(&self, tasks: &[Task<'_>], values: &mut [Values]) -> Result<()> {
+        let part = &self.background.layout.packets;
+        let width = part.columns.len();
+        if tasks.iter().all(|(_, named)| named.iter().all(|place| place.packet.is_none())) {
+            return Ok(());
+        }
+        for (i, head) in self.detector.heads.iter().enumerate() {
+            let Some(places) = &part.places[i] else { continue };
+            for _ in 0..ROUNDS {
+                let rows = self.rows(i, values.iter())?;
+                let expected = self.expected(i, &rows)?;
+                let size = rows.steps() * places.len();
+                for ((row, (_, named)), values) in tasks.iter().enumerate().zip(values.iter_mut()) {
+                    let steps = rows.lengths()[row] as usize;
+                    for place in named.iter() {
+                        let Some(packet) = place.packet.filter(|packet| *packet < steps) else { continue };
+                        let columns = &part.facts[place.fact].1;
+                        for (column, at) in places.iter().enumerate().filter(|(_, at)| columns.contains(at)) {
+                            let value = expected[row * size + packet * places.len() + column];
+                            values[1][packet * width + at] = head.scorer.scaler.invert(column, value);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a head's model expects in place of each value, 0 where it cannot say.
+    pub(super) fn expected(&self, head: usize, rows: &Rows) -> Result<Vec<f32>> {
+        let scorer = &self.detector.heads[head].scorer;
+        let expected = scorer.model.expected(rows).map_err(|e| scorer.place(e))?;
+        Ok(expected.filter(|expected| sane(expected, rows)).unwrap_or_else(|| vec![0.0; rows.data().len()]))
+    }
+}
+
+/// Whether a user's own model gave what it should.
+fn sane(expected: &[f32], rows: &Rows) -> bool {
+    expected.len() == rows.data().len() && expected.iter().all(|value| value.is_finite())
+}
+
+impl<'a> Subject<'a> {
+    fn new(detector: &Detector, imprint: &'a Imprint) -> Self {
+        let Background { layout, scaled, .. } = &*detector.background;
+        let samples = detector.background.samples();
+        let mut apart = Vec::with_capacity(scaled.len());
+        let mut far = vec![0.0; samples];
+        for (place, value) in imprint.values[0].iter().enumerate() {
+            let own = layout.flat.scale(&detector.heads, place, *value);
+            let column = &scaled[place * samples..][..samples];
+            apart.extend(column.iter().map(|value| (value - own).powi(2).min(FAR)));
+            far.iter_mut().zip(&apart[place * samples..]).for_each(|(far, apart)| *far += apart);
+        }
+        Self { imprint, apart, far, surprises: Vec::new() }
+    }
+}

@@ -1,0 +1,218 @@
+//! Whether explanations are true: how often the facts they name, set to what was expected, turn an alert normal.
+
+use super::{
+    BUDGETS,
+    labels::Label,
+    report::text::{percent, three},
+    truth::Truth,
+};
+use crate::{Detector, Result, Verdict, session::Session};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fmt, time::Instant};
+
+/// Facts that an explanation should do with.
+const FEW: usize = 5;
+
+/// Alerts of one kind that are explained at most, evenly over its alerts.
+const EXPLAINED: usize = 100;
+
+/// How often explanations hold, for each of the [budgets](BUDGETS) that the detector can promise.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ExplanationCheck {
+    /// By budget.
+    pub cuts: Vec<ExplainedCut>,
+    /// Why the other budgets are left out.
+    pub refusals: Vec<String>,
+}
+
+/// How often explanations hold at one budget.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ExplainedCut {
+    /// The budget: the share of benign sessions that may alert.
+    pub rate: f64,
+    detector: Detector,
+    /// The alerts of each kind: `benign`, `attackers, other`, and the kinds of attack.
+    pub kinds: BTreeMap<String, ExplainedKind>,
+}
+
+/// How often explanations of one kind of alerts hold.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct ExplainedKind {
+    /// How many alerts there are.
+    pub alerts: usize,
+    /// For each of those explained, at most 100: how many facts turn it normal; `None` where those named do not.
+    pub facts: Vec<Option<usize>>,
+    /// What the explanations took, in seconds.
+    pub seconds: f64,
+}
+
+impl ExplainedKind {
+    /// The share of those explained that at most five facts turn normal.
+    pub fn share(&self) -> Option<f64> {
+        let held = self.facts.iter().filter(|facts| facts.is_some_and(|facts| facts <= FEW)).count();
+        (!self.facts.is_empty()).then(|| held as f64 / self.facts.len() as f64)
+    }
+
+    /// The median number of facts, those that none turn normal above all others; `None` where that is one of these.
+    pub fn median(&self) -> Option<usize> {
+        let mut facts: Vec<usize> = self.facts.iter().map(|facts| facts.unwrap_or(usize::MAX)).collect();
+        facts.sort_unstable();
+        facts.get(facts.len().checked_sub(1)? / 2).copied().filter(|median| *median < usize::MAX)
+    }
+
+    /// What one explanation took on average, in seconds.
+    pub fn seconds_each(&self) -> Option<f64> {
+        (!self.facts.is_empty()).then(|| self.seconds / self.facts.len() as f64)
+    }
+}
+
+impl ExplainedCut {
+    /// All kinds as one.
+    pub fn all(&self) -> ExplainedKind {
+        self.kinds.values().fold(ExplainedKind::default(), |mut all, kind| {
+            all.alerts += kind.alerts;
+            all.facts.extend(&kind.facts);
+            all.seconds += kind.seconds;
+            all
+        })
+    }
+
+    /// The mean over the kinds of the share that at most five facts turn normal.
+    pub fn macro_share(&self) -> Option<f64> {
+        let shares: Vec<f64> = self.kinds.values().filter_map(ExplainedKind::share).collect();
+        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+    }
+}
+
+impl ExplanationCheck {
+    /// Without any alert yet, for the budgets that a detector can promise.
+    pub fn new(detector: &Detector) -> Self {
+        let mut check = Self { cuts: Vec::new(), refusals: Vec::new() };
+        for rate in BUDGETS {
+            match detector.with_false_positive_rate(rate) {
+                Ok(detector) => check.cuts.push(ExplainedCut { rate, detector, kinds: BTreeMap::new() }),
+                Err(error) => check.refusals.push(error.to_string()),
+            }
+        }
+        check
+    }
+
+    /// Explains the alerts among the sessions of a recording, of which this is known.
+    ///
+    /// # Errors
+    /// As [`Detector::judge_all`] and [`Detector::explain_verdict`].
+    pub fn add(&mut self, sessions: &[Session], truth: &Truth) -> Result<()> {
+        self.cuts.iter_mut().try_for_each(|cut| cut.add(sessions, truth))
+    }
+
+    pub(super) fn to_value(&self) -> Value {
+        let kind = |kind: &ExplainedKind| {
+            json!({
+                "alerts": kind.alerts, "explained": kind.facts.len(), "share": kind.share(), "median_facts": kind.median(),
+                "seconds_each": kind.seconds_each(),
+            })
+        };
+        let cut = |cut: &ExplainedCut| {
+            let kinds: BTreeMap<&str, Value> = cut.kinds.iter().map(|(name, of)| (name.as_str(), kind(of))).collect();
+            (cut.rate.to_string(), json!({"all": kind(&cut.all()), "macro_share": cut.macro_share(), "kinds": kinds}))
+        };
+        json!({
+            "budgets": self.cuts.iter().map(cut).collect::<BTreeMap<_, _>>(), "refusals": self.refusals, "few": FEW,
+        })
+    }
+}
+
+impl ExplainedCut {
+    fn add(&mut self, sessions: &[Session], truth: &Truth) -> Result<()> {
+        let verdicts = self.detector.judge_all(sessions)?;
+        let mut alerts: BTreeMap<String, Vec<(&Session, &Verdict)>> = BTreeMap::new();
+        for (session, verdict) in sessions.iter().zip(&verdicts).filter(|(_, verdict)| verdict.is_anomaly()) {
+            let kind = match truth.label_session(session) {
+                Label::Benign => "benign",
+                Label::Attack { category, .. } => category,
+                Label::AttackerOther => "attackers, other",
+            };
+            alerts.entry(kind.to_owned()).or_default().push((session, verdict));
+        }
+        for (kind, alerts) in alerts {
+            let of = self.kinds.entry(kind).or_default();
+            of.alerts += alerts.len();
+            let count = alerts.len().min(EXPLAINED);
+            let started = Instant::now();
+            for i in 0..count {
+                let (session, verdict) = alerts[i * alerts.len() / count];
+                let explanation = self.detector.explain_verdict(session, verdict)?;
+                of.facts.push(explanation.turned_normal.then_some(explanation.facts.len()));
+            }
+            of.seconds += started.elapsed().as_secs_f64();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ExplanationCheck {
+    /// A table for each budget.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for cut in &self.cuts {
+            writeln!(
+                f,
+                "Alerts at {} that at most {FEW} facts, set to what was expected, turn normal:\n",
+                percent(Some(cut.rate))
+            )?;
+            writeln!(f, "| alerts | number | explained | share | median facts | ms each |")?;
+            writeln!(f, "|---|---|---|---|---|---|")?;
+            let all = cut.all();
+            let kinds = cut.kinds.iter().map(|(name, kind)| (name.as_str(), kind));
+            for (name, kind) in kinds.chain([("all", &all)]) {
+                let median = kind.median().map_or("-".to_owned(), |median| median.to_string());
+                let each = kind.seconds_each().map_or("-".to_owned(), |seconds| format!("{:.1}", 1e3 * seconds));
+                let (alerts, explained) = (kind.alerts, kind.facts.len());
+                writeln!(f, "| {name} | {alerts} | {explained} | {} | {median} | {each} |", three(kind.share()))?;
+            }
+            writeln!(f, "\nMean over the kinds: {}\n", three(cut.macro_share()))?;
+        }
+        self.refusals.iter().try_for_each(|refusal| writeln!(f, "{refusal}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detector::testing::{cut, frames, frames_with_uploads};
+
+    #[test]
+    fn alerts_are_explained_by_kind_and_budgets_that_cannot_be_promised_say_so() {
+        let benign = cut(&frames(1200, 1));
+        let detector = Detector::recipe().heads(&["forest"]).unwrap().seed(3).fit(&benign).unwrap();
+        let sessions = cut(&frames_with_uploads(300, 3, 6)).split_off(290);
+        let mut check = ExplanationCheck::new(&detector);
+        check.add(&sessions, &Truth::benign()).unwrap();
+        assert_eq!((check.cuts.len(), check.cuts[0].rate, check.refusals.len()), (1, 0.01, 1));
+        let all = check.cuts[0].all();
+        let alerts = detector.judge_all(&sessions).unwrap().iter().filter(|verdict| verdict.is_anomaly()).count();
+        assert!(alerts >= 3);
+        assert_eq!((all.alerts, all.facts.len()), (alerts, alerts.min(EXPLAINED)));
+        assert_eq!(check.cuts[0].macro_share(), all.share());
+        let text = check.to_string();
+        assert!(
+            text.contains(&format!("| benign | {alerts} | {} |", alerts.min(EXPLAINED)))
+                && text.contains("cannot promise"),
+            "{text}"
+        );
+        let value = check.to_value();
+        assert_eq!(value["budgets"]["0.01"]["kinds"]["benign"]["alerts"], alerts);
+        assert_eq!(value["budgets"]["0.01"]["all"]["share"].as_f64(), all.share());
+    }
+
+    #[test]
+    fn medians_count_what_no_facts_turn_normal_as_most() {
+        let kind = |facts: &[Option<usize>]| ExplainedKind { alerts: 9, facts: facts.to_vec(), seconds: 1.0 };
+        let some = kind(&[Some(1), None, Some(6), Some(2)]);
+        assert_eq!((some.share(), some.median(), some.seconds_each()), (Some(0.5), Some(2), Some(0.25)));
+        assert_eq!(kind(&[None, None, Some(1)]).median(), None);
+        assert_eq!((kind(&[]).share(), kind(&[]).median(), kind(&[]).seconds_each()), (None, None, None));
+    }
+}
