@@ -208,6 +208,7 @@ impl Detector {
             bytes.extend(model);
             bytes.extend(scores(&head.calibration));
         }
+        bytes.extend(self.background.numbers().flat_map(f32::to_le_bytes));
         let mut calibrated = |combined: &Calibration, evidence: Option<&Evidence>, held_out: &[HeldOut]| {
             bytes.extend(scores(combined));
             if let Some(evidence) = evidence {
@@ -224,7 +225,6 @@ impl Detector {
         if let Some(original) = &self.original {
             calibrated(&original.combined, original.evidence.as_deref(), &original.held_out);
         }
-        bytes.extend(self.background.numbers().flat_map(f32::to_le_bytes));
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes
     }
@@ -257,6 +257,11 @@ impl Detector {
         if heads.is_empty() {
             return Err(damaged("the model file holds no head, at least 1 is needed"));
         }
+        let numbers = blobs.take(header.background.checked_mul(4))?.as_chunks::<4>().0;
+        let numbers: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let background = Background::from_numbers(&heads, &numbers).ok_or_else(|| {
+            damaged("what benign traffic looks like is not of finite numbers in rows of the heads' columns")
+        })?;
         let mut read = |combined: StoredCalibration, evidence: Option<StoredEvidence>, held_out: u64| {
             let combined = combined.read(&mut blobs)?;
             let evidence = evidence.map(|evidence| evidence.read(&mut blobs)).transpose();
@@ -275,13 +280,8 @@ impl Detector {
             Ok::<_, Error>(Original { combined, evidence, held_out, drift, calibration })
         };
         let original = header.original.map(read_original).transpose().map_err(|e| e.at("first calibration"))?;
-        let numbers = blobs.take(header.background.checked_mul(4))?.as_chunks::<4>().0;
-        let numbers: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        let background = Background::from_numbers(&heads, &numbers).ok_or_else(|| {
-            damaged("what benign traffic looks like is not of finite numbers in rows of the heads' columns")
-        })?;
         if !blobs.bytes.is_empty() {
-            return Err(damaged(format!("{} bytes left over behind the benign values", blobs.bytes.len())));
+            return Err(damaged(format!("{} bytes left over behind the held-out sessions", blobs.bytes.len())));
         }
         let Header { false_positive_rate, session_config, provenance, drift, recalibrations, .. } = header;
         let calibrated = Calibrated { heads, combined, evidence, background, held_out };
