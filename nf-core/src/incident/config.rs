@@ -14,8 +14,9 @@ pub struct IncidentConfig {
     /// benign sessions alerts, in an hour of a small office sixty; four of one host and one kind within half a minute are
     /// no accident.
     pub from: f64,
-    /// The same where an end of the session is the source of an open incident, above 0 and at most `from`. Default 2: what a host
-    /// does that was just caught needs half the proof.
+    /// What a single alert must come to where an end of the session is the source of an open incident, above 0 and at most
+    /// `from`. Default 2: a long session of a host that was just caught needs half the proof. Short ones need as many as
+    /// elsewhere, since a host does not stop its usual business for an attack.
     pub from_suspect: f64,
     /// The same for the alerts of at least three sources on one destination, at least `from`. Default 8: servers share more
     /// bad luck than hosts have.

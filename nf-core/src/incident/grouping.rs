@@ -108,13 +108,13 @@ impl Incidents {
         let weight = alert.weight();
         let hosts = [alert.session.key().orig.addr, alert.session.key().resp.addr];
         let suspected = hosts.iter().any(|host| self.suspects.contains_key(host));
-        let (from, crowd) = (self.config.from, self.config.from_crowd);
-        let least = if suspected { self.config.from_suspect } else { from };
-        if let Some(few) = self.waiting.add(source, alert, weight, |few| few.weight() >= least) {
+        let IncidentConfig { from, from_suspect, from_crowd, .. } = self.config;
+        let enough = |few: &Few| few.weight() >= from || suspected && few.heaviest() >= from_suspect;
+        if let Some(few) = self.waiting.add(source, alert, weight, enough) {
             self.begin(source, &few);
             return;
         }
-        let many = |few: &Few| few.weight() >= crowd && few.has_sources(CROWD);
+        let many = |few: &Few| few.weight() >= from_crowd && few.has_sources(CROWD);
         if let Some(few) = self.waiting.add(destination, alert, weight, many) {
             self.begin(destination, &few);
         }

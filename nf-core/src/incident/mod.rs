@@ -7,7 +7,7 @@
 //! office. What is an accident mostly stands alone, what is not comes again. So an incident opens once the alerts of a source
 //! come to [`from`](IncidentConfig::from) within [`within`](IncidentConfig::within). Each alert counts one; a
 //! long session that is far beyond the cut counts more, so that it can be an incident by itself; one of a session table's first
-//! minute counts a quarter. Of a host that is the source of an open incident less is asked. What these rules are worth stands in
+//! minute counts a quarter. Of a long session of a host that is the source of an open incident less is asked. What these rules are worth stands in
 //! docs/detection.md.
 //!
 //! [`incidents`] groups the verdicts of a replay, a [`Monitor`](crate::Monitor) groups them as they come: with the same

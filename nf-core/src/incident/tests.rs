@@ -80,21 +80,26 @@ fn one_long_session_far_beyond_the_cut_is_an_incident() {
 }
 
 #[test]
-fn of_the_source_of_an_open_incident_less_is_asked() {
+fn of_a_long_session_of_the_source_of_an_open_incident_less_is_asked() {
     let scan = (0..4).map(|i| session(9, 1, i, 10.0));
-    let pair = |from: u32, to: u32, at: f64| (0..2).map(move |i| session(from, to, 53 + i, at));
-    let udp = |mut session: Session| {
+    let long = |from, to, at| {
+        let mut session = session(from, to, 53, at);
+        (session.key.protocol, session.stats.orig.packets) = (Protocol::Udp, 30);
+        session
+    };
+    let found = |sessions: &[Session]| grouped(&scan.clone().chain(sessions.to_vec()).collect::<Vec<_>>(), 9.0).len();
+    // By the source itself or towards it, while the scan is open; of its target, and too late.
+    assert_eq!((found(&[long(9, 5, 100.0)]), found(&[long(5, 9, 100.0)])), (2, 2));
+    assert_eq!((found(&[long(1, 5, 100.0)]), found(&[long(9, 5, 140.0)])), (1, 1));
+    // Of short ones as many are asked as of any host.
+    let short = |i| {
+        let mut session = session(9, 5, 1900, 100.0 + f64::from(i));
         session.key.protocol = Protocol::Udp;
         session
     };
-    // Two alerts of another kind, by the source itself or towards it, while the scan is open; of its target, and too late.
-    let found = |from, to, at| grouped(&scan.clone().chain(pair(from, to, at).map(udp)).collect::<Vec<_>>(), 9.0).len();
-    assert_eq!((found(9, 5, 100.0), found(5, 9, 100.0)), (2, 2));
-    assert_eq!((found(1, 5, 100.0), found(9, 5, 140.0)), (1, 1));
+    assert_eq!(found(&[short(0), short(1), short(2)]), 1);
     // The host at the other end does not become a suspect by that.
-    let third = (0..2).map(|i| session(5, 6, 80 + i, 101.0));
-    let sessions: Vec<Session> = scan.clone().chain(pair(5, 9, 100.0).map(udp)).chain(third).collect();
-    assert_eq!(grouped(&sessions, 9.0).len(), 2);
+    assert_eq!(found(&[long(5, 9, 100.0), long(5, 6, 101.0)]), 2);
 }
 
 #[test]

@@ -41,6 +41,11 @@ impl Few {
         self.parts.iter().map(|part| part.weight).sum()
     }
 
+    /// What the one that counts most counts.
+    pub(super) fn heaviest(&self) -> f64 {
+        self.parts.iter().map(|part| part.weight).fold(0.0, f64::max)
+    }
+
     /// Whether they have at least so many sources.
     pub(super) fn has_sources(&self, least: usize) -> bool {
         let mut sources: Vec<IpAddr> = self.parts.iter().map(|part| part.sighting.key.orig.addr).collect();
