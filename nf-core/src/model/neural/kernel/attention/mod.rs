@@ -4,8 +4,11 @@
 //!
 //! A query's result depends on its own row alone, on tiles at fixed places in it: neither on the batch nor on padding.
 
+#[allow(clippy::needless_range_loop, reason = "registers by number: several arrays of them at once")]
 mod backward;
+#[allow(clippy::needless_range_loop, reason = "as above")]
 mod forward;
+#[allow(clippy::needless_range_loop, reason = "as above")]
 mod tile;
 
 use super::lanes::{LANES, Level};
