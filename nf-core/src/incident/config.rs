@@ -6,7 +6,8 @@ use std::time::Duration;
 /// When alerts become an incident, and when that is over.
 ///
 /// An alert counts one, more where it lies beyond the cut in a session of many packets (see [the module](super)). The
-/// defaults are those of the plateau in docs/detection.md: half or twice of each changes little.
+/// defaults lie where benign traffic has hardly an incident and attacks still have all of theirs; docs/detection.md has what
+/// each is worth.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct IncidentConfig {
