@@ -11,7 +11,8 @@ const HEAD: &str = "\
 
 What models read of a session. This page is made from the schemas by `cargo run --release --example columns`, and a test holds
 it equal to them. *Stored* says how the number in a row follows from the quantity *x* in its unit; the constants are fixed and
-never depend on a capture.
+never depend on a capture. *Fact* is what an explanation names, and sets to what was expected, as one: columns that state the same,
+or follow from each other, share it ([Explain](guide/explain.md)).
 ";
 
 /// The text of `docs/features.md`.
@@ -53,11 +54,30 @@ pub fn columns() -> String {
         let (width, fingerprint) = (schema.width(), schema.fingerprint());
         let _ = writeln!(page, "\n## {title}\n\n{about} {width} columns, fingerprint `{fingerprint}`.\n");
         let catches = schema.columns().iter().any(|column| !column.catches.is_empty());
-        page.push_str("| column | unit | stored | meaning |");
-        page.push_str(if catches { " catches |\n|---|---|---|---|---|\n" } else { "\n|---|---|---|---|\n" });
+        page.push_str("| column | unit | stored | fact | meaning |");
+        page.push_str(if catches {
+            " catches |
+|---|---|---|---|---|---|
+"
+        } else {
+            "
+|---|---|---|---|---|
+"
+        });
         for column in schema.columns() {
-            let _ = write!(page, "| `{}` | {} | {} | {} |", column.name, column.unit, stored(column), column.meaning);
-            page.push_str(&if catches { format!(" {} |\n", column.catches) } else { "\n".to_owned() });
+            let (fact, stored) = (column.fact.replace(' ', ", "), stored(column));
+            let _ = write!(page, "| `{}` | {} | {stored} | {fact} | {} |", column.name, column.unit, column.meaning);
+            page.push_str(&if catches {
+                format!(
+                    " {} |
+",
+                    column.catches
+                )
+            } else {
+                "
+"
+                .to_owned()
+            });
         }
     }
     page

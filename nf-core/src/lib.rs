@@ -18,7 +18,7 @@
 //! let judged = Capture::open("wednesday.pcap")?.sessions(&sessions)?.collect()?;
 //! for (session, verdict) in judged.iter().zip(detector.judge_all(&judged)?) {
 //!     if verdict.is_anomaly() {
-//!         println!("{session}: {verdict}\n{}", detector.explain(session)?);
+//!         println!("{session}\n{}", detector.explain_verdict(session, &verdict)?);
 //!     }
 //! }
 //! # Ok(())

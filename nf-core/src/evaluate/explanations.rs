@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt, time::Instant};
 const FEW: usize = 5;
 
 /// Alerts of one kind that are explained at most, evenly over its alerts.
-const EXPLAINED: usize = 100;
+const EXPLAINED: usize = 50;
 
 /// How often explanations hold, for each of the [budgets](BUDGETS) that the detector can promise.
 #[derive(Debug, Clone)]
@@ -43,8 +43,10 @@ pub struct ExplainedCut {
 pub struct ExplainedKind {
     /// How many alerts there are.
     pub alerts: usize,
-    /// For each of those explained, at most 100: how many facts turn it normal; `None` where those named do not.
+    /// For each of those explained, at most 50: how many facts turn it normal; `None` where those named do not.
     pub facts: Vec<Option<usize>>,
+    /// For each of these how many values its facts are made of, those that are as expected left out.
+    pub cells: Vec<usize>,
     /// What the explanations took, in seconds.
     pub seconds: f64,
 }
@@ -63,6 +65,13 @@ impl ExplainedKind {
         facts.get(facts.len().checked_sub(1)? / 2).copied().filter(|median| *median < usize::MAX)
     }
 
+    /// The median number of values that the facts are made of.
+    pub fn median_cells(&self) -> Option<usize> {
+        let mut cells = self.cells.clone();
+        cells.sort_unstable();
+        cells.get(cells.len().checked_sub(1)? / 2).copied()
+    }
+
     /// What one explanation took on average, in seconds.
     pub fn seconds_each(&self) -> Option<f64> {
         (!self.facts.is_empty()).then(|| self.seconds / self.facts.len() as f64)
@@ -75,6 +84,7 @@ impl ExplainedCut {
         self.kinds.values().fold(ExplainedKind::default(), |mut all, kind| {
             all.alerts += kind.alerts;
             all.facts.extend(&kind.facts);
+            all.cells.extend(&kind.cells);
             all.seconds += kind.seconds;
             all
         })
@@ -112,6 +122,7 @@ impl ExplanationCheck {
         let kind = |kind: &ExplainedKind| {
             json!({
                 "alerts": kind.alerts, "explained": kind.facts.len(), "share": kind.share(), "median_facts": kind.median(),
+                "median_cells": kind.median_cells(),
                 "seconds_each": kind.seconds_each(),
             })
         };
@@ -145,6 +156,7 @@ impl ExplainedCut {
             for i in 0..count {
                 let (session, verdict) = alerts[i * alerts.len() / count];
                 let explanation = self.detector.explain_verdict(session, verdict)?;
+                of.cells.push(explanation.facts.iter().map(|fact| fact.cells.len()).sum());
                 of.facts.push(explanation.turned_normal.then_some(explanation.facts.len()));
             }
             of.seconds += started.elapsed().as_secs_f64();
@@ -162,15 +174,17 @@ impl fmt::Display for ExplanationCheck {
                 "Alerts at {} that at most {FEW} facts, set to what was expected, turn normal:\n",
                 percent(Some(cut.rate))
             )?;
-            writeln!(f, "| alerts | number | explained | share | median facts | ms each |")?;
-            writeln!(f, "|---|---|---|---|---|---|")?;
+            writeln!(f, "| alerts | number | explained | share | median facts | median values | ms each |")?;
+            writeln!(f, "|---|---|---|---|---|---|---|")?;
             let all = cut.all();
             let kinds = cut.kinds.iter().map(|(name, kind)| (name.as_str(), kind));
             for (name, kind) in kinds.chain([("all", &all)]) {
-                let median = kind.median().map_or("-".to_owned(), |median| median.to_string());
+                let shown = |median: Option<usize>| median.map_or("-".to_owned(), |median| median.to_string());
+                let (facts, values) = (shown(kind.median()), shown(kind.median_cells()));
                 let each = kind.seconds_each().map_or("-".to_owned(), |seconds| format!("{:.1}", 1e3 * seconds));
                 let (alerts, explained) = (kind.alerts, kind.facts.len());
-                writeln!(f, "| {name} | {alerts} | {explained} | {} | {median} | {each} |", three(kind.share()))?;
+                let share = three(kind.share());
+                writeln!(f, "| {name} | {alerts} | {explained} | {share} | {facts} | {values} | {each} |")?;
             }
             writeln!(f, "\nMean over the kinds: {}\n", three(cut.macro_share()))?;
         }
@@ -209,10 +223,15 @@ mod tests {
 
     #[test]
     fn medians_count_what_no_facts_turn_normal_as_most() {
-        let kind = |facts: &[Option<usize>]| ExplainedKind { alerts: 9, facts: facts.to_vec(), seconds: 1.0 };
+        let kind = |facts: &[Option<usize>]| ExplainedKind {
+            alerts: 9,
+            facts: facts.to_vec(),
+            cells: vec![7, 1, 3],
+            seconds: 1.0,
+        };
         let some = kind(&[Some(1), None, Some(6), Some(2)]);
         assert_eq!((some.share(), some.median(), some.seconds_each()), (Some(0.5), Some(2), Some(0.25)));
-        assert_eq!(kind(&[None, None, Some(1)]).median(), None);
+        assert_eq!((some.median_cells(), kind(&[None, None, Some(1)]).median()), (Some(3), None));
         assert_eq!((kind(&[]).share(), kind(&[]).median(), kind(&[]).seconds_each()), (None, None, None));
     }
 }

@@ -128,20 +128,14 @@ const FACTS: &[Fact] = &[
             ("service_open", "{} open at once to this service"),
         ],
     ),
-    // How the last 16 sessions to the service differ from each other, which says something from 4 of them on; how far they lie apart is
-    // how many there are as well.
+    // Of the last 16 sessions to the service. How far apart they are is how many there are as well, and how they differ is said
+    // from 4 of them on: with fewer sessions none of this would be there.
     (
-        "sessions regularity",
+        "regularity sessions",
         PAIRS,
         &[
             ("service_recent", "{} of the pair known to this service"),
             ("service_gap", "{} between sessions to this service on average"),
-        ],
-    ),
-    (
-        "regularity",
-        PAIRS,
-        &[
             ("service_gap_variation", "a time between sessions to this service that varies by {} of its mean"),
             ("service_payload_variation", "a payload of sessions to this service that varies by {} of its mean"),
         ],
@@ -234,13 +228,20 @@ const FACTS: &[Fact] = &[
 
 /// Of one packet.
 const PACKETS: &[Fact] = &[
-    ("payload", SESSIONS, &[("payload", "{} of payload")]),
+    // No entropy without payload.
+    ("payload", SESSIONS, &[("payload", "{} of payload"), ("entropy", "{} of entropy a byte")]),
     ("gap", SESSIONS, &[("gap", "{} after the packet before")]),
     ("direction", SESSIONS, &[("direction", "sent by the originator|sent by the responder")]),
-    ("class", SESSIONS, &[("class", "TCP|UDP|ICMP|another protocol")]),
-    ("control", SESSIONS, &[("control", "TCP flags, ICMP type or ARP operation {}")]),
-    ("window", SESSIONS, &[("window", "a window of {}")]),
-    ("entropy", SESSIONS, &[("entropy", "{} of entropy a byte")]),
+    // The protocol decides what the control number means and whether there is a window.
+    (
+        "header",
+        SESSIONS,
+        &[
+            ("class", "TCP|UDP|ICMP|another protocol"),
+            ("control", "TCP flags, ICMP type or ARP operation {}"),
+            ("window", "a window of {}"),
+        ],
+    ),
     ("order", SESSIONS, &[("order", "next in its stream|a retransmission or fragment|out of order")]),
     ("ip_len", SESSIONS, &[("ip_len", "a length of {}")]),
 ];

@@ -167,7 +167,10 @@ impl Explainer<'_> {
         let steps = carriers[shown].imprint.values[1].len().checked_div(layout.packets.columns.len()).unwrap_or(0);
         let packets = probe.packet_parts(shown, steps)?;
         let Found { named, altered, turned_normal } = search::search(probe, &self.candidates(&packets))?;
-        let facts = named.iter().map(|(place, part)| self.fact(*place, [shown, strangest], &altered, *part)).collect();
+        let (mut facts, mut told) = (Vec::new(), Vec::new());
+        for (place, part) in named {
+            facts.push(self.fact(place, [shown, strangest], &altered, part, &mut told));
+        }
         Ok(Explanation {
             verdict: self.verdict.clone(),
             facts,
@@ -190,17 +193,29 @@ impl Explainer<'_> {
         facts(None, layout.flat.facts.len()).chain(of_packets).collect()
     }
 
-    /// A fact as the first of some carriers has it of which it says anything.
-    fn fact(&self, place: Place, of: [usize; 2], altered: &[Altered], contribution: f64) -> Fact {
+    /// A fact as the first of some carriers has it of which it says anything. Its sentence is on a column that no fact before has
+    /// told of.
+    fn fact(
+        &self,
+        place: Place,
+        of: [usize; 2],
+        altered: &[Altered],
+        contribution: f64,
+        told: &mut Vec<(Option<usize>, usize)>,
+    ) -> Fact {
         let part = self.probe.part(place);
         let (name, columns) = &part.facts[place.fact];
         let all = (0..altered.len()).rev();
-        let (carrier, cells) = of
+        let (carrier, mut cells) = of
             .into_iter()
             .chain(all)
             .map(|carrier| (carrier, self.cells(place, columns, carrier, &altered[carrier])))
             .find(|(_, cells)| !cells.is_empty())
             .unwrap_or_default();
+        if let Some(new) = cells.iter().position(|(at, _)| !told.contains(&(place.packet, *at))) {
+            cells[..=new].rotate_right(1);
+            told.push((place.packet, cells[0].0));
+        }
         let outcome = self.probe.carried.carriers[carrier].imprint.outcome;
         let sentence =
             cells.first().map_or_else(String::new, |(at, cell)| sentence::sentence(&part.columns[*at], cell, outcome));
@@ -225,10 +240,15 @@ impl Explainer<'_> {
             let reach = probe.background.reach(part, at);
             let quantity = |stored| column.transform.quantity(stored);
             let cell = Cell::new(column, quantity(observed), quantity(expected), reach);
-            if sentence::differ(column, &cell) {
+            if observed != expected {
                 let beyond = reach.is_some_and(|[least, most]| !(least..=most).contains(&cell.observed));
                 cells.push((!beyond, apart, at, cell));
             }
+        }
+        let differ = |cell: &(bool, f32, usize, Cell)| sentence::differ(&part.columns[cell.2], &cell.3);
+        // What looks the same in words is told only where there is nothing else.
+        if cells.iter().any(differ) {
+            cells.retain(differ);
         }
         cells.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
         cells.into_iter().map(|(.., at, cell)| (at, cell)).collect()

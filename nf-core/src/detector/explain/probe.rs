@@ -74,6 +74,15 @@ impl<'a> Probe<'a> {
         Ok(probe)
     }
 
+    /// Facts whose columns are among those of another.
+    pub(super) fn parts_of(&self, place: Place) -> impl Iterator<Item = Place> {
+        let facts = &self.part(place).facts;
+        let (_, all) = &facts[place.fact];
+        let within = |columns: &[usize]| columns.len() < all.len() && columns.iter().all(|column| all.contains(column));
+        let parts = facts.iter().enumerate().filter(move |(_, (_, columns))| within(columns));
+        parts.map(move |(fact, _)| Place { fact, ..place })
+    }
+
     /// Sets of so many facts that leave a session near some benign row in all other columns, the nearest first.
     pub(super) fn proposals(&self, subject: usize, count: usize, rows: usize) -> Vec<Vec<Place>> {
         let Subject { apart, far, .. } = &self.subjects[subject];
@@ -182,27 +191,47 @@ impl<'a> Probe<'a> {
     /// Sessions with facts set to what is expected given the rest, one a task: to the values of the nearest benign row, and
     /// where a head's model rebuilds rows to what it makes of these.
     pub(super) fn alter(&self, tasks: &[Task<'_>]) -> Result<Vec<Altered>> {
+        self.alter_for(tasks, |_, _| true)
+    }
+
+    /// As [`alter`](Self::alter), at a fraction of the cost: only the heads that make up most of a session's score are asked, and
+    /// the others taken to fall in proportion.
+    pub(super) fn alter_roughly(&self, tasks: &[Task<'_>]) -> Result<Vec<Altered>> {
+        let leading: Vec<Vec<bool>> = self.subjects.iter().map(Subject::leading).collect();
+        let mut altered = self.alter_for(tasks, |subject, head| leading[subject][head])?;
+        for ((subject, _), altered) in tasks.iter().zip(&mut altered) {
+            let surprises = &self.subjects[*subject].surprises;
+            let asked = surprises.iter().zip(&leading[*subject]).filter(|(_, leads)| **leads);
+            let asked: f64 = asked.map(|(surprise, _)| surprise).sum();
+            altered.score *= (surprises.iter().sum::<f64>() / asked.max(f64::MIN_POSITIVE)) as f32;
+        }
+        Ok(altered)
+    }
+
+    fn alter_for(&self, tasks: &[Task<'_>], asked: impl Fn(usize, usize) -> bool) -> Result<Vec<Altered>> {
         let columns: Vec<Vec<usize>> = tasks.iter().map(|(_, named)| self.flat_columns(named)).collect();
         let mut values: Vec<Values> =
             tasks.iter().zip(&columns).map(|((i, _), columns)| self.nearest(*i, columns)).collect();
         self.rebuild_packets(tasks, &mut values)?;
         let known = self.rebuild_flat(&columns, &mut values)?;
-        let scores = self.scores(tasks, &columns, &values, known)?;
+        let scores = self.scores(tasks, &columns, &values, known, asked)?;
         Ok(values.into_iter().zip(scores).map(|(values, score)| Altered { values, score }).collect())
     }
 
-    /// The scores of sessions with these values; those of one head may be known.
+    /// The scores of sessions with these values by the heads to ask; those of one head may be known.
     fn scores(
         &self,
         tasks: &[Task<'_>],
         columns: &[Vec<usize>],
         values: &[Values],
         known: Option<(usize, Vec<f32>)>,
+        asked: impl Fn(usize, usize) -> bool,
     ) -> Result<Vec<f32>> {
         let mut sums = vec![0.0; values.len()];
         for (i, head) in self.detector.heads.iter().enumerate() {
+            let to_ask: Vec<usize> = (0..tasks.len()).filter(|&task| asked(tasks[task].0, i)).collect();
             if let Some((_, scores)) = known.as_ref().filter(|(head, _)| *head == i) {
-                sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += head.surprise(*score));
+                to_ask.into_iter().for_each(|task| sums[task] += head.surprise(scores[task]));
                 continue;
             }
             // Most facts are none of most heads' columns: these heads say what they said.
@@ -210,7 +239,7 @@ impl<'a> Probe<'a> {
                 Some(places) => columns[task].iter().any(|column| places.contains(column)),
                 None => tasks[task].1.iter().any(|place| place.packet.is_some()),
             };
-            let (changed, same): (Vec<usize>, Vec<usize>) = (0..tasks.len()).partition(|&task| touched(task));
+            let (changed, same): (Vec<usize>, Vec<usize>) = to_ask.into_iter().partition(|&task| touched(task));
             same.into_iter().for_each(|task| sums[task] += self.subjects[tasks[task].0].surprises[i]);
             if changed.is_empty() {
                 continue;
@@ -340,7 +369,26 @@ fn sane(expected: &[f32], rows: &Rows) -> bool {
     expected.len() == rows.data().len() && expected.iter().all(|value| value.is_finite())
 }
 
+/// Heads are asked until they make up this part of a score.
+const MOST_OF_IT: f64 = 0.75;
+
 impl<'a> Subject<'a> {
+    /// The heads that make up most of its score.
+    fn leading(&self) -> Vec<bool> {
+        let total: f64 = self.surprises.iter().sum();
+        let mut order: Vec<usize> = (0..self.surprises.len()).collect();
+        order.sort_by(|&a, &b| self.surprises[b].total_cmp(&self.surprises[a]));
+        let (mut leading, mut sum) = (vec![false; order.len()], 0.0);
+        for head in order {
+            leading[head] = true;
+            sum += self.surprises[head];
+            if sum >= MOST_OF_IT * total {
+                break;
+            }
+        }
+        leading
+    }
+
     fn new(detector: &Detector, imprint: &'a Imprint) -> Self {
         let Background { layout, scaled, .. } = &*detector.background;
         let samples = detector.background.samples();

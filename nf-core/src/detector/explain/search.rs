@@ -72,7 +72,11 @@ impl<'a> Search<'a> {
                 named = other;
             }
         }
-        let found = self.check(self.prune(named)?)?;
+        let (named, without) = self.prune(named)?;
+        let found = match self.narrow(&named)? {
+            Some(narrower) => self.found(narrower.0, narrower.1)?,
+            None => self.check(named, without)?,
+        };
         if found.turned_normal && found.named.len() <= FEW {
             return Ok(found);
         }
@@ -130,7 +134,7 @@ impl<'a> Search<'a> {
     /// The lead's scores with each of some sets of facts.
     fn lead_scores(&self, sets: &[Vec<Place>]) -> Result<Vec<f32>> {
         let tasks: Vec<_> = sets.iter().map(|set| (self.lead, &set[..])).collect();
-        Ok(self.probe.alter(&tasks)?.into_iter().map(|altered| altered.score).collect())
+        Ok(self.probe.alter_roughly(&tasks)?.into_iter().map(|altered| altered.score).collect())
     }
 
     /// All sessions with these facts.
@@ -173,23 +177,46 @@ impl<'a> Search<'a> {
         Ok(named)
     }
 
-    /// Without the facts that it would do without.
-    fn prune(&self, mut named: Vec<Place>) -> Result<Vec<Place>> {
+    /// Without the facts that it would do without; and the lead's scores without each of the others.
+    fn prune(&self, mut named: Vec<Place>) -> Result<(Vec<Place>, Vec<f32>)> {
         while named.len() > 1 {
             let sets = without_one(&named);
             let scores = self.lead_scores(&sets)?;
             let best = least(&scores);
             if !self.would_do(scores[best]) {
-                break;
+                return Ok((named, scores));
             }
             named = sets[best].clone();
         }
-        Ok(named)
+        Ok((named, vec![self.observed]))
+    }
+
+    /// The same with a fact that says less in place of one that includes it, where that turns the verdict normal as well.
+    fn narrow(&self, named: &[Place]) -> Result<Option<(Vec<Place>, Vec<Altered>)>> {
+        let mut sets: Vec<Vec<Place>> = Vec::new();
+        for (i, place) in named.iter().enumerate() {
+            for part in self.probe.parts_of(*place).filter(|part| !named.contains(part)) {
+                sets.push([&named[..i], &[part], &named[i + 1..]].concat());
+            }
+        }
+        if sets.is_empty() {
+            return Ok(None);
+        }
+        let left = self.lead_scores(&sets)?;
+        let best = least(&left);
+        if !self.would_do(left[best]) {
+            return Ok(None);
+        }
+        let altered = self.all(&sets[best])?;
+        Ok(self.probe.is_normal(&scores(&altered)).then(|| (sets.swap_remove(best), altered)))
     }
 
     /// Checks these facts on all sessions, and names more where they do not turn the verdict normal.
-    fn check(&self, mut named: Vec<Place>) -> Result<Found> {
+    fn check(&self, mut named: Vec<Place>, without: Vec<f32>) -> Result<Found> {
         let mut altered = self.all(&named)?;
+        if self.probe.is_normal(&scores(&altered)) {
+            return self.rank(named, altered, without);
+        }
         while !self.probe.is_normal(&scores(&altered)) && named.len() < MOST {
             // What is still strangest says what is missing.
             let worst = (0..altered.len()).max_by(|&a, &b| altered[a].score.total_cmp(&altered[b].score)).unwrap_or(0);
@@ -206,12 +233,16 @@ impl<'a> Search<'a> {
         self.found(named, altered)
     }
 
-    /// With the part of each fact: the mean of what it takes off the lead's score alone and beside all others (the first and the
-    /// last term of its Shapley value; Shapley, "A value for n-person games", 1953), as a share of what all take off.
     fn found(&self, named: Vec<Place>, altered: Vec<Altered>) -> Result<Found> {
+        let without = if named.len() > 1 { self.lead_scores(&without_one(&named))? } else { vec![self.observed] };
+        self.rank(named, altered, without)
+    }
+
+    /// Facts by their part: the mean of what each takes off the lead's score alone and beside all others (the first and the
+    /// last term of its Shapley value; Shapley, "A value for n-person games", 1953), as a share of what all take off.
+    fn rank(&self, named: Vec<Place>, altered: Vec<Altered>, without: Vec<f32>) -> Result<Found> {
         let turned_normal = self.probe.is_normal(&scores(&altered));
         let all = altered[self.lead].score;
-        let without = if named.len() > 1 { self.lead_scores(&without_one(&named))? } else { vec![self.observed] };
         let alone = |place: &Place| {
             self.order.iter().find(|(other, _)| other == place).map_or(0.0, |(_, left)| self.observed - left)
         };

@@ -12,7 +12,13 @@ use crate::{features::Column, session::Outcome};
 /// What a cell says, in words.
 pub(super) fn sentence(column: &Column, cell: &Cell, outcome: Outcome) -> String {
     let observed = value(column, cell.observed, outcome);
-    let expected = || format!("{observed}; expected with the rest as it is: {}", short(column, cell.expected));
+    let expected = || {
+        let expected = match differ(column, cell) {
+            true => short(column, cell.expected),
+            false => (if cell.expected > cell.observed { "a little more" } else { "a little less" }).to_owned(),
+        };
+        format!("{observed}; expected with the rest as it is: {expected}")
+    };
     let Some([least, most]) = cell.reach.filter(|_| !is_choice(column)) else { return expected() };
     let (seen, subject) = (quantity(&column.unit, cell.observed, ""), &column.subject);
     // What rounds to the same says nothing.
@@ -184,6 +190,8 @@ mod tests {
         assert_eq!(say(cell(54.0, 2.0, Some([1.0, 60.0]))), rest);
         assert_eq!(say(cell(54.0, 2.0, Some([1.0, 53.9]))), rest, "no more than what benign hosts reach, as shown");
         assert_eq!(say(cell(54.0, 2.0, None)), rest);
+        let little = "54 destination ports in 10 s; expected with the rest as it is: a little less";
+        assert_eq!(say(cell(54.0, 53.9, None)), little);
     }
 
     #[test]
