@@ -60,8 +60,10 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let inputs = Inputs::corpus("lab", "test", &calibrate)?;
     let truth = |part: &Part| part.truth(true, &SessionConfig::default());
     let truths = inputs.parts.iter().map(truth).collect::<Result<Vec<Truth>>>()?;
-    let read = |config: &SessionConfig| Ok::<_, Error>((inputs.train.sessions(config)?, inputs.val.sessions(config)?));
-    let mut sessions: Option<(SessionConfig, (Vec<Session>, Vec<Session>))> = None;
+    let read = |config: &SessionConfig| {
+        Ok::<[Vec<Session>; 2], Error>([inputs.train.sessions(config)?, inputs.val.sessions(config)?])
+    };
+    let mut sessions: Option<(SessionConfig, [Vec<Session>; 2])> = None;
     let mut phases = Phases::default();
     println!("| variant | macro AUROC | macro recall at 1 % | at 0.1 % | realised FPR at 1 % | at 0.1 % |");
     println!("|---|---|---|---|---|---|");
@@ -69,7 +71,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         if sessions.as_ref().is_none_or(|(read, _)| *read != config) {
             sessions = Some((config.clone(), read(&config)?));
         }
-        let Some((_, (train, val))) = &sessions else { continue };
+        let Some((_, [train, val])) = &sessions else { continue };
         let mut reports = Vec::new();
         for seed in 1..=seeds {
             let recipe = recipe.clone().session_config(&config).false_positive_rate(0.5).seed(seed);
