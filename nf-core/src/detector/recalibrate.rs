@@ -37,9 +37,11 @@ pub struct RecalibrationRecord {
     pub recent: Span,
     /// How many of them were calibrated on.
     pub kept: u64,
-    /// How many strange ones were left out because they came in clumps: of one source, to one destination, or of one pair.
+    /// How many strange ones came in clumps: of one source, to one destination, or of one pair. Of these at most so many were
+    /// calibrated on, the least strange, that 1 in 100 of all is strange.
     pub clumped: u64,
-    /// How many more were left out because so strange ones came more than ten times as often as they should.
+    /// How many of those outside of clumps were left out because so strange ones came more than ten times as often as they
+    /// should.
     pub trimmed: u64,
     /// The share of the sessions outside of clumps with a p-value of at most 0.01; 0.01 where nothing changed.
     pub strange_share: f64,
@@ -71,7 +73,7 @@ impl Detector {
     /// A session's scores stay what they are; what they are held against is the recent sessions, beside a tenth from the
     /// calibration that the detector was made with. So that an attack among them does not become normal, two kinds of session are left
     /// out: strange ones in clumps (of one source, to one destination, or of one pair more than ten times as many as the
-    /// calibration foretells), as attacks are; and the strangest of the rest, as far as they come more than ten times as often as
+    /// calibration foretells), as attacks are, but for the least strange where 1 in 100 of all are foretold to be strange; and the strangest of the rest, as far as they come more than ten times as often as
     /// they should. Together with the tenth this bounds what a recalibration, or any number of them, can do: no
     /// p-value becomes more than about ten times what it was with the first calibration, nor less than a tenth of it.
     ///
@@ -189,7 +191,7 @@ impl Recalibration<'_> {
             recent: Span::of(&sessions),
             kept: kept.sessions.len() as u64,
             clumped: sorted.clumped as u64,
-            trimmed: (recent.len() - sorted.clumped - kept.sessions.len()) as u64,
+            trimmed: sorted.trimmed(&all, &kept) as u64,
             strange_share: sorted.strange_share,
         };
         self.assemble(first, &kept, record)
@@ -296,13 +298,37 @@ impl Sorted {
         Ok(Self { outside, clumped, strange_share })
     }
 
-    /// Those outside of clumps but for the strangest that come too often, with the scores they have without the others.
+    /// Those outside of clumps, and of clumps the least strange as far as these are no more than benign ones would be; but for the
+    /// strangest that come too often. With the scores they have without the others.
     fn kept<'a>(&self, first: &Detector, all: &Kept<'a>) -> Result<Kept<'a>> {
-        let kept = all.those(first, &self.outside)?;
+        let mut inside: Vec<(usize, f64)> =
+            (0..self.outside.len()).filter(|&i| !self.outside[i]).map(|i| (i, all.p_value(first, i))).collect();
+        inside.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let count = (self.outside.len() - self.clumped) as f64;
+        let mut stay = self.outside.clone();
+        for (i, _) in inside.into_iter().take(fill(self.strange_share * count, count)) {
+            stay[i] = true;
+        }
+        let kept = all.those(first, &stay)?;
         let seldom = seldom_enough(&kept.scores, |i| first.combined.p_value(kept.scores[i]));
         let kept = kept.those(first, &seldom)?;
         let seldom = seldom_enough(&kept.deciding, |i| kept.p_value(first, i));
         kept.those(first, &seldom)
+    }
+}
+
+impl Sorted {
+    /// How many of those outside of clumps are not kept.
+    fn trimmed(&self, all: &Kept<'_>, kept: &Kept<'_>) -> usize {
+        let mut rest = kept.sessions.iter().peekable();
+        let mut out = 0;
+        for (session, outside) in all.sessions.iter().zip(&self.outside) {
+            match rest.next_if(|kept| std::ptr::eq(**kept, *session)) {
+                Some(_) => {}
+                None => out += usize::from(*outside),
+            }
+        }
+        out
     }
 }
 
@@ -392,6 +418,12 @@ fn seldom_enough(scores: &[f32], p_value: impl Fn(usize) -> f64) -> Vec<bool> {
         kept += f64::from(u8::from(stay[i]));
     }
     stay
+}
+
+/// How many strange sessions there must be more for these to be as many as the first calibration foretells. Benign ones come in
+/// clumps as well, and where all clumps are left out the cut falls.
+fn fill(strange: f64, all: f64) -> usize {
+    ((STRANGE * all - strange) / (1.0 - STRANGE)).max(0.0).round() as usize
 }
 
 /// So many of `all`, at equal distances; some more than once where there are fewer.

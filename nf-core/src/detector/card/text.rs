@@ -145,7 +145,7 @@ impl Source {
 fn recalibration(record: &RecalibrationRecord) -> (String, String) {
     let RecalibrationRecord { reason, recent, kept, clumped, trimmed, strange_share } = record;
     let mut text = format!(
-        "{}; {kept} kept, {clumped} left out in clumps, {trimmed} as too strange; {} of the others strange at 1 %",
+        "{}; {kept} kept; {clumped} strange ones came in clumps, {trimmed} others were left out as too strange; {} of the others strange at 1 %",
         span(recent),
         percent(*strange_share)
     );

@@ -40,7 +40,7 @@ fn the_same_traffic_changes_little_and_the_old_calibration_is_kept() {
     let [record] = new.recalibrations() else { panic!("{:?}", new.recalibrations()) };
     assert_eq!((record.reason.as_str(), record.recent.sessions), ("a day later", 1200));
     assert!(record.kept > 1180 && record.strange_share < 0.03, "{record:?}");
-    assert_eq!(record.kept + record.clumped + record.trimmed, 1200);
+    assert!((1200 - record.clumped..=1200).contains(&(record.kept + record.trimmed)), "{record:?}");
     assert_eq!(new.provenance().calibration.sessions, record.kept);
     assert!((new.evidence_threshold() - DETECTOR.evidence_threshold()).abs() < 1.0);
     assert!(anomalies(&new, &cut(&frames(1200, 9))) < 60);
@@ -179,6 +179,7 @@ fn places_spread_out_evenly() {
     assert_eq!(spread_out(&[0, 1, 2, 3, 4, 5], 3), [1, 3, 5]);
     assert_eq!(spread_out(&[7, 8], 4), [7, 7, 8, 8]);
     assert!(spread_out::<u8>(&[], 2).is_empty());
+    assert_eq!([0.0, 5.0, 10.0, 50.0].map(|strange| fill(strange, 990.0)), [10, 5, 0, 0]);
     let p_values = [0.01, 0.5, 0.01, 0.5];
     assert_eq!(seldom_enough(&[5.0, 1.0, 4.0, 3.0], |i| p_values[i]), [true, true, false, true]);
 }
