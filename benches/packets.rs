@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nf_benches::benign_capture;
-use nf_core::{Capture, FeatureSpec, SessionConfig, decode::Decoder};
+use nf_core::{Capture, FeatureSpec, SessionConfig, decode::Decoder, session::Looks};
 use std::{hint::black_box, io::Cursor};
 
 fn packets(criterion: &mut Criterion) {
@@ -39,7 +39,7 @@ fn packets(criterion: &mut Criterion) {
         ("sessions without context", false, 1),
         ("sessions without context, 2 threads", false, 2),
     ] {
-        let config = SessionConfig::default().context(context);
+        let config = SessionConfig::default().context(context).looks(Looks::none());
         group.bench_function(format!("{what}/{name}/{frames}"), |bencher| {
             bencher.iter(|| {
                 let reader = open().sessions(&config).expect("valid").threads(threads);
@@ -49,7 +49,7 @@ fn packets(criterion: &mut Criterion) {
     }
     let flat = FeatureSpec::flow().and(FeatureSpec::context()).expect("two flat specs");
     for (what, spec) in [("rows of 64 packets", FeatureSpec::packets(64)), ("rows of flow and context", flat)] {
-        let config = SessionConfig::default().context(spec.needs_context());
+        let config = SessionConfig::default().context(spec.needs_context()).looks(Looks::none());
         group.bench_function(format!("{what}/{name}/{frames}"), |bencher| {
             bencher.iter(|| {
                 let sessions = open().sessions(&config).expect("valid").collect().expect("a whole capture");

@@ -55,12 +55,14 @@ class Peer:
 
 @dataclass
 class Run:
-    """What one run took: seconds, seconds, bytes."""
+    """What one run took: seconds, seconds, bytes; seconds of CPU a packet, and how many times those of `extract`."""
 
     cpu: float
     wall: float
     memory: int
     sessions: int
+    each: float = 0
+    ratio: float = 0
 
 
 def main():
@@ -76,8 +78,13 @@ def main():
     for number in range(options.rounds):
         # There and back, so that what runs before does not always run before.
         for peer in peers if number % 2 == 0 else reversed(peers):
-            read(cut if peer.cut else whole)
-            run = measure(peer, cut if peer.cut else whole, sink.getsockname()[1])
+            file, count = (cut, cut_packets) if peer.cut else (whole, packets)
+            read(file)
+            run = measure(peer, file, sink.getsockname()[1])
+            run.each = run.cpu / count
+            # What it is compared with runs right behind it: a machine that others share is another a minute later.
+            read(whole)
+            run.ratio = run.each / (measure(peers[0], whole, sink.getsockname()[1]).cpu / packets)
             peer.runs.append(run)
             say(f"round {number + 1}: {peer.name}: {run.cpu:.2f} s of CPU, {run.wall:.2f} s, {run.sessions} sessions")
     page = table(peers, packets, cut_packets, made, options.rounds)
@@ -217,15 +224,11 @@ def measure(peer, path, port):
 
 
 def table(peers, packets, cut_packets, made, rounds):
-    """The table in Markdown: medians, and the median of the ratios round by round."""
+    """The table in Markdown: medians of the runs and of their ratios."""
     rows = ["| tool | ns of CPU a packet | packets a CPU second | slower than `extract` | wall | memory | sessions | what it does |",
             "|---|---|---|---|---|---|---|---|"]
-    ours = [run.cpu / packets for run in peers[0].runs]
     for peer in peers:
-        count = cut_packets if peer.cut else packets
-        each = [run.cpu / count for run in peer.runs]
-        cost, wall = statistics.median(each), statistics.median(run.wall for run in peer.runs)
-        ratio = statistics.median(theirs / our for theirs, our in zip(each, ours))
+        cost, wall, ratio = (statistics.median(getattr(run, name) for run in peer.runs) for name in ("each", "wall", "ratio"))
         memory, sessions = max(run.memory for run in peer.runs), peer.runs[-1].sessions
         rows.append(f"| {peer.name}{' *' if peer.cut else ''} | {cost * 1e9:,.0f} | {round_to(1 / cost, 3):,} | {ratio:,.3g} | "
                     f"{wall:.2f} s | {memory / 1e6:,.0f} MB | {sessions:,} | {peer.about} |")

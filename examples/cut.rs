@@ -6,7 +6,7 @@ use nf_core::{
     capture::{Capture, Frame, LinkType},
     decode::{Decoder, Packet, Transport},
     evaluate::Labels,
-    session::{FlowKey, KeyKind},
+    session::{FlowKey, KeyKind, Looks},
 };
 use std::{
     collections::HashMap,
@@ -99,7 +99,7 @@ fn run(options: &Options) -> Result<()> {
 /// When each session of the capture lives, by its key in one direction.
 fn lives(options: &Options) -> Result<HashMap<FlowKey, Vec<Life>>> {
     let labels = options.labels.as_ref().map(|path| Labels::read(path, None)).transpose()?;
-    let config = SessionConfig::default().max_packets(1).context(false);
+    let config = SessionConfig::default().max_packets(1).context(false).looks(Looks::none());
     let mut sessions = Capture::open(&options.input)?.sessions(&config)?.collect()?.into_iter().collect::<Vec<_>>();
     sessions.sort_by_key(|session| session.start());
     let mut lives: HashMap<FlowKey, Vec<Life>> = HashMap::new();

@@ -2,12 +2,14 @@
 //! the benign sessions around them: each head alone, all combined, and baselines beside them.
 
 use nf_core::{
-    Detector, Error, ErrorKind, Result, Session, SessionConfig,
+    Detector, Error, ErrorKind, Monitor, Result, Session, SessionConfig,
     detector::Recipe,
     evaluate::{
-        Baseline, Comparison, ContaminationReport, Evaluation, ExplanationCheck, JudgedCapture, Label, Recording,
-        Repeats, Report, Shortcuts, Truth, contaminate,
+        BUDGETS, Baseline, Comparison, ContaminationReport, Evaluation, ExplanationCheck, IncidentReport,
+        JudgedCapture, Label, Recording, Repeats, Report, Shortcuts, Truth, contaminate,
     },
+    incident::{IncidentConfig, incidents},
+    session::TableStats,
 };
 use nf_examples::{Bar, Inputs, Part, Phases, TruthSource};
 use std::{
@@ -16,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 const USAGE: &str = "\
@@ -44,6 +47,8 @@ what to do
   --contaminate SHARE       fit once more with that share of attacks among the training sessions, may be repeated
   --json OUT                write the figures as JSON
   --html OUT                write the figures as a page with plots
+  --report OUT              write what happened in the capture, as its reader sees it: its incidents at the smallest budget
+                            that is promised, with their evidence
   --scores DIR              write the scores of every session to DIR/val.csv and DIR/test.csv";
 
 #[derive(Debug, Default)]
@@ -67,6 +72,7 @@ struct Options {
     contamination: Option<f64>,
     json: Option<PathBuf>,
     html: Option<PathBuf>,
+    report: Option<PathBuf>,
     scores: Option<PathBuf>,
 }
 
@@ -93,9 +99,11 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     let in_place = |path: &Path, error| Error::new(ErrorKind::Io, format!("{}: {error}", path.display()));
-    // Before the work, so that a place that cannot be written to costs none.
-    for path in [&options.json, &options.html].into_iter().flatten() {
-        fs::write(path, "").map_err(|error| in_place(path, error))?;
+    // Before the work, so that a value out of range or a place that cannot be written to costs none.
+    let assumed = options.contamination.as_ref().map_or(&options.contaminate[..], std::slice::from_ref);
+    assumed.iter().try_for_each(|share| Detector::recipe().contamination(*share).check())?;
+    for path in [&options.json, &options.html, &options.report].into_iter().flatten() {
+        try_to_write(path).map_err(|error| in_place(path, error))?;
     }
     if let Some(directory) = &options.scores {
         fs::create_dir_all(directory).map_err(|error| in_place(directory, error))?;
@@ -110,6 +118,7 @@ fn run(options: &Options) -> Result<()> {
     let mut evaluation = Evaluation::new(bench.report(first).sessions("train", bench.train.len()));
     let reports = runs.iter().map(|(seed, run)| (*seed, bench.report(run)));
     evaluation.repeats = (runs.len() > 1).then(|| Repeats::new(reports));
+    evaluation.incidents = runs.iter().flat_map(|(_, run)| run.incidents.clone()).collect();
     evaluation.contamination = bench.contamination(options, &runs, &mut phases)?;
     evaluation.comparison = bench.comparison(options, &evaluation.report, &mut phases)?;
     evaluation.shortcuts = bench.shortcuts(&mut phases)?;
@@ -131,11 +140,22 @@ fn run(options: &Options) -> Result<()> {
         let page = evaluation.to_html(&options.title(), &parts);
         fs::write(path, page).map_err(|error| in_place(path, error))?;
     }
+    if let Some(path) = &options.report {
+        let page = phases.run("report", |_| bench.page(first, &options.title()))?;
+        fs::write(path, page).map_err(|error| in_place(path, error))?;
+    }
     if let Some(directory) = &options.scores {
         first.val.write_scores(directory.join("val.csv"))?;
         first.parts[0].write_scores(directory.join("test.csv"))?;
     }
     Ok(())
+}
+
+/// Whether a file can be written; one that is there stays as it is until there is something to put in its place.
+fn try_to_write(path: &Path) -> std::io::Result<()> {
+    let is_new = !path.exists();
+    fs::OpenOptions::new().append(true).create(true).open(path)?;
+    if is_new { fs::remove_file(path) } else { Ok(()) }
 }
 
 /// What was read, and everything is measured on.
@@ -149,10 +169,12 @@ struct Bench {
 
 /// What one detector or baseline said of everything.
 struct Run {
-    /// `None` for a baseline, which explains nothing.
+    /// The detector, at the smallest budget that it promises.
     detector: Option<Arc<Detector>>,
     val: JudgedCapture,
     parts: Vec<JudgedCapture>,
+    /// What the alerts at each budget that is promised come to.
+    incidents: Vec<IncidentReport>,
 }
 
 impl Bench {
@@ -180,11 +202,61 @@ impl Bench {
             })
         })?;
         let detector = Arc::new(detector.with_threads(0));
-        phases.run(&format!("judge, seed {seed}"), |bar| {
+        let (val, parts) = phases.run(&format!("judge, seed {seed}"), |bar| {
             let judge = |recording| JudgedCapture::of_recording(&detector, recording, &self.config, frames(bar));
             let parts = self.inputs.parts.iter().map(|part| judge(&part.recording)).collect::<Result<_>>()?;
-            Ok(Run { detector: Some(detector.clone()), val: judge(&self.inputs.val)?, parts })
-        })
+            Ok((judge(&self.inputs.val)?, parts))
+        })?;
+        let incidents = phases.run(&format!("group, seed {seed}"), |_| self.incidents(&detector))?;
+        let strictest = BUDGETS.iter().rev().find_map(|&rate| detector.with_false_positive_rate(rate).ok());
+        Ok(Run { detector: Some(strictest.map_or(detector, Arc::new)), val, parts, incidents })
+    }
+
+    /// What the alerts of a detector come to at each budget that it promises.
+    fn incidents(&self, detector: &Detector) -> Result<Vec<IncidentReport>> {
+        let sessions = self.inputs.parts.iter().map(|part| part.recording.sessions(&self.config));
+        let sessions: Vec<Vec<Session>> = sessions.collect::<Result<_>>()?;
+        let mut reports = Vec::new();
+        for rate in BUDGETS {
+            // A budget that cannot be promised is reported as refused already.
+            let Ok(detector) = detector.with_false_positive_rate(rate) else { continue };
+            // On one thread, so that the times compare.
+            let detector = detector.with_threads(1);
+            let mut report = IncidentReport::new(&detector);
+            let (mut judging, mut grouping) = (Duration::ZERO, Duration::ZERO);
+            for (sessions, truth) in sessions.iter().zip(&self.truths) {
+                let start = Instant::now();
+                let verdicts = detector.judge_all(sessions)?;
+                judging += start.elapsed();
+                let start = Instant::now();
+                let found = incidents(sessions, &verdicts, &IncidentConfig::default())?;
+                grouping += start.elapsed();
+                report.add(sessions, &verdicts, &found, truth);
+            }
+            report.cost = (!judging.is_zero()).then(|| grouping.as_secs_f64() / judging.as_secs_f64());
+            reports.push(report);
+        }
+        Ok(reports)
+    }
+
+    /// What happened in the first capture that is judged, as a page.
+    fn page(&self, run: &Run, title: &str) -> Result<String> {
+        let (Some(detector), Some(part)) = (&run.detector, self.inputs.parts.first()) else { return Ok(String::new()) };
+        let (mut page, mut input) = (nf_core::report::Report::new(title), TableStats::default());
+        for capture in part.recording.captures() {
+            let mut monitor = Monitor::new(detector.clone(), &self.config)?;
+            let mut capture = capture?;
+            while let Some(frame) = capture.next_frame()? {
+                monitor.push(&frame);
+                if capture.frames().is_multiple_of(4096) {
+                    std::iter::from_fn(|| monitor.pop()).for_each(|event| page.note(&event));
+                }
+            }
+            monitor.finish();
+            std::iter::from_fn(|| monitor.pop()).for_each(|event| page.note(&event));
+            input = monitor.stats().table;
+        }
+        page.to_html(detector, &input)
     }
 
     fn report(&self, run: &Run) -> Report {
@@ -200,7 +272,7 @@ impl Bench {
                 let baseline = Baseline::fit(name, train, val, &self.config, options.seed, frames(bar))?;
                 let judge = |part: &Part| baseline.judge(&part.recording, frames(bar));
                 let parts = self.inputs.parts.iter().map(judge).collect::<Result<_>>()?;
-                Ok(Run { detector: None, val: baseline.val().clone(), parts })
+                Ok(Run { detector: None, val: baseline.val().clone(), parts, incidents: Vec::new() })
             })?;
             comparison = comparison.with(name, &self.report(&run));
         }
@@ -317,6 +389,7 @@ impl Options {
                 Long("contamination") => options.contamination = Some(parser.value()?.parse()?),
                 Long("json") => options.json = Some(parser.value()?.into()),
                 Long("html") => options.html = Some(parser.value()?.into()),
+                Long("report") => options.report = Some(parser.value()?.into()),
                 Long("scores") => options.scores = Some(parser.value()?.into()),
                 Short('h') | Long("help") => return Ok(None),
                 _ => return Err(argument.unexpected()),
@@ -329,6 +402,9 @@ impl Options {
     fn check(&self) -> Result<(), lexopt::Error> {
         if self.seeds == 0 {
             return Err("--seeds is 0, it must be at least 1".into());
+        }
+        if let Some(share) = self.contaminate.iter().find(|share| !(**share > 0.0 && **share <= 0.5)) {
+            return Err(format!("--contaminate is {share}, it must be above 0 and at most 0.5").into());
         }
         let own = [("--train", !self.train.is_empty()), ("--test", self.test.is_some())];
         let missing: Vec<&str> = own.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();

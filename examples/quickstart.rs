@@ -1,27 +1,23 @@
 //! Learns what is normal from five benign minutes of a small network, judges minutes with known attacks among them, and says
-//! which sessions are strange, and why.
+//! what happened: one line an incident, and a page with the evidence, `report.html`.
 
 use nf_core::{
-    Capture, Detector, Event, Monitor, Result, Session, SessionConfig, Verdict,
+    Capture, Detector, Error, ErrorKind, Event, Incident, Monitor, Result, Session, SessionConfig, Verdict,
     evaluate::{Label, Labels},
-    session::Direction,
+    incident::Change,
+    report::Report,
 };
 use nf_examples::{Phases, data, read_sessions};
-use std::{collections::BTreeMap, net::IpAddr, ops::ControlFlow, process::ExitCode};
+use std::{collections::BTreeMap, fs, ops::ControlFlow, process::ExitCode};
 
 /// The share of benign sessions that may alert.
 const BUDGET: f64 = 0.01;
-/// Lines of the table of what is strangest.
+/// Lines of the table of incidents.
 const LINES: usize = 12;
 /// Facts of each line.
 const FACTS: usize = 2;
-
-/// What alerted between two hosts: how often, and the strangest of it.
-struct Group {
-    alerts: usize,
-    session: Session,
-    verdict: Verdict,
-}
+/// Where the page goes.
+const PAGE: &str = "report.html";
 
 /// How many sessions of one label alerted, and how many there were.
 #[derive(Default)]
@@ -59,9 +55,10 @@ fn run() -> Result<()> {
     );
 
     let mut counts: BTreeMap<String, Count> = BTreeMap::new();
-    let mut groups: BTreeMap<(IpAddr, IpAddr), Group> = BTreeMap::new();
+    let mut incidents: Vec<Incident> = Vec::new();
+    let mut report = Report::new("attacks.pcap.zst");
+    let mut monitor = Monitor::new(detector.clone().with_threads(0), &config)?;
     phases.run("judge attacks.pcap.zst", |bar| {
-        let mut monitor = Monitor::new(detector.clone().with_threads(0), &config)?;
         let mut capture = Capture::open(data("attacks.pcap.zst"))?;
         let mut ended = false;
         while !ended {
@@ -76,11 +73,10 @@ fn run() -> Result<()> {
                 monitor.finish();
             }
             while let Some(event) = monitor.pop() {
+                report.note(&event);
                 match event {
-                    Event::Verdict { session, verdict } => {
-                        count(&mut counts, &labels, &session, &verdict);
-                        keep(&mut groups, session, verdict);
-                    }
+                    Event::Verdict { session, verdict } => count(&mut counts, &labels, &session, &verdict),
+                    Event::Incident { change: Change::Closed, incident } => incidents.push(*incident),
                     Event::Failure { error, .. } => return Err(error),
                     _ => {}
                 }
@@ -89,8 +85,13 @@ fn run() -> Result<()> {
         }
         Ok(())
     })?;
-    phases.run("explain", |_| print_strangest(&detector, groups))?;
+    phases.run("explain", |_| print_incidents(&detector, incidents))?;
+    phases.run(&format!("write {PAGE}"), |_| {
+        let page = report.to_html(&detector, &monitor.stats().table)?;
+        fs::write(PAGE, page).map_err(|error| Error::new(ErrorKind::Io, format!("{PAGE}: {error}")))
+    })?;
     print_counts(&counts);
+    println!("\nThe evidence stands in {PAGE}.");
     println!();
     for (name, time) in phases.done() {
         println!("{name:<24} {:>6.1} s", time.as_secs_f64());
@@ -109,42 +110,13 @@ fn count(counts: &mut BTreeMap<String, Count>, labels: &Labels, session: &Sessio
     count.alerts += usize::from(verdict.is_anomaly());
 }
 
-/// Keeps the strangest alert between the two hosts.
-fn keep(groups: &mut BTreeMap<(IpAddr, IpAddr), Group>, session: Session, verdict: Verdict) {
-    if !verdict.is_anomaly() {
-        return;
-    }
-    let hosts = (session.key().orig.addr, session.key().resp.addr);
-    match groups.get_mut(&hosts) {
-        None => {
-            groups.insert(hosts, Group { alerts: 1, session, verdict });
-        }
-        Some(group) => {
-            group.alerts += 1;
-            if verdict.deciding_score() > group.verdict.deciding_score() {
-                (group.session, group.verdict) = (session, verdict);
-            }
-        }
-    }
-}
-
-fn print_strangest(detector: &Detector, groups: BTreeMap<(IpAddr, IpAddr), Group>) -> Result<()> {
-    let mut groups: Vec<Group> = groups.into_values().collect();
-    groups.sort_by(|a, b| b.verdict.deciding_score().total_cmp(&a.verdict.deciding_score()));
-    println!("\nWhat is strangest, one line a pair of hosts:\n");
-    println!("{:>6} {:>8}  session and why", "alerts", "p-value");
-    for Group { alerts, session, verdict } in groups.iter().take(LINES) {
-        let sent = |way| session.packets().iter().filter(|packet| packet.direction == way).count();
-        let (out, back) = (sent(Direction::Orig), sent(Direction::Resp));
-        println!(
-            "{alerts:>6} {:>8.1e}  {}, {out} packets out and {back} back in {:.3} s, {}",
-            verdict.deciding_p_value(),
-            session.key(),
-            session.duration().as_secs_f64(),
-            session.outcome(),
-        );
-        for fact in detector.explain_verdict(session, verdict)?.facts.iter().take(FACTS) {
-            println!("{:17}{fact}", "");
+fn print_incidents(detector: &Detector, mut incidents: Vec<Incident>) -> Result<()> {
+    incidents.sort_by_key(|incident| std::cmp::Reverse(incident.sessions));
+    println!("\nWhat happened, the {LINES} largest of {} incidents:\n", incidents.len());
+    for incident in incidents.iter().take(LINES) {
+        println!("{incident}");
+        for fact in detector.explain(&incident.session)?.facts.iter().take(FACTS) {
+            println!("    {fact}");
         }
     }
     Ok(())

@@ -138,11 +138,15 @@ impl<W: Write> PcapWriter<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nf_core::{Capture, SessionConfig, decode::Protocol, session::Sessions};
+    use nf_core::{
+        Capture, SessionConfig,
+        decode::Protocol,
+        session::{Looks, Sessions},
+    };
     use std::io::Cursor;
 
     fn sessions(bytes: Vec<u8>) -> Sessions {
-        let config = SessionConfig::default().context(false);
+        let config = SessionConfig::default().context(false).looks(Looks::none());
         Capture::from_reader(Cursor::new(bytes))
             .and_then(|capture| capture.sessions(&config)?.collect())
             .expect("whole")

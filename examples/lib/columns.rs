@@ -36,6 +36,12 @@ pub fn columns() -> String {
             (sessions, 1, columns). A column knows only what was known at that moment.",
         ),
         (
+            FeatureSpec::services(),
+            "`FeatureSpec::services()`",
+            "Which service a session used, shape (sessions, 1, 2). Names to be counted, not quantities: for the head `rarity`, which is \
+            not one of the default.",
+        ),
+        (
             FeatureSpec::addresses(64),
             "`FeatureSpec::addresses(n)`",
             "Addressing columns as the first neural-filter project had them, to reproduce it, shape (sessions, *n*, 8). They name \
@@ -47,10 +53,31 @@ pub fn columns() -> String {
         let schema = spec.schema();
         let (width, fingerprint) = (schema.width(), schema.fingerprint());
         let _ = writeln!(page, "\n## {title}\n\n{about} {width} columns, fingerprint `{fingerprint}`.\n");
-        page.push_str("| column | unit | stored | fact | meaning |\n|---|---|---|---|---|\n");
+        let catches = schema.columns().iter().any(|column| !column.catches.is_empty());
+        page.push_str("| column | unit | stored | fact | meaning |");
+        page.push_str(if catches {
+            " catches |
+|---|---|---|---|---|---|
+"
+        } else {
+            "
+|---|---|---|---|---|
+"
+        });
         for column in schema.columns() {
             let (fact, stored) = (column.fact.replace(' ', ", "), stored(column));
-            let _ = writeln!(page, "| `{}` | {} | {stored} | {fact} | {} |", column.name, column.unit, column.meaning);
+            let _ = write!(page, "| `{}` | {} | {stored} | {fact} | {} |", column.name, column.unit, column.meaning);
+            page.push_str(&if catches {
+                format!(
+                    " {} |
+",
+                    column.catches
+                )
+            } else {
+                "
+"
+                .to_owned()
+            });
         }
     }
     page

@@ -38,7 +38,8 @@
 //! | [`model`] | rows | scores: [`IsolationForest`], [`Autoencoder`], [`Transformer`], or your own [`Model`] |
 //! | [`calibration`] | scores of benign sessions | p-values, and the cut that keeps a false-positive rate |
 //! | [`detector`] | a session | a [`Verdict`] and an [`Explanation`]; the model file |
-//! | [`monitor`] | frames as they come | verdicts as sessions end |
+//! | [`incident`] | verdicts | [`Incident`]s: one line for one happening |
+//! | [`monitor`] | frames as they come | verdicts as sessions end, and incidents |
 //!
 //! Every part stands alone:
 //!
@@ -67,12 +68,15 @@
 //!
 //! * `neural` (default): the networks, [`Autoencoder`] and [`Transformer`], on burn's CPU backend. Without it packets,
 //!   sessions, columns, the forest and the detector are left, and build in seconds.
+//! * `report`: a judged capture as one HTML page.
 //! * `evaluate`: labels, figures and reports of detection on labelled captures.
 
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
+#[cfg(any(feature = "evaluate", feature = "report"))]
+mod page;
 mod parallel;
 mod time;
 
@@ -84,8 +88,11 @@ pub mod detector;
 pub mod evaluate;
 pub mod evidence;
 pub mod features;
+pub mod incident;
 pub mod model;
 pub mod monitor;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod session;
 
 pub use calibration::Calibration;
@@ -93,6 +100,7 @@ pub use capture::{Capture, Frame, LinkType};
 pub use detector::{Detector, Explanation, Fact, Verdict};
 pub use error::{Error, ErrorKind, Result};
 pub use features::{Column, FeatureSpec, Rows, Scaler, Schema};
+pub use incident::Incident;
 #[cfg(feature = "neural")]
 pub use model::{Autoencoder, Transformer};
 pub use model::{IsolationForest, Model, Progress};

@@ -1,17 +1,21 @@
-//! Frames in, verdicts out, in one bounded loop.
+//! Frames in, verdicts and incidents out, in one bounded loop.
 
 use crate::{
     Error, Result, Timestamp,
     capture::Frame,
-    detector::{Detector, Verdict, Weigher},
-    session::{Session, SessionConfig, SessionTable, TableStats},
+    detector::{Detector, Drift, DriftAlarm, Row, Scores, Standing, Verdict, Weigher},
+    incident::{Change, Incident, IncidentConfig, IncidentStats, Incidents},
+    session::{Happened, Session, SessionConfig, SessionTable, TableStats},
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
 
-/// Most sessions judged at once.
+/// Most looks judged at once.
 const BATCH: usize = 256;
 
-/// Judges sessions as they end. Frames go in with [`push`](Self::push), events come out of [`pop`](Self::pop).
+/// Judges sessions at each look at them and at their end. Frames go in with [`push`](Self::push), events come out of [`pop`](Self::pop).
 ///
 /// There is no clock, no thread and no socket: the same frames give the same events, live or replayed, however often
 /// `pop` is called between them. Ended sessions wait in the session table until they are popped; with all else there they
@@ -28,7 +32,9 @@ const BATCH: usize = 256;
 ///     monitor.push(&frame);
 ///     while let Some(event) = monitor.pop() {
 ///         match event {
+///             Event::Look { session, verdict } => println!("{session}: {verdict}"), // at once
 ///             Event::Verdict { session, verdict } if verdict.is_anomaly() => println!("{session}: {verdict}"),
+///             Event::Incident { change, incident } => println!("{change:?}: {incident}"),
 ///             Event::Failure { session, error } => eprintln!("{session}: {error}"),
 ///             _ => {}
 ///         }
@@ -42,29 +48,61 @@ pub struct Monitor {
     table: SessionTable,
     detector: Arc<Detector>,
     weigher: Option<Weigher>,
+    /// `None` where the detector does not know how benign traffic varies.
+    drift: Option<Drift>,
+    incidents: Incidents,
+    /// Time was said to be at least this; how many sessions will have ended by the end that was said, until they were judged.
+    advanced: Timestamp,
+    finishing: Option<u64>,
+    /// What is known of open sessions.
+    known: HashMap<u64, Known>,
+    /// Bytes that these hold elsewhere.
+    heap: usize,
+    /// Ended sessions dropped when that was last cleared.
+    dropped: u64,
     ready: VecDeque<Event>,
+    ended: u64,
+    looks: u64,
+    early: u64,
     judged: u64,
     anomalies: u64,
     failures: u64,
+    drift_alarms: u64,
 }
 
 /// Something a monitor has to say.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A session ended and was judged.
+    /// A session that goes on is above the cut for the first time: an alert before its end. It is an anomaly from then on.
+    Look {
+        /// The session as it was at this look.
+        session: Session,
+        /// What the detector says of it.
+        verdict: Verdict,
+    },
+    /// A session ended and was judged: the verdict is that of the strangest look at it.
     Verdict {
         /// The session.
         session: Session,
         /// What the detector says of it.
         verdict: Verdict,
     },
-    /// A session ended and a model failed on it. Only models of a user's own do.
+    /// A session ended and a model failed on a look at it. Only models of a user's own do.
     Failure {
         /// The session.
         session: Session,
         /// What the model returned.
         error: Error,
+    },
+    /// The traffic is no longer what the detector was calibrated on. Behind the verdict of the session that showed it.
+    Drift(DriftAlarm),
+    /// Alerts became an [incident](crate::incident), or what was one grew to twice its sessions, or is over.
+    Incident {
+        /// What became of it.
+        change: Change,
+        /// The incident as it stands.
+        incident: Box<Incident>,
     },
 }
 
@@ -74,12 +112,20 @@ pub enum Event {
 pub struct MonitorStats {
     /// Frames, packets and sessions.
     pub table: TableStats,
+    /// Looks that were judged, the last at each session among them.
+    pub looks: u64,
+    /// Alerts at sessions that went on.
+    pub early: u64,
     /// Sessions that were judged.
     pub judged: u64,
     /// How many of them are anomalies.
     pub anomalies: u64,
     /// Sessions that a model failed on.
     pub failures: u64,
+    /// Alarms that the detector is stale.
+    pub drift_alarms: u64,
+    /// What became of the anomalies.
+    pub incidents: IncidentStats,
     /// Bytes held of sessions that may come to carry an alert, to explain it with.
     pub remembered_bytes: usize,
     /// Sessions that could have carried an alert and were forgotten early for want of memory: an explanation counts their
@@ -97,9 +143,38 @@ impl Monitor {
     pub fn new(detector: impl Into<Arc<Detector>>, config: &SessionConfig) -> Result<Self> {
         let detector = detector.into();
         detector.check_sessions(config)?;
-        let table = SessionTable::new(config.clone())?;
+        let mut table = SessionTable::new(config.clone())?;
+        table.follow();
         let weigher = detector.weigher();
-        Ok(Self { table, detector, weigher, ready: VecDeque::new(), judged: 0, anomalies: 0, failures: 0 })
+        let drift = detector.drift().ok().map(|drift| drift.session_config(config));
+        Ok(Self {
+            table,
+            detector,
+            weigher,
+            drift,
+            incidents: Incidents::new(IncidentConfig::default())?,
+            advanced: Timestamp::from_nanos(i64::MIN),
+            finishing: None,
+            known: HashMap::new(),
+            heap: 0,
+            dropped: 0,
+            ready: VecDeque::new(),
+            ended: 0,
+            looks: 0,
+            early: 0,
+            judged: 0,
+            anomalies: 0,
+            failures: 0,
+            drift_alarms: 0,
+        })
+    }
+
+    /// The same monitor with other rules for incidents.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) where a value of the configuration is out of its range.
+    pub fn with_incidents(self, config: IncidentConfig) -> Result<Self> {
+        Ok(Self { incidents: Incidents::new(config)?, ..self })
     }
 
     /// Takes in one frame. A frame that cannot be used is counted, never an error.
@@ -110,33 +185,49 @@ impl Monitor {
     /// Says that it is `now`, so that silence can end sessions; a moment before the newest known one is ignored.
     pub fn advance(&mut self, now: Timestamp) {
         self.table.advance(now);
+        self.advanced = self.advanced.max(now);
     }
 
-    /// Ends all open sessions. Their verdicts can be popped; more frames may follow.
+    /// Ends all open sessions and incidents. Their verdicts can be popped; more frames may follow.
     pub fn finish(&mut self) {
         self.table.finish();
+        self.finishing = Some(self.table.stats().ended);
     }
 
-    /// The next event, in the order in which sessions ended; `None` where there is none before more frames come.
+    /// The next event, in the order in which sessions were looked at and ended; `None` where there is none before more
+    /// frames come. What became of incidents comes behind what showed it.
     pub fn pop(&mut self) -> Option<Event> {
-        if self.ready.is_empty() {
-            self.judge();
-        }
+        while self.ready.is_empty() && self.judge() {}
         self.ready.pop_front()
     }
 
     /// What went in and came out so far.
     pub fn stats(&self) -> MonitorStats {
-        let (judged, anomalies, failures) = (self.judged, self.anomalies, self.failures);
+        let Self { looks, early, judged, anomalies, failures, drift_alarms, .. } = *self;
+        let (table, incidents) = (self.table.stats().clone(), self.incidents.stats());
         let weigher = self.weigher.as_ref();
         MonitorStats {
-            table: self.table.stats().clone(),
+            table,
+            looks,
+            early,
             judged,
             anomalies,
             failures,
+            drift_alarms,
+            incidents,
             remembered_bytes: weigher.map_or(0, Weigher::remembered_bytes),
             forgotten_early: weigher.map_or(0, Weigher::forgotten_early),
         }
+    }
+
+    /// The watch for drift, which knows how sure it is; `None` where the detector was made from too little time to have one.
+    pub fn drift(&self) -> Option<&Drift> {
+        self.drift.as_ref()
+    }
+
+    /// Replaces the watch for drift, by one with another budget of false alarms, or by none.
+    pub fn set_drift(&mut self, drift: Option<Drift>) {
+        self.drift = drift;
     }
 
     /// The detector that judges.
@@ -144,40 +235,174 @@ impl Monitor {
         &self.detector
     }
 
-    /// Judges sessions that ended, at most a batch: judged together they cost less, and get the same verdicts.
-    fn judge(&mut self) {
-        let sessions: Vec<Session> = std::iter::from_fn(|| self.table.pop()).take(BATCH).collect();
-        match self.detector.judge_batch(&sessions) {
-            Ok(verdicts) => {
-                for (session, verdict) in sessions.into_iter().zip(verdicts) {
-                    self.give(session, Ok(verdict));
-                }
-            }
+    /// Judges what happened, at most a batch: judged together sessions cost less, and get the same verdicts. Says whether
+    /// anything did.
+    fn judge(&mut self) -> bool {
+        let happened: Vec<Happened> = std::iter::from_fn(|| self.table.pop_any()).take(BATCH).collect();
+        let rows: Vec<Row<'_>> = happened.iter().filter_map(unseen).collect();
+        let scores = match self.detector.score(&rows) {
+            Ok(scores) => scores.into_iter().map(Ok).collect(),
             // One by one, so that only those that a model fails on are without a verdict.
-            Err(_) => {
-                for session in sessions {
-                    let verdict = self.detector.judge(&session);
-                    self.give(session, verdict);
+            Err(_) => rows.iter().map(|row| self.score(row)).collect::<Vec<_>>(),
+        };
+        self.looks += rows.len() as u64;
+        let (more, mut scores) = (happened.len() == BATCH, scores.into_iter());
+        for happened in happened {
+            self.end_incidents();
+            let scores = unseen(&happened).and_then(|_| scores.next());
+            match happened {
+                Happened::Look { id, session } => self.look(id, session, scores),
+                Happened::End { id, session, .. } => {
+                    self.ended += 1;
+                    self.end(id, session, scores);
                 }
             }
         }
+        if !more {
+            self.forget_dropped();
+            self.end_incidents();
+            self.incidents.advance(self.advanced);
+            self.take_incidents();
+        }
+        let each = size_of::<(u64, Known)>() + 1;
+        self.table.charge(self.known.capacity() * each + self.heap);
+        more || !self.ready.is_empty()
     }
 
-    fn give(&mut self, session: Session, verdict: Result<Verdict>) {
-        self.ready.push_back(match verdict {
-            Ok(mut verdict) => {
-                if let Some(weigher) = &mut self.weigher {
-                    self.detector.weigh(weigher, &session, &mut verdict);
-                }
+    /// Ends all incidents once what an end ended was judged.
+    fn end_incidents(&mut self) {
+        let gone = self.ended + self.table.stats().dropped;
+        if self.finishing.take_if(|ended| *ended <= gone).is_some() {
+            self.incidents.finish();
+            self.take_incidents();
+        }
+    }
+
+    fn take_incidents(&mut self) {
+        while let Some((change, incident)) = self.incidents.pop() {
+            self.ready.push_back(Event::Incident { change, incident: Box::new(incident) });
+        }
+    }
+
+    fn score(&self, row: &Row<'_>) -> Result<Scores> {
+        self.detector.score(&[*row]).map(|mut scores| scores.swap_remove(0))
+    }
+
+    fn look(&mut self, id: u64, session: Session, scores: Option<Result<Scores>>) {
+        let known = self.known.entry(id).or_default();
+        let (before, rises) = (known.heap(), known.rises());
+        let first = self.detector.know(known, &session, scores, id, self.weigher.as_mut());
+        self.heap = self.heap + known.heap() - before;
+        if known.rises() > rises
+            && let Some(standing) = known.standing.as_ref().filter(|standing| standing.alerted())
+        {
+            let verdict = self.detector.verdict(standing, session.is_cold());
+            self.incidents.add(&session, &verdict);
+            if first {
+                self.early += 1;
+                self.ready.push_back(Event::Look { session, verdict });
+            }
+            self.take_incidents();
+        }
+    }
+
+    fn end(&mut self, id: u64, session: Session, mut scores: Option<Result<Scores>>) {
+        let mut known = self.known.remove(&id).unwrap_or_default();
+        self.heap -= known.heap();
+        let looks = session.looks().len();
+        if scores.is_none() && known.standing.as_ref().is_none_or(|s| s.last() != session.moment(looks)) {
+            // The look that told was dropped.
+            scores = Some(self.score(&Row { session: &session, place: 0, look: looks }));
+        }
+        let rises = known.rises();
+        self.detector.know(&mut known, &session, scores, id, self.weigher.as_mut());
+        let mut alarm = None;
+        let stranger = known.rises() > rises;
+        let event = match known {
+            Known { failed: Some(error), .. } => {
+                self.failures += 1;
+                Event::Failure { session, error: *error }
+            }
+            Known { standing: Some(standing), .. } => {
+                let verdict = self.detector.verdict(&standing, session.is_cold());
+                alarm = self.drift.as_mut().and_then(|drift| drift.push(&session, &verdict));
                 self.judged += 1;
                 self.anomalies += u64::from(verdict.is_anomaly());
+                if stranger {
+                    self.incidents.add(&session, &verdict);
+                }
                 Event::Verdict { session, verdict }
             }
-            Err(error) => {
-                self.failures += 1;
-                Event::Failure { session, error }
+            Known { .. } => return,
+        };
+        self.ready.push_back(event);
+        if let Some(alarm) = alarm {
+            self.drift_alarms += 1;
+            self.ready.push_back(Event::Drift(alarm));
+        }
+        self.take_incidents();
+        if self.known.len() < self.known.capacity() / 8 {
+            self.known.shrink_to(2 * self.known.len());
+        }
+    }
+
+    /// Forgets what was known of sessions whose end was dropped.
+    fn forget_dropped(&mut self) {
+        let dropped = self.table.stats().dropped;
+        if std::mem::replace(&mut self.dropped, dropped) != dropped {
+            let open: HashSet<u64> = self.table.open_ids().collect();
+            self.known.retain(|id, _| open.contains(id));
+            self.heap = self.known.values().map(Known::heap).sum();
+        }
+    }
+}
+
+/// The look that is to be judged, where it was not before.
+fn unseen(happened: &Happened) -> Option<Row<'_>> {
+    let (Happened::Look { session, .. } | Happened::End { session, seen: false, .. }) = happened else { return None };
+    Some(Row { session, place: 0, look: session.looks().len() })
+}
+
+/// What is known of a session by its looks so far.
+#[derive(Debug, Default)]
+struct Known {
+    standing: Option<Standing>,
+    /// What a model returned at the first look that it failed on.
+    failed: Option<Box<Error>>,
+}
+
+impl Known {
+    /// How many looks were stranger than all before.
+    fn rises(&self) -> usize {
+        self.standing.as_ref().map_or(0, Standing::rises)
+    }
+
+    /// Bytes on the heap.
+    fn heap(&self) -> usize {
+        let error = self.failed.as_ref().map_or(0, |_| size_of::<Error>());
+        self.standing.as_ref().map_or(0, Standing::heap) + error
+    }
+}
+
+impl Detector {
+    /// Takes in the look at a session as it is; says whether it is above the cut for the first time.
+    fn know(
+        &self,
+        known: &mut Known,
+        session: &Session,
+        scores: Option<Result<Scores>>,
+        id: u64,
+        weigher: Option<&mut Weigher>,
+    ) -> bool {
+        let row = Row { session, place: 0, look: session.looks().len() };
+        match scores {
+            Some(Ok(scores)) => self.take(&mut known.standing, &row, scores, id, weigher),
+            Some(Err(error)) => {
+                known.failed.get_or_insert(Box::new(error));
+                false
             }
-        });
+            None => false,
+        }
     }
 }
 
@@ -186,21 +411,39 @@ mod tests {
     use super::*;
     use crate::{
         ErrorKind,
-        detector::testing::{Distance, cut, frame, frames, frames_with_uploads},
+        detector::testing::{Distance, cut, frame, frames, frames_with_uploads, talks},
         features::{FeatureSpec, Rows, Schema},
+        incident::incidents,
         model::Model,
     };
+    use nf_tests::eth;
+    use std::{ops::ControlFlow, time::Duration};
+
+    /// The sessions of frames in the order of time.
+    fn cut_in_time(mut frames: Vec<(Timestamp, Vec<u8>)>) -> Vec<Session> {
+        frames.sort_by_key(|(time, _)| *time);
+        cut(&frames)
+    }
 
     fn detector() -> Detector {
         let benign = cut(&frames(800, 1));
         Detector::recipe().heads(&["forest"]).unwrap().false_positive_rate(0.02).fit(&benign).unwrap()
     }
 
-    fn drain(monitor: &mut Monitor, into: &mut Vec<(String, Verdict)>) {
+    /// A session's key, and when it was first above the cut.
+    type Early = Vec<(String, Timestamp)>;
+
+    fn drain(monitor: &mut Monitor, into: &mut Vec<(String, Verdict)>, early: &mut Early) {
         while let Some(event) = monitor.pop() {
             match event {
                 Event::Verdict { session, verdict } => into.push((session.to_string(), verdict)),
+                Event::Look { session, verdict } => {
+                    assert!(verdict.is_anomaly() && verdict.at() == session.known(), "{session}: {verdict}");
+                    early.push((session.key().to_string(), verdict.at()));
+                }
                 Event::Failure { session, error } => panic!("{session}: {error}"),
+                Event::Drift(alarm) => panic!("{alarm}"),
+                Event::Incident { .. } => {}
             }
         }
     }
@@ -208,27 +451,172 @@ mod tests {
     #[test]
     fn gives_the_verdicts_of_reading_and_judging_however_often_it_is_popped() {
         let detector = Arc::new(detector());
-        let frames = frames_with_uploads(700, 3, 5);
-        let sessions = cut(&frames);
+        let frames = [frames_with_uploads(700, 3, 5), talks(60, 7)].concat();
+        let mut ordered: Vec<_> = frames.iter().collect();
+        ordered.sort_by_key(|(time, _)| *time);
+        let sessions = cut(&ordered.iter().map(|f| (*f).clone()).collect::<Vec<_>>());
+        let rows: usize = sessions.iter().map(|session| session.looks().len() + 1).sum();
         let verdicts = detector.judge_all(&sessions).unwrap();
-        assert!(verdicts.iter().all(|verdict| verdict.evidence.is_some()));
+        assert!(
+            verdicts.iter().all(|verdict| verdict.evidence.is_some()) && rows > sessions.len() + 100,
+            "{rows} rows"
+        );
+        let told = sessions.iter().zip(&verdicts).filter(|(s, v)| v.is_anomaly() && v.at() < s.ended());
+        let mut told: Early = told.map(|(session, verdict)| (session.key().to_string(), verdict.at())).collect();
+        told.sort();
         let expected: Vec<_> = sessions.iter().map(Session::to_string).zip(verdicts).collect();
-        for every in [1, 50, usize::MAX] {
+        for every in [1, 50, 997, usize::MAX] {
             let mut monitor = Monitor::new(detector.clone(), &SessionConfig::default()).unwrap();
-            let mut seen = Vec::new();
-            for (i, f) in frames.iter().enumerate() {
+            let (mut seen, mut early) = (Vec::new(), Vec::new());
+            for (i, f) in ordered.iter().enumerate() {
                 monitor.push(&frame(f));
                 if i % every == 0 {
-                    drain(&mut monitor, &mut seen);
+                    drain(&mut monitor, &mut seen, &mut early);
                 }
             }
             monitor.finish();
-            drain(&mut monitor, &mut seen);
+            drain(&mut monitor, &mut seen, &mut early);
             assert!(seen == expected, "popped every {every} frames");
             let stats = monitor.stats();
-            assert_eq!((stats.table.frames, stats.judged, stats.failures), (frames.len() as u64, 703, 0));
+            assert_eq!((stats.table.frames, stats.failures), (ordered.len() as u64, 0));
+            assert_eq!((stats.judged, stats.looks), (sessions.len() as u64, rows as u64), "each look once");
             assert_eq!(stats.anomalies, expected.iter().filter(|(_, v)| v.is_anomaly()).count() as u64);
+            assert!(stats.early == early.len() as u64 && stats.early >= 3 && stats.early <= stats.anomalies);
+            assert!(monitor.known.is_empty() && monitor.heap == 0);
+            // The last frames may be judged at the very moment they end.
+            early.sort();
+            early.retain(|event| told.contains(event));
+            assert_eq!(early, told);
         }
+    }
+
+    /// Incidents of every alert, so that synthetic traffic has some.
+    fn each() -> IncidentConfig {
+        IncidentConfig { from: 0.25, from_suspect: 0.25, ..IncidentConfig::default() }
+    }
+
+    fn told(change: Change, incident: &Incident) -> String {
+        format!("{change:?} {incident} {:?} {:?}", incident.updated, incident.evidence)
+    }
+
+    #[test]
+    fn gives_the_incidents_of_a_replay_however_often_it_is_popped() {
+        let detector = Arc::new(detector());
+        let frames = frames_with_uploads(700, 6, 5);
+        let sessions = cut(&frames);
+        let verdicts = detector.judge_all(&sessions).unwrap();
+        let expected = incidents(&sessions, &verdicts, &each()).unwrap();
+        assert!(expected.len() > 3, "{}", expected.len());
+        let expected: Vec<String> = expected.iter().map(|incident| told(Change::Closed, incident)).collect();
+        let mut first: Option<Vec<String>> = None;
+        for every in [1, 50, usize::MAX] {
+            let mut monitor = Monitor::new(detector.clone(), &SessionConfig::default()).unwrap();
+            monitor = monitor.with_incidents(each()).unwrap();
+            let (mut news, mut closed) = (Vec::new(), Vec::new());
+            let mut drain = |monitor: &mut Monitor| {
+                while let Some(event) = monitor.pop() {
+                    let Event::Incident { change, incident } = event else { continue };
+                    news.push(told(change, &incident));
+                    if change == Change::Closed {
+                        closed.push((incident.id, told(change, &incident)));
+                    }
+                }
+            };
+            for (i, f) in frames.iter().enumerate() {
+                monitor.push(&frame(f));
+                if i % every == 0 {
+                    drain(&mut monitor);
+                }
+            }
+            monitor.finish();
+            drain(&mut monitor);
+            closed.sort();
+            assert!(
+                closed.into_iter().map(|(_, told)| told).eq(expected.iter().cloned()),
+                "popped every {every} frames"
+            );
+            assert_eq!(*first.get_or_insert_with(|| news.clone()), news, "popped every {every} frames");
+            assert_eq!(monitor.stats().incidents.opened, expected.len() as u64);
+        }
+    }
+
+    #[test]
+    fn incidents_end_in_silence_and_at_the_end() {
+        let config = IncidentConfig { silence: Duration::from_secs(600), ..each() };
+        let mut monitor = Monitor::new(detector(), &SessionConfig::default()).unwrap().with_incidents(config).unwrap();
+        // A strange upload that starts at that second; its last packet comes six minutes later.
+        let upload = |monitor: &mut Monitor, second: u64| {
+            for (time, data) in frames_with_uploads(0, 1, 5) {
+                monitor.push(&frame(&(time + Duration::from_secs(second), data)));
+            }
+        };
+        let changes = |monitor: &mut Monitor| -> Vec<Change> {
+            let events = std::iter::from_fn(|| monitor.pop());
+            events.filter_map(|e| if let Event::Incident { change, .. } = e { Some(change) } else { None }).collect()
+        };
+        let second = |seconds| Timestamp::from_parts(seconds, 0);
+        use Change::{Closed, Opened};
+
+        upload(&mut monitor, 0);
+        monitor.advance(second(500));
+        assert_eq!(changes(&mut monitor), [Opened]);
+        monitor.advance(second(400));
+        assert_eq!(changes(&mut monitor), [], "time does not go back");
+        monitor.advance(second(1100));
+        assert_eq!(changes(&mut monitor), [Closed]);
+        // What comes after an end is another incident, also where nothing was popped between them.
+        upload(&mut monitor, 2000);
+        monitor.finish();
+        upload(&mut monitor, 2100);
+        assert_eq!(changes(&mut monitor), [Opened, Closed, Opened]);
+        monitor.finish();
+        assert_eq!(changes(&mut monitor), [Closed]);
+    }
+
+    #[test]
+    fn looking_often_keeps_the_budget() {
+        let benign = |seed| [frames(1500, seed), talks(900, seed)].concat();
+        let recipe = Detector::recipe().heads(&["forest"]).unwrap().false_positive_rate(0.05);
+        let [training, held_out, sessions] = [1, 2, 3].map(|seed| {
+            let mut sessions = cut_in_time(benign(seed));
+            sessions.retain(|session| !session.is_cold());
+            sessions
+        });
+        let detector = recipe.fit_on(&training, &held_out, |_| ControlFlow::Continue(())).unwrap();
+        let often = sessions.iter().filter(|session| session.looks().len() > 2).count();
+        let alerts = detector.judge_all(&sessions).unwrap().iter().filter(|verdict| verdict.is_anomaly()).count();
+        // Of 2300 sessions 115 may alert, with a deviation of 11, and another 11 of the cut's own luck.
+        assert!(
+            often > 400 && (85..=145).contains(&alerts),
+            "{alerts} of {} sessions alert, {often} looked at often",
+            sessions.len()
+        );
+    }
+
+    #[test]
+    fn what_is_known_of_open_sessions_counts_as_memory() {
+        let config = SessionConfig::default().memory_limit(1 << 20);
+        let mut monitor = Monitor::new(detector(), &config).unwrap();
+        let mut judged = 0;
+        for i in 0..6000u32 {
+            // 5 ms apart, so that sessions are looked at before they are evicted.
+            let [_, _, a, b] = i.to_be_bytes();
+            let syn = eth().ipv4([10, 9, a, b], [10, 0, 1, 1]).tcp(1000, 80).syn().build();
+            monitor.push(&frame(&(Timestamp::from_nanos(i64::from(i) * 5_000_000), syn)));
+            // A monitor that nobody asks drops what it cannot keep.
+            while i % 3000 < 1500
+                && let Some(event) = monitor.pop()
+            {
+                judged += u64::from(matches!(event, Event::Verdict { .. }));
+            }
+            assert!(monitor.table.bytes() <= 1 << 20, "{} bytes", monitor.table.bytes());
+        }
+        monitor.finish();
+        judged += std::iter::from_fn(|| monitor.pop()).filter(|e| matches!(e, Event::Verdict { .. })).count() as u64;
+        let stats = monitor.stats();
+        assert!(stats.table.looks_dropped > 0 && stats.table.dropped > 0 && stats.table.looks > 1000, "{stats:?}");
+        assert_eq!((judged, stats.judged), (stats.judged, 6000 - stats.table.dropped));
+        assert!(monitor.known.is_empty() && monitor.heap == 0, "{} are left", monitor.known.len());
     }
 
     #[test]
@@ -237,9 +625,15 @@ mod tests {
         let frames = frames(1, 2);
         frames.iter().take(4).for_each(|f| monitor.push(&frame(f)));
         assert!(monitor.pop().is_none());
-        monitor.advance(frames[3].0 + std::time::Duration::from_secs(3600));
-        assert!(matches!(monitor.pop(), Some(Event::Verdict { .. })));
+        monitor.advance(frames[3].0 + std::time::Duration::from_secs(3));
+        // A request that nobody answers.
+        let Some(Event::Look { session, verdict }) = monitor.pop() else { panic!("an alert before its end") };
+        assert_eq!((session.end_reason().to_string(), verdict.at()), ("open".to_owned(), session.known()));
         assert!(monitor.pop().is_none());
+        monitor.advance(frames[3].0 + std::time::Duration::from_secs(3600));
+        let Some(Event::Verdict { verdict: last, .. }) = monitor.pop() else { panic!("its end") };
+        assert!(last == verdict && monitor.pop().is_none());
+        assert_eq!(monitor.stats().looks, 1, "judged once");
     }
 
     #[test]
@@ -285,7 +679,8 @@ mod tests {
         monitor.finish();
         let events: Vec<Event> = std::iter::from_fn(|| monitor.pop()).collect();
         let failed: Vec<_> = events.iter().filter(|e| matches!(e, Event::Failure { .. })).collect();
-        assert_eq!((events.len(), failed.len()), (42, 2));
+        let ended = events.iter().filter(|e| !matches!(e, Event::Look { .. })).count();
+        assert_eq!((ended, failed.len()), (42, 2));
         let Event::Failure { session, error } = failed[0] else { unreachable!() };
         assert!(session.duration().as_secs() > 60);
         assert!(error.to_string().starts_with("head moody: ") && error.to_string().ends_with("is too much"), "{error}");

@@ -42,7 +42,12 @@ impl Timestamp {
 
     /// How long after `earlier` this moment is; zero where it is not after it.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0).max(0) as u64)
+        Duration::from_nanos(self.nanos_since(earlier))
+    }
+
+    /// The same in nanoseconds.
+    pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0).max(0) as u64
     }
 }
 

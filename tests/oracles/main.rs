@@ -11,7 +11,7 @@ use nf_core::{
     SessionConfig, Timestamp,
     capture::Capture,
     decode::Protocol,
-    session::{Direction, Session, TableStats},
+    session::{Direction, Looks, Session, TableStats},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -140,6 +140,7 @@ fn patient() -> SessionConfig {
         .idle_arp(None)
         .active(None)
         .context(false)
+        .looks(Looks::none())
 }
 
 /// Rows of a table with tabs, as maps from column to cell.

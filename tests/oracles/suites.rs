@@ -1,7 +1,7 @@
 //! Suites of hostile, odd and valid files, and the lab corpus.
 
 use super::*;
-use nf_core::decode::SkipCounts;
+use nf_core::{decode::SkipCounts, session::Looks};
 use nf_tests::data_dir;
 
 /// What is refused is refused with the byte.
@@ -72,7 +72,7 @@ fn the_lab_corpus_has_the_sessions_it_says() {
     let Some(data) = data_dir() else { return };
     for (name, expected) in [("train", 11_550), ("val", 4_023), ("test", 17_826), ("val-long", 24_449)] {
         let capture = Capture::open(data.join(format!("lab/{name}.pcap.zst"))).expect("a capture");
-        let config = SessionConfig::default().context(false).max_packets(1);
+        let config = SessionConfig::default().context(false).looks(Looks::none()).max_packets(1);
         let mut reader = capture.sessions(&config).expect("valid");
         let (sessions, packets) = (&mut reader)
             .map(|session| session.expect("a whole capture"))

@@ -1,7 +1,7 @@
 //! What was asked for.
 
 use super::Kind;
-use nf_core::SessionConfig;
+use nf_core::{SessionConfig, session::Looks};
 use std::path::PathBuf;
 
 /// How the program is called.
@@ -90,7 +90,7 @@ impl Options {
     /// How sessions are cut: what no row needs is not kept.
     pub fn session_config(&self) -> SessionConfig {
         let kept = if self.kind == Kind::Packets { self.max_packets } else { 1 };
-        SessionConfig::default().max_packets(kept).context(self.kind == Kind::Context)
+        SessionConfig::default().max_packets(kept).context(self.kind == Kind::Context).looks(Looks::none())
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn keeps_only_what_the_kind_needs() {
         let config = |arguments: &str| parse(arguments).expect("valid").expect("no help").session_config();
-        let default = SessionConfig::default();
+        let default = SessionConfig::default().looks(Looks::none());
         assert_eq!(config("a.pcap"), default.clone().max_packets(1).context(false));
         assert_eq!(config("a.pcap --kind context"), default.clone().max_packets(1));
         assert_eq!(config("a.pcap --kind packets"), default.clone().context(false));

@@ -19,11 +19,13 @@ pub(crate) fn check_rate(rate: f64) -> Result<()> {
     Err(Error::config("false_positive_rate", rate, "above 0 and at most 0.5"))
 }
 
-/// Whether `rate` can be promised with `n` held-out benign sessions, the tail fitted soundly or not.
+/// Whether `rate` can be promised with `n` held-out benign sessions, the tail fitted soundly or not; `hours` is how long they
+/// took, where that is known.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] where the rate is out of range; [`ErrorKind::Data`] that says how many more sessions are needed.
-pub(crate) fn check(rate: f64, n: usize, sound: bool) -> Result<()> {
+/// [`ErrorKind::Config`] where the rate is out of range; [`ErrorKind::Data`] that says how many more sessions are needed, and
+/// how many hours that takes.
+pub(crate) fn check(rate: f64, n: usize, sound: bool, hours: Option<f64>) -> Result<()> {
     check_rate(rate)?;
     let expected = if sound { LEAST } else { PLAIN };
     // Rates such as 0.01 have no exact binary form: 300 sessions are enough for 3 expected.
@@ -32,9 +34,12 @@ pub(crate) fn check(rate: f64, n: usize, sound: bool) -> Result<()> {
         return Ok(());
     }
     let tail = if sound { "" } else { " (their highest scores follow no tail that could be extrapolated)" };
+    let more = needed - n as f64;
+    let wait = hours.filter(|hours| *hours > 0.0 && n > 0).map_or_else(String::new, |hours| {
+        format!(" ({:.2} h at {:.0} an hour)", more * hours / n as f64, n as f64 / hours)
+    });
     let message = format!(
-        "{n} held-out benign sessions cannot promise a false-positive rate of {rate}{tail}: {} more are needed, {needed} in all",
-        needed - n as f64,
+        "{n} held-out benign sessions cannot promise a false-positive rate of {rate}{tail}: {more} more are needed{wait}, {needed} in all"
     );
     Err(Error::new(ErrorKind::Data, message))
 }
@@ -48,7 +53,7 @@ impl Calibration {
     /// scores `n` to promise it: below `n * rate` = 3 unless the tail is sound, always below 0.5; the message says how
     /// many more are needed.
     pub fn threshold(&self, rate: f64) -> Result<f32> {
-        check(rate, self.len(), self.tail_is_sound())?;
+        check(rate, self.len(), self.tail_is_sound(), None)?;
         let n = self.len();
         // The excess over a whole number that rates without an exact binary form bring along.
         let whole = |x: f64| (x * (1.0 + 1e-12)) as usize;

@@ -15,6 +15,9 @@ pub struct Interval {
 const Z: f64 = 1.959_963_984_540_054;
 /// Length of the blocks that are drawn together: what happens on a network comes in bursts, and a minute holds most of them.
 const BLOCK_SECONDS: f64 = 60.0;
+/// A recording has at least this many blocks, shorter ones where it is short: a draw of a single block is the recording itself,
+/// whatever happened in it.
+const FEWEST_BLOCKS: usize = 5;
 /// How many recordings are drawn: the bounds are their 2.5 % and 97.5 % quantiles, 50 of them beyond each.
 const DRAWS: usize = 2000;
 /// Most cells a recording is cut into, so that a timestamp from the future costs no memory.
@@ -58,8 +61,8 @@ pub fn wilson(hits: usize, all: usize) -> Option<Interval> {
 
 /// The interval of the share of `true` among events in time, of several recordings: a block bootstrap over minutes.
 ///
-/// A recording of the same length is drawn anew 2000 times from blocks of 60 s that begin anywhere, the end of a recording
-/// followed by its beginning (Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of
+/// A recording of the same length is drawn anew 2000 times from blocks of 60 s (a fifth of it where it is shorter than five
+/// minutes) that begin anywhere, the end of a recording followed by its beginning (Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of
 /// Statistics 17, 1989; circular by Politis and Romano, 1992). That interval is widened to [`wilson`]'s where it is narrower,
 /// as it is when there are nearly no hits: events that depend on each other tell less than independent ones, never more.
 /// `None` without events. That the cut was itself taken from a finite recording is not in it.
@@ -117,7 +120,9 @@ impl Cells {
         for i in 1..before.len() {
             before[i] = (before[i].0 + before[i - 1].0, before[i].1 + before[i - 1].1);
         }
-        let block = ((BLOCK_SECONDS / cell) as usize).max(before.len().div_ceil(MOST_BLOCKS));
+        let cells = before.len() - 1;
+        let block = ((BLOCK_SECONDS / cell) as usize).min(cells.div_ceil(FEWEST_BLOCKS));
+        let block = block.max(before.len().div_ceil(MOST_BLOCKS));
         Some(Self { before, block })
     }
 
@@ -176,6 +181,18 @@ mod tests {
     }
 
     #[test]
+    fn bursts_widen_the_interval_of_a_recording_shorter_than_a_minute_too() {
+        // 12 alerts of 160 sessions in 40 s, spread out and within 3 s.
+        let recording = |hit: fn(i64) -> bool| -> Vec<(Timestamp, bool)> {
+            (0..160).map(|i| (Timestamp::from_nanos(i * 250_000_000), hit(i))).collect()
+        };
+        let even = block_bootstrap(&[recording(|i| i % 13 == 0 && i < 156)]).unwrap();
+        let burst = block_bootstrap(&[recording(|i| i < 12)]).unwrap();
+        assert_eq!(even, wilson(12, 160).unwrap());
+        assert!(burst.low == 0.0 && burst.high > even.high + 0.05, "{burst:?} {even:?}");
+    }
+
+    #[test]
     fn holds_the_true_rate_of_a_bursty_process_about_as_often_as_it_says() {
         // A minute alerts on 5 % of its sessions in one of five minutes, else on none: 1 % in the long run.
         let mut held = 0;
@@ -193,7 +210,9 @@ mod tests {
     #[test]
     fn blocks_go_around_the_end_and_times_from_the_future_cost_nothing() {
         let cells = Cells::new(&recording(2, |i| i < 8)).unwrap();
-        assert_eq!((cells.len(), cells.block), (120, 60));
+        assert_eq!((cells.len(), cells.block), (120, 24));
+        let blocks = [1, 4, 5, 6].map(|minutes| Cells::new(&recording(minutes, |_| false)).unwrap().block);
+        assert_eq!(blocks, [12, 48, 60, 60]);
         assert_eq!(cells.count(118, 4), (16, 8), "two seconds of the end, two of the beginning");
         assert_eq!(cells.count(0, 120), (480, 8));
         let far = [(Timestamp::from_nanos(0), true), (Timestamp::from_nanos(i64::MAX), false)];

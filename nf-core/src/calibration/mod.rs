@@ -1,6 +1,7 @@
 //! Scores to p-values: what share of benign sessions is at least as strange, and the cut that keeps a promised rate.
 
 mod budget;
+mod drift;
 mod interval;
 mod pareto;
 mod phased;
@@ -8,6 +9,7 @@ mod tail;
 
 use crate::{Error, ErrorKind, Result};
 pub(crate) use budget::{check as check_budget, check_rate};
+pub(crate) use drift::{ChangeTest, Level};
 pub use interval::{Interval, block_bootstrap, wilson};
 pub(crate) use phased::Phased;
 pub(crate) use tail::Tail as StoredTail;

@@ -96,6 +96,7 @@ impl Capture {
     /// * [`ErrorKind::Capture`] where the capture is cut off or damaged; the message has path, packet number (from 1)
     ///   and byte offset in the uncompressed capture.
     /// * [`ErrorKind::Io`] where reading fails.
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>> {
         if self.ended {
             return Ok(None);

@@ -1,6 +1,6 @@
 //! Classic pcap (draft-ietf-opsawg-pcap): a file header, then records.
 
-use super::{LinkType, Record, Source, check_captured_len, cut_off};
+use super::{Frame, LinkType, Record, Source, check_captured_len, cut_off};
 use crate::{Error, ErrorKind, Result, Timestamp};
 use pcap_parser::parse_pcap_header;
 
@@ -52,26 +52,47 @@ impl PcapReader {
     }
 
     /// The next record, the `number`-th of the file; `None` at its end.
+    #[inline]
     pub(super) fn next(&mut self, source: &mut Source, number: u64) -> Result<Option<Record>> {
-        if !source.want(RECORD_HEADER)? {
-            return match source.ahead().len() {
-                0 => Ok(None),
-                found => Err(cut_off(number, source.offset(), RECORD_HEADER, found)),
-            };
+        match self.take(source) {
+            Some(record) => Ok(Some(record)),
+            None => self.wait(source, number),
         }
-        let header = source.ahead().first_chunk::<RECORD_HEADER>().copied().unwrap_or_default();
-        let [seconds, fraction, captured_len, wire_len] = self.fields(header);
-        check_captured_len(captured_len, number, source.offset())?;
-        let size = RECORD_HEADER + captured_len as usize;
-        if !source.want(size)? {
-            return Err(cut_off(number, source.offset(), size, source.ahead().len()));
+    }
+
+    /// The next record, where the source's buffer holds all of it.
+    #[inline]
+    fn take(&self, source: &mut Source) -> Option<Record> {
+        let ahead = source.ahead();
+        let [seconds, fraction, captured_len, wire_len] = self.fields(*ahead.first_chunk()?);
+        if captured_len > Frame::MAX_CAPTURED_LEN || ahead.len() - RECORD_HEADER < captured_len as usize {
+            return None;
         }
         // Fractions above a second are seen in the wild; they carry over.
         let fraction = i64::from(fraction) * self.nanos_per_unit;
         let nanos = (i64::from(seconds) * 1_000_000_000).saturating_add(fraction);
         source.consume(RECORD_HEADER);
         let data = source.consume(captured_len as usize);
-        Ok(Some(Record { time: Timestamp::from_nanos(nanos), link_type: self.link_type, wire_len, data }))
+        Some(Record { time: Timestamp::from_nanos(nanos), link_type: self.link_type, wire_len, data })
+    }
+
+    /// Reads until the source's buffer holds the next record.
+    #[inline(never)]
+    fn wait(&self, source: &mut Source, number: u64) -> Result<Option<Record>> {
+        if !source.want(RECORD_HEADER)? {
+            return match source.ahead().len() {
+                0 => Ok(None),
+                found => Err(cut_off(number, source.offset(), RECORD_HEADER, found)),
+            };
+        }
+        let header = source.ahead().first_chunk().copied().unwrap_or_default();
+        let [_, _, captured_len, _] = self.fields(header);
+        check_captured_len(captured_len, number, source.offset())?;
+        let size = RECORD_HEADER + captured_len as usize;
+        if !source.want(size)? {
+            return Err(cut_off(number, source.offset(), size, source.ahead().len()));
+        }
+        Ok(self.take(source))
     }
 
     /// The four numbers of a record header.

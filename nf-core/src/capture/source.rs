@@ -72,11 +72,12 @@ impl Source {
 
     /// Sees to it that at least `size` bytes are [`ahead`](Self::ahead), and says whether they are: `false` only where
     /// the stream ends before.
-    #[inline]
+    #[inline(always)]
     pub(super) fn want(&mut self, size: usize) -> Result<bool> {
         if self.unread.len() >= size { Ok(true) } else { self.fetch(size) }
     }
 
+    #[inline(never)]
     fn fetch(&mut self, size: usize) -> Result<bool> {
         while self.unread.len() < size {
             if self.ended {
@@ -109,6 +110,7 @@ impl Source {
 
     /// Marks `size` bytes as read; they stay in the buffer, under the returned place, until the next
     /// [`want`](Self::want). The bytes must be [`ahead`](Self::ahead).
+    #[inline]
     pub(super) fn consume(&mut self, size: usize) -> Range<usize> {
         debug_assert!(size <= self.unread.len());
         let start = self.unread.start;

@@ -82,6 +82,12 @@ impl Decoder {
         }
     }
 
+    /// Decodes a frame of the plain case; `None` where [`decode`](Self::decode) must say what it is.
+    #[inline(always)]
+    pub(crate) fn decode_plain<'a>(&self, frame: &Frame<'a>) -> Option<Packet<'a>> {
+        plain::decode(frame, self.tunnels > 0)
+    }
+
     /// Decodes a frame where that takes nothing from the frames before it and leaves nothing for those behind it; `None`
     /// where the frame is a fragment, which [`decode`](Self::decode) must see in its turn.
     pub(crate) fn decode_apart<'a>(&self, frame: &Frame<'a>) -> Option<Result<Packet<'a>, Skip>> {

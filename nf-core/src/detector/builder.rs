@@ -120,8 +120,10 @@ impl Builder {
             training: None,
             left_out: 0,
             calibration: Span::of(&held_out),
+            sources: Vec::new(),
         };
         let Self { budget, threads, sessions, evidence, .. } = self;
-        Detector::calibrate(scorers, &held_out, &held_out, Terms { budget, threads, sessions, evidence }, provenance)
+        Detector::calibrate(scorers, &held_out, &held_out, Terms { budget, threads, sessions, evidence }, provenance)?
+            .with_drift_basis(&[&held_out], threads)
     }
 }

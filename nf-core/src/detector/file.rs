@@ -1,8 +1,10 @@
 //! Detectors in files: one versioned, checksummed file, written whole or not at all. `docs/file-format.md` describes it.
 
 use super::{
-    Background, Calibrated, Detector, Evidence, HeldOut, Provenance,
+    Background, Calibrated, Card, Detector, Evidence, HeldOut, Provenance, RecalibrationRecord, Span,
+    drift::{Basis, watched},
     head::{Head, Scorer},
+    recalibrate::Original,
 };
 use crate::{
     Error, ErrorKind, Result, Timestamp,
@@ -13,7 +15,7 @@ use crate::{
     session::SessionConfig,
 };
 use serde::{Deserialize, Serialize};
-use std::{fs, io::Write, path::Path};
+use std::{fs, io::Write, path::Path, sync::Arc};
 
 /// What a model file starts with. The last byte is outside ASCII, so that a transfer as text does not go unnoticed.
 const MAGIC: [u8; 8] = *b"NFMODEL\xb5";
@@ -36,6 +38,36 @@ struct Header {
     background: u64,
     /// How many sessions it was calibrated on, each with its end, its score and whether it was cold.
     held_out: u64,
+    /// How benign traffic varies, where it was seen for long enough.
+    drift: Option<Basis>,
+    /// The calibration the detector was made with, where it has another now.
+    original: Option<StoredOriginal>,
+    recalibrations: Vec<RecalibrationRecord>,
+    /// All of this in words and figures, so that a file can be asked what it is without its models. Nothing else reads it.
+    card: Card,
+}
+
+/// The header of which only the card is read.
+#[derive(Debug, Deserialize)]
+struct CardAlone {
+    card: Card,
+}
+
+/// The card of a model file.
+pub(super) fn read_card(bytes: &[u8]) -> Result<Card> {
+    let (header, _) = open(bytes)?;
+    let header: CardAlone = serde_json::from_slice(header)
+        .map_err(|e| damaged(format!("the header of the model file has no card as format {FORMAT} has: {e}")))?;
+    Ok(header.card)
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredOriginal {
+    combined: StoredCalibration,
+    evidence: Option<StoredEvidence>,
+    held_out: u64,
+    drift: Option<Basis>,
+    calibration: Span,
 }
 
 /// Bytes of a held-out session: nanoseconds, score, 1 where it is cold.
@@ -149,13 +181,19 @@ impl Detector {
             provenance: self.provenance.clone(),
             heads: self.heads.iter().zip(&models).map(stored).collect(),
             combined: StoredCalibration::of(&self.combined),
-            evidence: self.evidence.as_ref().map(|evidence| StoredEvidence {
-                config: evidence.config.clone(),
-                calibration: StoredCalibration::of(evidence.calibration.all()),
-                cold: evidence.calibration.cold().map(StoredCalibration::of),
-            }),
+            evidence: self.evidence.as_deref().map(StoredEvidence::of),
             background: self.background.numbers().count() as u64,
             held_out: self.held_out.len() as u64,
+            drift: self.drift.as_deref().cloned(),
+            original: self.original.as_deref().map(|original| StoredOriginal {
+                combined: StoredCalibration::of(&original.combined),
+                evidence: original.evidence.as_deref().map(StoredEvidence::of),
+                held_out: original.held_out.len() as u64,
+                drift: original.drift.as_deref().cloned(),
+                calibration: original.calibration,
+            }),
+            recalibrations: self.recalibrations.to_vec(),
+            card: self.card(),
         };
         let header = serde_json::to_vec(&header).expect("the header has text keys and finite numbers");
         let mut bytes = Vec::new();
@@ -170,16 +208,22 @@ impl Detector {
             bytes.extend(model);
             bytes.extend(scores(&head.calibration));
         }
-        bytes.extend(scores(&self.combined));
-        if let Some(evidence) = &self.evidence {
-            bytes.extend(scores(evidence.calibration.all()));
-            bytes.extend(evidence.calibration.cold().map(scores).unwrap_or_default());
-        }
         bytes.extend(self.background.numbers().flat_map(f32::to_le_bytes));
-        for held in &*self.held_out {
-            bytes.extend(held.start.as_nanos().to_le_bytes());
-            bytes.extend(held.score.to_le_bytes());
-            bytes.push(held.cold.into());
+        let mut calibrated = |combined: &Calibration, evidence: Option<&Evidence>, held_out: &[HeldOut]| {
+            bytes.extend(scores(combined));
+            if let Some(evidence) = evidence {
+                bytes.extend(scores(evidence.calibration.all()));
+                bytes.extend(evidence.calibration.cold().map(scores).unwrap_or_default());
+            }
+            for held in held_out {
+                bytes.extend(held.start.as_nanos().to_le_bytes());
+                bytes.extend(held.score.to_le_bytes());
+                bytes.push(held.cold.into());
+            }
+        };
+        calibrated(&self.combined, self.evidence.as_deref(), &self.held_out);
+        if let Some(original) = &self.original {
+            calibrated(&original.combined, original.evidence.as_deref(), &original.held_out);
         }
         bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
         bytes
@@ -213,29 +257,66 @@ impl Detector {
         if heads.is_empty() {
             return Err(damaged("the model file holds no head, at least 1 is needed"));
         }
-        let combined = header.combined.read(&mut blobs)?;
-        let read_evidence = |StoredEvidence { config, calibration, cold }: StoredEvidence| {
-            config.check()?;
-            let all = calibration.read(&mut blobs)?;
-            let cold = cold.map(|cold| cold.read(&mut blobs)).transpose()?;
-            Ok::<_, Error>(Evidence { config, calibration: Phased::restore(all, cold) })
-        };
-        let evidence = header.evidence.map(read_evidence).transpose().map_err(|e| e.at("evidence"))?;
         let numbers = blobs.take(header.background.checked_mul(4))?.as_chunks::<4>().0;
         let numbers: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let background = Background::from_numbers(&heads, &numbers).ok_or_else(|| {
             damaged("what benign traffic looks like is not of finite numbers in rows of the heads' columns")
         })?;
-        let held_out = blobs.take(header.held_out.checked_mul(HELD_OUT as u64))?.as_chunks().0;
-        let held_out = held_out.iter().map(read_held_out).collect::<Option<Vec<_>>>();
-        let held_out =
-            held_out.ok_or_else(|| damaged("a held-out session has no finite score, or is neither cold nor warm"))?;
+        let mut read = |combined: StoredCalibration, evidence: Option<StoredEvidence>, held_out: u64| {
+            let combined = combined.read(&mut blobs)?;
+            let evidence = evidence.map(|evidence| evidence.read(&mut blobs)).transpose();
+            let evidence = evidence.map_err(|e| e.at("evidence"))?;
+            let held_out = blobs.take(held_out.checked_mul(HELD_OUT as u64))?.as_chunks().0;
+            let held_out = held_out.iter().map(read_held_out).collect::<Option<Vec<_>>>();
+            let held_out = held_out
+                .ok_or_else(|| damaged("a held-out session has no finite score, or is neither cold nor warm"))?;
+            Ok::<_, Error>((combined, evidence, held_out))
+        };
+        let (combined, evidence, held_out) = read(header.combined, header.evidence, header.held_out)?;
+        let read_original = |StoredOriginal { combined, evidence, held_out, drift, calibration }: StoredOriginal| {
+            let (combined, evidence, held_out) = read(combined, evidence, held_out)?;
+            let (drift, evidence) = (drift.map(Arc::new), evidence.map(Arc::new));
+            let (combined, held_out) = (combined.into(), held_out.into());
+            Ok::<_, Error>(Original { combined, evidence, held_out, drift, calibration })
+        };
+        let original = header.original.map(read_original).transpose().map_err(|e| e.at("first calibration"))?;
         if !blobs.bytes.is_empty() {
             return Err(damaged(format!("{} bytes left over behind the held-out sessions", blobs.bytes.len())));
         }
-        let Header { false_positive_rate, session_config, provenance, .. } = header;
+        let Header { false_positive_rate, session_config, provenance, drift, recalibrations, .. } = header;
         let calibrated = Calibrated { heads, combined, evidence, background, held_out };
-        Self::assemble(calibrated, false_positive_rate, session_config, provenance)
+        let mut detector = Self::assemble(calibrated, false_positive_rate, session_config, provenance)?;
+        let same_kind = |original: &Original| original.evidence.is_some() == detector.evidence.is_some();
+        if original.is_some() == recalibrations.is_empty() || !original.as_ref().is_none_or(same_kind) {
+            return Err(damaged("a recalibrated detector has a first calibration like its own, any other has none"));
+        }
+        let columns = watched(&detector);
+        let first = original.as_ref().and_then(|original| original.drift.as_deref());
+        if [drift.as_ref(), first].into_iter().flatten().any(|drift| !drift.is_sane(&columns)) {
+            return Err(damaged(
+                "how benign traffic varies is not stated for the columns of the heads, in finite numbers",
+            ));
+        }
+        (detector.original, detector.recalibrations) = (original.map(Arc::new), recalibrations.into());
+        detector.drift = drift.map(Arc::new);
+        Ok(detector)
+    }
+}
+
+impl StoredEvidence {
+    fn of(evidence: &Evidence) -> Self {
+        Self {
+            config: evidence.config.clone(),
+            calibration: StoredCalibration::of(evidence.calibration.all()),
+            cold: evidence.calibration.cold().map(StoredCalibration::of),
+        }
+    }
+
+    fn read(self, blobs: &mut Blobs<'_>) -> Result<Evidence> {
+        self.config.check()?;
+        let all = self.calibration.read(blobs)?;
+        let cold = self.cold.map(|cold| cold.read(blobs)).transpose()?;
+        Ok(Evidence { config: self.config, calibration: Phased::restore(all, cold) })
     }
 }
 

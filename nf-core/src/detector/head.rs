@@ -1,11 +1,11 @@
 //! One head of a detector: sessions to scores, scores to surprise.
 
+use super::Row;
 use crate::{
     Error, ErrorKind, Result,
     calibration::Calibration,
     features::{FeatureSpec, Rows, Scaler, Schema},
     model::Model,
-    session::Session,
 };
 use std::sync::Arc;
 
@@ -44,9 +44,9 @@ impl Scorer {
         Ok(Self { name: name.into(), spec, schema, scaler, model, weight })
     }
 
-    /// One score a session.
-    pub(super) fn score(&self, sessions: &[&Session]) -> Result<Vec<f32>> {
-        let rows = self.spec.extract(sessions.iter().copied()).map_err(|e| self.place(e))?;
+    /// One score a look.
+    pub(super) fn score(&self, looks: &[Row<'_>]) -> Result<Vec<f32>> {
+        let rows = self.spec.extract_each(looks.iter().map(Row::seen)).map_err(|e| self.place(e))?;
         self.score_rows(&self.scaler.apply(rows)?)
     }
 

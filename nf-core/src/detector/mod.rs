@@ -2,31 +2,41 @@
 
 mod budget;
 mod builder;
+mod card;
+mod clean;
+mod drift;
 mod explain;
 mod file;
 mod head;
+mod looks;
+mod recalibrate;
 mod recipe;
 mod report;
 mod verdict;
 
 pub use builder::Builder;
+pub use card::{Card, CardHead, Promise, Source};
+pub use drift::{Drift, DriftAlarm, Moved};
 pub(crate) use explain::{Carried, Weigher};
 pub use explain::{Carrier, Cell, Explanation, Fact};
+pub use recalibrate::{Recalibration, RecalibrationRecord};
 pub use recipe::Recipe;
 pub use report::CalibrationReport;
-pub use verdict::{EvidenceVerdict, HeadVerdict, Verdict};
+pub use verdict::{EvidenceVerdict, HeadVerdict, LookVerdict, Verdict};
 
 use crate::{
     Error, ErrorKind, Result, Timestamp,
-    calibration::{Calibration, Phased, check_budget},
-    evidence::{Accumulator, EvidenceConfig},
+    calibration::{Calibration, Phased},
+    evidence::EvidenceConfig,
     features::Schema,
     parallel,
     session::{Session, SessionConfig},
 };
-use budget::Budget;
+use budget::{Budget, Volume};
 use explain::Background;
 use head::{Head, Scorer};
+pub(crate) use looks::{Row, Scores, Standing};
+use looks::{highest, weigh_all};
 use report::HeldOut;
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
@@ -39,9 +49,12 @@ use std::{fmt, sync::Arc};
 /// 1932, section 21.1). Heads that read the same traffic are correlated, which Fisher's own chi-square distribution does not
 /// allow for; so the sum is calibrated once more, on the same held-out sessions.
 ///
-/// [`judge`](Self::judge) sees a session by itself. Where sessions are judged in the order in which they ended, by
+/// [`judge`](Self::judge) sees a session by itself. Where sessions are judged in the order of time, by
 /// [`judge_all`](Self::judge_all) or a [`Monitor`](crate::Monitor), what the last sessions of a pair of hosts come to
 /// together decides: its [evidence](crate::evidence), calibrated in the same way.
+///
+/// A session is judged at each of its [looks](Session::looks), and the strangest of them is its verdict. It is calibrated on
+/// the strangest looks at benign sessions, so that looking often spends no more of the budget.
 ///
 /// A detector is immutable and cheap to clone.
 #[derive(Clone)]
@@ -60,6 +73,11 @@ pub struct Detector {
     threads: usize,
     sessions: SessionConfig,
     provenance: Provenance,
+    /// How benign traffic varies; `None` where it was seen for too short a time.
+    drift: Option<Arc<drift::Basis>>,
+    /// The calibration it was made with, where it has another now.
+    original: Option<Arc<recalibrate::Original>>,
+    recalibrations: Arc<[RecalibrationRecord]>,
 }
 
 /// How scores add up over sessions, and what that comes to among benign ones.
@@ -102,10 +120,12 @@ pub struct Provenance {
     pub left_out: u64,
     /// The benign sessions it was calibrated on.
     pub calibration: Span,
+    /// The captures it was made from, as far as they were [named](Detector::with_source).
+    pub sources: Vec<Source>,
 }
 
 /// How many sessions there were, and when they started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Span {
     /// How many.
@@ -156,16 +176,17 @@ impl Detector {
                 return Err(Error::new(ErrorKind::Config, message));
             }
         }
-        let rate = terms.budget.rate(held_out)?;
-        check_budget(rate, held_out.len(), true)?;
+        let rate = terms.budget.rate(Volume::of(held_out.iter().map(|session| session.start())))?;
         if let Some(config) = &terms.evidence {
             config.check()?;
         }
-        let (heads, combined) = score_heads(scorers, held_out, terms.threads)?;
+        let rows = Row::all(held_out);
+        let (heads, scores) = score_heads(scorers, &rows, terms.threads)?;
+        let combined = highest(held_out.len(), &rows, &scores);
         let mut deciding = combined.clone();
         let evidence = match terms.evidence {
             Some(config) => {
-                deciding = weigh_all(&config, held_out, &combined)?;
+                deciding = highest(held_out.len(), &rows, &weigh_all(&config, &rows, &scores)?);
                 let cold: Vec<bool> = held_out.iter().map(|session| session.is_cold()).collect();
                 let calibration = Phased::fit(&deciding, &cold)?;
                 Some(Evidence { config, calibration })
@@ -192,18 +213,22 @@ impl Detector {
             threads: 1,
             sessions,
             provenance,
+            drift: None,
+            original: None,
+            recalibrations: Arc::new([]),
         };
         detector.check_sessions(&detector.sessions)?;
         detector.with_false_positive_rate(rate)
     }
 
-    /// The verdict on one session, whatever else was judged before.
+    /// The verdict on one session, whatever else was judged before: that of the strangest of its
+    /// [looks](Session::looks).
     ///
     /// # Errors
     /// [`ErrorKind::Data`] where a head needs the session's context and it has none, or a model gives a score that is not
     /// finite; what else a user's own model returns.
     pub fn judge(&self, session: &Session) -> Result<Verdict> {
-        let [verdict] = self.judge_chunk(&[session])?.try_into().expect("one verdict a session");
+        let [verdict] = self.judge_alone(&[session])?.try_into().expect("one verdict a session");
         Ok(verdict)
     }
 
@@ -212,61 +237,41 @@ impl Detector {
     /// # Errors
     /// As [`judge`](Self::judge), for the first session that has one.
     pub fn judge_batch(&self, sessions: &[Session]) -> Result<Vec<Verdict>> {
-        let sessions: Vec<&Session> = sessions.iter().collect();
-        parallel::in_chunks(&sessions, self.threads, |chunk| self.judge_chunk(chunk))
+        self.judge_alone(&sessions.iter().collect::<Vec<_>>())
     }
 
-    fn judge_chunk(&self, sessions: &[&Session]) -> Result<Vec<Verdict>> {
-        let scores = self.heads.iter().map(|head| head.scorer.score(sessions)).collect::<Result<Vec<_>>>()?;
-        let verdict = |(i, session): (usize, &&Session)| Verdict {
-            cold: session.is_cold(),
-            ..self.verdict(scores.iter().map(|scores| scores[i]))
-        };
-        Ok(sessions.iter().enumerate().map(verdict).collect())
+    fn judge_alone(&self, sessions: &[&Session]) -> Result<Vec<Verdict>> {
+        self.judge_rows(sessions, None)
     }
 
-    /// The verdicts on some sessions of one session table, in their order: judged in the order in which they ended, so that
-    /// what adds up over them decides, as a [`Monitor`](crate::Monitor) judges them.
+    /// The verdicts on some sessions of one session table, in their order: judged in the order in which they were looked at
+    /// and ended, so that what adds up over them decides, as a [`Monitor`](crate::Monitor) judges them.
     ///
     /// # Errors
     /// As [`judge`](Self::judge), for the first session that has one.
     pub fn judge_all(&self, sessions: &[Session]) -> Result<Vec<Verdict>> {
-        let mut verdicts = self.judge_batch(sessions)?;
-        if let Some(mut weigher) = self.weigher() {
-            for i in by_end(&sessions.iter().collect::<Vec<_>>()) {
-                self.weigh(&mut weigher, &sessions[i], &mut verdicts[i]);
-            }
-        }
-        Ok(verdicts)
+        self.judge_rows(&sessions.iter().collect::<Vec<_>>(), self.weigher())
     }
 
-    /// What the heads' scores of one session come to.
-    fn verdict(&self, scores: impl Iterator<Item = f32>) -> Verdict {
-        let mut sum = 0.0;
-        let heads = self.heads.iter().zip(scores).map(|(head, score)| {
-            sum += head.surprise(score);
-            HeadVerdict { name: head.scorer.name.clone(), score, p_value: head.calibration.p_value(score) }
-        });
-        let heads = heads.collect();
-        let score = sum as f32;
-        Verdict {
-            score,
-            p_value: self.combined.p_value(score),
-            heads,
-            evidence: None,
-            threshold: self.threshold,
-            anomaly: score > self.threshold,
-            cold: false,
-            carried: None,
+    fn judge_rows(&self, sessions: &[&Session], mut weigher: Option<Weigher>) -> Result<Vec<Verdict>> {
+        let rows = Row::all(sessions);
+        let mut scores = self.score(&rows)?;
+        let mut standings: Vec<Option<Standing>> = vec![None; sessions.len()];
+        for i in Row::in_time(&rows) {
+            let (place, scores) = (rows[i].place, std::mem::take(&mut scores[i]));
+            self.take(&mut standings[place], &rows[i], scores, place as u64, weigher.as_mut());
         }
+        let judged = standings.iter().zip(sessions);
+        Ok(judged.filter_map(|(standing, session)| Some(self.verdict(standing.as_ref()?, session.is_cold()))).collect())
     }
 
     /// The same detector with another budget of false positives, 0 to 0.5 of all benign sessions.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] where the rate is out of range, [`ErrorKind::Data`] where there were too few held-out sessions
-    /// to promise it; the message says how many more are needed.
+    /// to promise it; the message says how many more are needed, and how many hours that takes.
     pub fn with_false_positive_rate(&self, rate: f64) -> Result<Self> {
+        self.check_budget(rate)?;
         let threshold = self.combined.threshold(rate)?;
         let evidence_thresholds = match self.evidence.as_deref() {
             Some(Evidence { calibration, .. }) => {
@@ -344,7 +349,7 @@ impl Detector {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] where `context` is off though a head needs it, `max_packets` is below what a head reads, or
-    /// `key`, `vlan_in_key`, `tunnels` or `entropy_bytes` differ from those of the training.
+    /// `key`, `vlan_in_key`, `tunnels`, `entropy_bytes` or `looks` differ from those of the training.
     pub fn check_sessions(&self, config: &SessionConfig) -> Result<()> {
         config.check()?;
         for Head { scorer, .. } in &*self.heads {
@@ -365,6 +370,7 @@ impl Detector {
             ("vlan_in_key", given.vlan_in_key.to_string(), own.vlan_in_key.to_string()),
             ("tunnels", given.tunnels.to_string(), own.tunnels.to_string()),
             ("entropy_bytes", given.entropy_bytes.to_string(), own.entropy_bytes.to_string()),
+            ("looks", given.looks.to_string(), own.looks.to_string()),
         ];
         if let Some((name, given, own)) = same.into_iter().find(|(_, given, own)| given != own) {
             return Err(Error::config(name, given, &format!("{own} as in the detector's training")));
@@ -373,12 +379,12 @@ impl Detector {
     }
 }
 
-/// Calibrates heads on some sessions, and gives what their scores of these come to.
-fn score_heads(scorers: Vec<Scorer>, sessions: &[&Session], threads: usize) -> Result<(Vec<Head>, Vec<f32>)> {
+/// Calibrates heads on the looks at some sessions, and gives what their scores of each come to.
+fn score_heads(scorers: Vec<Scorer>, rows: &[Row<'_>], threads: usize) -> Result<(Vec<Head>, Vec<f32>)> {
     let mut heads = Vec::new();
-    let mut sums = vec![0.0; sessions.len()];
+    let mut sums = vec![0.0; rows.len()];
     for scorer in scorers {
-        let scores = parallel::in_chunks(sessions, threads, |chunk| scorer.score(chunk))?;
+        let scores = parallel::in_chunks(rows, threads, |chunk| scorer.score(chunk))?;
         let head = Head::calibrate(scorer, &scores)?;
         for (sum, score) in sums.iter_mut().zip(scores) {
             *sum += head.surprise(score);
@@ -386,16 +392,6 @@ fn score_heads(scorers: Vec<Scorer>, sessions: &[&Session], threads: usize) -> R
         heads.push(head);
     }
     Ok((heads, sums.into_iter().map(|sum| sum as f32).collect()))
-}
-
-/// The evidence of each of some sessions of one session table, from their own scores.
-fn weigh_all(config: &EvidenceConfig, sessions: &[&Session], scores: &[f32]) -> Result<Vec<f32>> {
-    let mut accumulator = Accumulator::new(config.clone())?;
-    let mut weighed = vec![0.0; sessions.len()];
-    for i in by_end(sessions) {
-        weighed[i] = accumulator.add(sessions[i], scores[i]).score;
-    }
-    Ok(weighed)
 }
 
 /// The places of sessions in the order in which they ended; those that ended at one moment stay in order.

@@ -1,12 +1,13 @@
 //! The detector this crate recommends: which heads there are, and how they are fitted and calibrated.
 
-use super::{Budget, Detector, Provenance, Span, Terms, head::Scorer, score_heads, weigh_all};
+use super::{
+    Budget, Detector, Provenance, Row, Span, Terms, Volume, clean::usual, head::Scorer, highest, score_heads, weigh_all,
+};
 use crate::{
     Error, ErrorKind, Result,
-    calibration::check_budget,
     evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Scaler},
-    model::{IsolationForest, Model, Progress, Watch},
+    model::{IsolationForest, Model, Progress, Random, Rarity, Watch},
     session::{Session, SessionConfig},
 };
 use std::ops::ControlFlow;
@@ -35,6 +36,14 @@ const HEADS: &[HeadRecipe] = &[
     // Beside 98 other columns a timer's regularity drowns.
     HeadRecipe { name: "rhythm", default: true, spec: rhythm, scale: true, weight: 0.3, fit: forest },
     HeadRecipe { name: "forest", default: true, spec: flow_and_context, scale: true, weight: 0.3, fit: forest },
+    HeadRecipe {
+        name: "rarity",
+        default: false,
+        spec: || Ok(FeatureSpec::services()),
+        scale: false,
+        weight: 0.3,
+        fit: |rows, _, watch| Ok(Box::new(Rarity::fit_with(rows, watch)?)),
+    },
     #[cfg(feature = "neural")]
     HeadRecipe {
         name: "packets",
@@ -64,7 +73,10 @@ const CLEANERS: [&str; 2] = ["rhythm", "forest"];
 const MOST_CONTAMINATION: f64 = 0.25;
 
 /// How many times the assumed contamination is left out: the strangest sessions are not all attacks.
-const TRIM: f64 = 1.6;
+const TRIM: f64 = 1.2;
+
+/// What the random numbers are for by which looks are drawn.
+const LOOKS: u64 = 1;
 
 /// Fewer benign sessions than this are not fitted on: they show too little of what is normal.
 const FEWEST: usize = 100;
@@ -98,6 +110,7 @@ fn transformer(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Bo
 /// | `session` | [flow](FeatureSpec::flow) and [context](FeatureSpec::context) | denoising autoencoder | yes | `neural` |
 /// | `rhythm` | how regular the use of a service is: two columns of [context](FeatureSpec::context) | isolation forest | yes | |
 /// | `forest` | those of `session` | isolation forest | yes | |
+/// | `rarity` | which [services](FeatureSpec::services) it used | how often each was seen | no | |
 /// | `packets` | the first 64 [packets](FeatureSpec::packets) | transformer, density of its latent | no | `neural` |
 ///
 /// The default heads are those that detect best together where that was measured. `packets` is what names single packets in
@@ -189,8 +202,8 @@ impl Recipe {
         self
     }
 
-    /// The share of attacks that the training sessions may hold, 0 to 0.25; 0 unless set. Above 0, 1.6 times as many of
-    /// them, those that forests find strangest, are left out of fitting, which costs recall where there are none
+    /// The share of attacks that the training sessions may hold, 0 to 0.25; 0 unless set. Above 0, 1.2 times as many of
+    /// them, those that forests find strangest and that have fewest like them, are left out of fitting, which costs recall where there are none
     /// (docs/detection.md). The sessions calibrated on must be benign all the same: a threshold among attacks
     /// misses attacks.
     #[must_use]
@@ -236,6 +249,28 @@ impl Recipe {
         self
     }
 
+    /// What can be said against the recipe before there are sessions: [`fit`](Self::fit) says the same.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with the name of a value that is out of its range, and the range.
+    pub fn check(&self) -> Result<()> {
+        self.budget.check()?;
+        let (calibration, contamination) = (self.calibration_share, self.contamination);
+        if !(calibration > 0.0 && calibration < 1.0) {
+            return Err(Error::config("calibration_share", calibration, "above 0 and below 1"));
+        }
+        if !(0.0..=MOST_CONTAMINATION).contains(&contamination) {
+            return Err(Error::config("contamination", contamination, &format!("0 to {MOST_CONTAMINATION}")));
+        }
+        let known = flow_and_context()?.schema();
+        if let Some(name) = self.without.iter().find(|name| known.columns().iter().all(|column| column.name != **name))
+        {
+            return Err(Error::config("column left out", name, "a column of flow or context (docs/features.md)"));
+        }
+        self.sessions.check()?;
+        self.evidence.as_ref().map_or(Ok(()), EvidenceConfig::check)
+    }
+
     /// Fits the heads on the earliest sessions and calibrates them on the rest, by the time of their start. A session
     /// that runs past the start of the calibration belongs to the past: it is fitted on, whole, and never calibrated on.
     /// Sessions of a session table's first minute are calibrated on as well and not fitted on, where there are at least 100
@@ -254,13 +289,10 @@ impl Recipe {
     /// # Errors
     /// As [`fit`](Self::fit), and [`ErrorKind::Canceled`] where `watch` says stop.
     pub fn fit_with(&self, benign: &[Session], watch: impl FnMut(&Progress) -> ControlFlow<()>) -> Result<Detector> {
-        let share = self.calibration_share;
-        if !(share > 0.0 && share < 1.0) {
-            return Err(Error::config("calibration_share", share, "above 0 and below 1"));
-        }
+        self.check()?;
         let mut sessions: Vec<&Session> = benign.iter().collect();
         sessions.sort_by_key(|session| session.start());
-        let past = sessions.len() - (sessions.len() as f64 * share).round() as usize;
+        let past = sessions.len() - (sessions.len() as f64 * self.calibration_share).round() as usize;
         let (training, held_out) = sessions.split_at(past);
         let (cold, warm): (Vec<&Session>, Vec<&Session>) = training.iter().partition(|session| session.is_cold());
         if cold.len() < FEWEST || cold.len() > training.len() / MOST_COLD {
@@ -291,7 +323,7 @@ impl Recipe {
         held_out: &[&Session],
         mut watch: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<Detector> {
-        self.budget.check()?;
+        self.check()?;
         if training.len() < FEWEST {
             let message = format!(
                 "{} benign sessions to fit on, at least {FEWEST} are needed: {} more",
@@ -301,12 +333,7 @@ impl Recipe {
             return Err(Error::new(ErrorKind::Data, message));
         }
         // What cannot be promised however the fit turns out is refused before hours of training.
-        check_budget(self.budget.rate(held_out)?, held_out.len(), true)?;
-        let known = flow_and_context()?.schema();
-        if let Some(name) = self.without.iter().find(|name| known.columns().iter().all(|column| column.name != **name))
-        {
-            return Err(Error::config("column left out", name, "a column of flow or context (docs/features.md)"));
-        }
+        self.budget.rate(Volume::of(held_out.iter().map(|session| session.start())))?;
         let all = training.len();
         let training = self.clean(training, &mut watch)?;
         let left_out = (all - training.len()) as u64;
@@ -317,33 +344,32 @@ impl Recipe {
             training: Some(Span::of(&training)),
             left_out,
             calibration: Span::of(held_out),
+            sources: Vec::new(),
         };
         let Self { budget, threads, sessions, evidence, .. } = self.clone();
-        Detector::calibrate(scorers, &training, held_out, Terms { budget, threads, sessions, evidence }, provenance)
+        Detector::calibrate(scorers, &training, held_out, Terms { budget, threads, sessions, evidence }, provenance)?
+            .with_drift_basis(&[&training, held_out], threads)
     }
 
     /// The training sessions without those that look most like attacks, by the assumed contamination.
     ///
     /// Forests are fitted on all of them first: what is rare stays alone in its branches, while a network would learn it. Their
-    /// evidence is what ranks, as an attack is mostly more than one session.
+    /// evidence ranks, as an attack is mostly more than one session; and beside it the distance to others ([`usual`]).
     fn clean<'a>(&self, training: &[&'a Session], watch: &mut Watch<'_>) -> Result<Vec<&'a Session>> {
-        let share = self.contamination;
-        if !(0.0..=MOST_CONTAMINATION).contains(&share) {
-            return Err(Error::config("contamination", share, &format!("0 to {MOST_CONTAMINATION}")));
-        }
-        let drop = (training.len() as f64 * (share * TRIM).min(0.5)).round() as usize;
+        let drop = (training.len() as f64 * (self.contamination * TRIM).min(0.5)).round() as usize;
         if drop == 0 {
             return Ok(training.to_vec());
         }
         let forests: Vec<_> = HEADS.iter().filter(|head| CLEANERS.contains(&head.name)).collect();
         let scorers = self.fit_heads(&forests, training, watch)?;
-        let (_, scores) = score_heads(scorers, training, self.threads)?;
-        let scores = weigh_all(&EvidenceConfig::default(), training, &scores)?;
-        let mut places: Vec<usize> = (0..training.len()).collect();
-        places.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-        places.truncate(training.len() - drop);
-        places.sort_unstable();
-        Ok(places.into_iter().map(|i| training[i]).collect())
+        let rows = Row::all(training);
+        let (_, scores) = score_heads(scorers, &rows, self.threads)?;
+        let scores = weigh_all(&EvidenceConfig::default(), &rows, &scores)?;
+        let scores = highest(training.len(), &rows, &scores);
+        let rows = self.without(flow_and_context()?)?.extract(training.iter().copied())?;
+        let rows = Scaler::fit(&rows)?.apply(rows)?;
+        let usual = usual(&scores, &rows, self.contamination, drop, self.threads, watch)?;
+        Ok(usual.into_iter().map(|i| training[i]).collect())
     }
 
     /// A spec without the columns that are left out.
@@ -365,9 +391,19 @@ impl Recipe {
         heads.iter().map(fit).collect()
     }
 
+    /// One look at each session, drawn at random: with all of them the many of long sessions would push out what short ones
+    /// show (docs/detection.md).
+    fn drawn<'a>(&self, training: &[&'a Session]) -> impl Iterator<Item = Row<'a>> {
+        let random = Random::new(self.seed).stream(LOOKS);
+        training.iter().enumerate().map(move |(place, &session)| {
+            let look = random.stream(place as u64).below(session.looks().len() + 1);
+            Row { session, place, look }
+        })
+    }
+
     fn fit_head(&self, head: &HeadRecipe, training: &[&Session], watch: &mut Watch<'_>) -> Result<Scorer> {
         let spec = self.without((head.spec)()?)?;
-        let rows = spec.extract(training.iter().copied())?;
+        let rows = spec.extract_each(self.drawn(training).map(|row| row.seen()))?;
         let scaler = if head.scale { Scaler::fit(&rows)? } else { Scaler::identity(rows.schema()) };
         let model = (head.fit)(&scaler.apply(rows)?, self, watch)?;
         Scorer::new(head.name, spec, scaler, model, head.weight)

@@ -70,6 +70,26 @@ fn exchange(frames: &mut Vec<(Timestamp, Vec<u8>)>, i: usize, request: usize, an
     }
 }
 
+/// Talks of a few packets to some dozens over UDP, several at once, with pauses of up to some seconds.
+pub(crate) fn talks(talks: usize, seed: u64) -> Vec<(Timestamp, Vec<u8>)> {
+    let mut random = Random::new(seed);
+    let mut frames = Vec::new();
+    for i in 0..talks {
+        let (client, server) = ([10, 0, 2, (i % 9) as u8 + 1], [10, 0, 3, 1]);
+        let mut time = i as i64 * 1_500_000_000;
+        for packet in 0..2 + random.below(60) {
+            let payload = vec![b't'; 40 + random.below(400)];
+            let (up, port) = (random.below(2) == 0 || packet == 0, 30_000 + i as u16);
+            let udp =
+                if up { eth().ipv4(client, server).udp(port, 99) } else { eth().ipv4(server, client).udp(99, port) };
+            frames.push((Timestamp::from_nanos(time), udp.payload(&payload).build()));
+            let pause = if random.below(12) == 0 { 5_000_000_000 } else { 100_000_000 };
+            time += 1_000_000 + random.below(pause) as i64;
+        }
+    }
+    frames
+}
+
 pub(crate) fn frame((time, data): &(Timestamp, Vec<u8>)) -> Frame<'_> {
     Frame { time: *time, link_type: LinkType::ETHERNET, wire_len: data.len() as u32, data }
 }

@@ -1,9 +1,10 @@
 //! What a detector says of a session.
 
 use super::{Carried, Carrier};
+use crate::Timestamp;
 use std::{fmt, sync::Arc};
 
-/// What a detector says of a session.
+/// What a detector says of a session: of the strangest look at it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Verdict {
@@ -21,8 +22,33 @@ pub struct Verdict {
     pub anomaly: bool,
     /// Whether the session [began](crate::Session::is_cold) while its session table still learned what hosts did lately.
     pub cold: bool,
+    /// Which look at the session this is, the strangest: [that one](crate::Session::at_look) of its looks, behind the last the
+    /// session as it ended.
+    pub look: usize,
+    /// When it became known: at the first look above the cut, where there was one, else at the last look.
+    pub at: Timestamp,
+    /// The looks at which it was stranger than at all before; the last is the strangest.
+    pub rises: Vec<LookVerdict>,
+    /// The last look, at the session as it ended or, where it goes on, as it is.
+    pub last: LookVerdict,
     /// What an alert by evidence follows from.
     pub(crate) carried: Option<Arc<Carried>>,
+}
+
+/// What one look at a session comes to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct LookVerdict {
+    /// When it was, by the session table's clock.
+    pub at: Timestamp,
+    /// Which of the session's looks.
+    pub look: usize,
+    /// How strange the session was: as [`Verdict::deciding_score`] is of the strangest look.
+    pub score: f32,
+    /// The p-value that goes with it.
+    pub p_value: f64,
+    /// Which of the verdict's heads found it strangest.
+    pub head: usize,
 }
 
 /// What a session comes to together with those before it.
@@ -53,6 +79,12 @@ impl Verdict {
     /// Whether the session is stranger than the budget of false positives allows benign ones to be.
     pub fn is_anomaly(&self) -> bool {
         self.anomaly
+    }
+
+    /// When it became known, by the session table's clock: at the first look above the cut, else at the last look. An anomaly
+    /// stays one, whatever follows.
+    pub fn at(&self) -> Timestamp {
+        self.at
     }
 
     /// The score that decides: that of the evidence where there is one, else the session's own.
@@ -106,6 +138,10 @@ mod tests {
             threshold: 6.9,
             anomaly: true,
             cold: false,
+            look: 0,
+            at: Timestamp::default(),
+            rises: Vec::new(),
+            last: LookVerdict { at: Timestamp::default(), look: 0, score: 8.294, p_value: 2.1e-4, head: 0 },
             carried: None,
         };
         let shown = "anomaly, score 8.29 > 6.90, p-value 2.1e-4 (session 1.0e-3, forest 2.5e-1)";

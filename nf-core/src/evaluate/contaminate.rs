@@ -1,7 +1,7 @@
 //! Dirty training data: attack sessions mixed into benign ones.
 
 use super::report::{CutKind, HeadReport, Report, text};
-use crate::{Error, Result, Timestamp, model::Random, session::Session};
+use crate::{Error, Result, model::Random, session::Session};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt};
 
@@ -50,23 +50,12 @@ pub fn contaminate(benign: &[Session], attacks: &[(String, Session)], share: f64
     let (mut sessions, mut counts, mut places) = (benign.to_vec(), BTreeMap::new(), random.stream(1));
     for (kind, session) in in_turn.take(wanted) {
         let start = benign[places.below(benign.len())].start();
-        sessions.push(moved(session, start));
+        let nanos = i128::from(start.as_nanos()) - i128::from(session.start().as_nanos());
+        sessions.push(session.later(nanos));
         *counts.entry(kind.to_owned()).or_default() += 1;
     }
     sessions.sort_by_key(Session::start);
     Ok(Contaminated { sessions, attacks: counts })
-}
-
-/// The same session at another time.
-fn moved(session: &Session, start: Timestamp) -> Session {
-    let mut moved = session.clone();
-    let shift = |time: Timestamp| {
-        let nanos = i128::from(start.as_nanos()) + i128::from(time.as_nanos()) - i128::from(session.start.as_nanos());
-        Timestamp::from_nanos(nanos.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
-    };
-    (moved.start, moved.end, moved.ended) = (shift(session.start), shift(session.end), shift(session.ended));
-    moved.packets.iter_mut().for_each(|packet| packet.time = shift(packet.time));
-    moved
 }
 
 /// What attacks among the training sessions cost: the same evaluation with a clean fit and a dirty one, for some seeds.
@@ -199,6 +188,7 @@ mod tests {
         for session in &long {
             assert!(benign.iter().any(|other| other.start() == session.start()));
             assert_eq!(session.packets()[0].time, session.start());
+            assert!(session.start() <= session.known() && session.known() <= session.ended());
         }
         let starts = |mixed: &Contaminated| mixed.sessions.iter().map(Session::start).collect::<Vec<_>>();
         assert_eq!(starts(&contaminate(&benign, &attacks, 0.05, 7).unwrap()), starts(&mixed));

@@ -2,9 +2,9 @@
 
 use super::{
     episodes::{Detection, EpisodeOutcome, episode_outcomes, median_delay},
-    judged::{JudgedCapture, JudgedSession},
+    judged::{JudgedCapture, JudgedLook, JudgedSession},
     labels::Label,
-    metrics::CutMetrics,
+    metrics::{CutMetrics, share},
     truth::Truth,
 };
 use crate::{
@@ -19,6 +19,9 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct CutReport {
     /// Rates and recalls.
     pub figures: CutMetrics,
+    /// The share of benign sessions that would alert at this cut if each were judged at its last look alone: what looking
+    /// earlier adds to it is the difference. `None` without benign sessions, and for heads alone.
+    pub last_fpr: Option<f64>,
     /// The interval of the realised false-positive rate ([`block_bootstrap`]); `None` without benign sessions.
     pub fpr_interval: Option<Interval>,
     /// The interval of each recall, as if the sessions of an attack were independent ([`wilson`]).
@@ -37,31 +40,43 @@ pub(super) enum Cut {
 }
 
 impl Cut {
-    pub(super) fn alerts(self, session: &JudgedSession, series: usize) -> bool {
-        let (score, p_value) = session.of(series);
+    fn is_above(self, score: f32, p_value: f64) -> bool {
         match self {
             Self::Score(threshold) => score > threshold,
             Self::PValue(rate) => p_value <= rate,
         }
     }
+
+    fn alerts_at(self, look: &JudgedLook) -> bool {
+        self.is_above(look.score, look.p_value)
+    }
+
+    /// When a session first alerts by a series of scores, where it does.
+    pub(super) fn first_alert(self, session: &JudgedSession, series: usize) -> Option<Timestamp> {
+        let (score, p_value) = session.of(series);
+        // Of heads alone only what they say of the strangest look is kept.
+        let earlier = session.earlier.iter().find(|look| series == 0 && self.alerts_at(look));
+        self.is_above(score, p_value).then(|| earlier.map_or(session.judged_at, |look| look.at))
+    }
 }
 
 impl CutReport {
-    /// What becomes of the sessions of some captures with alerts where `alerted` says so, and `seconds` of packet time.
-    pub(super) fn new(
-        parts: &[(&JudgedCapture, &Truth)],
-        seconds: f64,
-        alerted: impl Fn(&JudgedSession) -> bool,
-    ) -> Self {
+    /// What becomes of the sessions of some captures with alerts by a series of scores above a cut, and `seconds` of packet
+    /// time.
+    pub(super) fn new(parts: &[(&JudgedCapture, &Truth)], seconds: f64, cut: Cut, series: usize) -> Self {
         let mut recordings: Vec<Vec<(Timestamp, bool)>> = Vec::new();
         let (mut benign, mut attacks) = (Vec::new(), BTreeMap::<String, Vec<bool>>::new());
-        let mut episodes = Vec::new();
+        let (mut last, mut episodes) = (Vec::new(), Vec::new());
+        let alerted = |session: &JudgedSession| cut.first_alert(session, series);
         for (judged, truth) in parts {
             let mut in_time = Vec::new();
             for session in judged.sessions() {
-                let alert = alerted(session);
+                let alert = alerted(session).is_some();
                 match truth.label(session) {
-                    Label::Benign => in_time.push((session.start, alert)),
+                    Label::Benign => {
+                        in_time.push((session.start, alert));
+                        last.push(cut.alerts_at(&session.last));
+                    }
                     Label::Attack { category, .. } => match attacks.get_mut(category) {
                         Some(alerts) => alerts.push(alert),
                         None => drop(attacks.insert(category.to_owned(), vec![alert])),
@@ -71,11 +86,12 @@ impl CutReport {
             }
             benign.extend(in_time.iter().map(|(_, alert)| *alert));
             recordings.push(in_time);
-            episodes.extend(episode_outcomes(judged, truth, &alerted));
+            episodes.extend(episode_outcomes(judged, truth, alerted));
         }
         let recall = |alerts: &Vec<bool>| wilson(alerts.iter().filter(|alert| **alert).count(), alerts.len());
         Self {
             figures: CutMetrics::new(&benign, &attacks, seconds),
+            last_fpr: share(last).filter(|_| series == 0),
             fpr_interval: block_bootstrap(&recordings),
             recall_intervals: attacks
                 .iter()
@@ -116,7 +132,7 @@ mod tests {
         // 400 sessions in 400 s, of which those at whole minutes alert.
         let sessions = (0..400).map(|i| session(f64::from(i), f64::from(i), if i % 60 == 0 { 3.0 } else { 1.0 }));
         let judged = judged(sessions);
-        let report = |cut: Cut| CutReport::new(&[(&judged, &Truth::benign())], 400.0, |session| cut.alerts(session, 0));
+        let report = |cut: Cut| CutReport::new(&[(&judged, &Truth::benign())], 400.0, cut, 0);
         let at = report(Cut::Score(2.0));
         assert_eq!(at, report(Cut::PValue(0.001)), "p-values are a tenth to the score");
         assert_eq!(at.figures.fpr, Some(7.0 / 400.0));

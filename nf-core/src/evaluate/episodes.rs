@@ -42,11 +42,11 @@ pub struct Detection {
     pub sessions: usize,
 }
 
-/// What became of each episode of a capture, of whose sessions `alerted` tells whether they did.
+/// What became of each episode of a capture, of whose sessions `alerted` tells when they first did, where they did.
 pub fn episode_outcomes(
     judged: &JudgedCapture,
     truth: &Truth,
-    alerted: impl Fn(&JudgedSession) -> bool,
+    alerted: impl Fn(&JudgedSession) -> Option<Timestamp>,
 ) -> Vec<EpisodeOutcome> {
     let mut sessions: HashMap<&str, Vec<&JudgedSession>> = HashMap::new();
     for session in judged.sessions() {
@@ -56,8 +56,8 @@ pub fn episode_outcomes(
     }
     let outcome = |episode: &Episode| {
         let sessions = sessions.get(episode.id.as_str()).map_or(&[][..], Vec::as_slice);
-        let alerts: Vec<_> = sessions.iter().filter(|session| alerted(session)).collect();
-        let first = alerts.iter().map(|session| session.judged_at).min();
+        let alerts: Vec<_> = sessions.iter().filter_map(|session| alerted(session)).collect();
+        let first = alerts.iter().copied().min();
         EpisodeOutcome {
             id: episode.id.clone(),
             category: episode.category.clone(),
@@ -89,6 +89,7 @@ mod tests {
     use crate::{
         evaluate::{
             Recording,
+            cut::Cut,
             testing::{judged, pcap_file, session},
         },
         session::SessionConfig,
@@ -104,7 +105,8 @@ mod tests {
         // Start and verdict of each session in seconds, and its score.
         let sessions = [(100.0, 104.5, 1.0), (101.0, 107.5, 5.0), (102.0, 106.0, 3.0), (108.0, 120.0, 9.0)];
         let judged = judged(sessions.map(|(start, at, score)| session(start, at, score)));
-        let outcome = |cut| episode_outcomes(&judged, &truth, |session| session.score > cut).remove(0);
+        let outcome =
+            |cut| episode_outcomes(&judged, &truth, |session| Cut::Score(cut).first_alert(session, 0)).remove(0);
 
         let seen = outcome(2.0);
         assert_eq!((seen.packets, seen.sessions, seen.alerts, seen.length), (10, 4, 3, Duration::from_secs(9)));

@@ -1,8 +1,13 @@
 //! All that one evaluation has to say.
 
 use super::{
-    comparison::Comparison, contaminate::ContaminationReport, explanations::ExplanationCheck, report::Report,
-    shortcuts::Shortcuts, spread::Repeats,
+    comparison::Comparison,
+    contaminate::ContaminationReport,
+    explanations::ExplanationCheck,
+    incidents::{COLUMNS, IncidentReport},
+    report::Report,
+    shortcuts::Shortcuts,
+    spread::Repeats,
 };
 use serde_json::json;
 use std::fmt;
@@ -23,16 +28,26 @@ pub struct Evaluation {
     pub explanations: Option<ExplanationCheck>,
     /// What attacks among the training sessions cost.
     pub contamination: Vec<ContaminationReport>,
+    /// What alerts come to as incidents: for each seed each budget that its detector promises.
+    pub incidents: Vec<IncidentReport>,
 }
 
 impl Evaluation {
     /// An evaluation that has a report and nothing else.
     pub fn new(report: Report) -> Self {
-        Self { report, repeats: None, comparison: None, shortcuts: None, explanations: None, contamination: Vec::new() }
+        Self {
+            report,
+            repeats: None,
+            comparison: None,
+            shortcuts: None,
+            explanations: None,
+            contamination: Vec::new(),
+            incidents: Vec::new(),
+        }
     }
 
-    /// Everything as JSON: what [`Report::to_json`] has, and beside it `repeats`, `baselines`, `shortcuts`, `explanations` and
-    /// `contamination` where they were asked for.
+    /// Everything as JSON: what [`Report::to_json`] has, and beside it `repeats`, `baselines`, `shortcuts`,
+    /// `explanations`, `contamination` and `incidents` where they were asked for.
     pub fn to_json(&self) -> String {
         let mut value = self.report.to_value();
         if let Some(repeats) = &self.repeats {
@@ -49,6 +64,9 @@ impl Evaluation {
         }
         if !self.contamination.is_empty() {
             value["contamination"] = json!(self.contamination.iter().map(|c| c.to_value()).collect::<Vec<_>>());
+        }
+        if !self.incidents.is_empty() {
+            value["incidents"] = json!(self.incidents.iter().map(IncidentReport::to_value).collect::<Vec<_>>());
         }
         format!("{value:#}\n")
     }
@@ -67,7 +85,16 @@ impl fmt::Display for Evaluation {
         for part in parts.into_iter().flatten().chain(self.contamination.iter().map(|part| part as _)) {
             write!(f, "\n{part}")?;
         }
-        Ok(())
+        if self.incidents.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nIncidents:\n\n| {} |\n|{}", COLUMNS.join(" | "), "---|".repeat(COLUMNS.len()))?;
+        for report in &self.incidents {
+            writeln!(f, "| {} |", report.row().join(" | "))?;
+        }
+        let first = self.incidents[0].seed;
+        let of_first = self.incidents.iter().filter(|report| report.seed == first);
+        of_first.into_iter().try_for_each(|report| write!(f, "\n{report}"))
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result, Timestamp, Verdict,
+    detector::{DriftAlarm, LookVerdict},
     session::{Direction, FlowKey, Session, TableStats},
 };
 use std::{fs::File, path::Path, sync::Arc};
@@ -16,6 +17,7 @@ pub struct JudgedCapture {
     pub(super) series: Arc<[Series]>,
     pub(super) sessions: Vec<JudgedSession>,
     pub(super) stats: Vec<TableStats>,
+    pub(super) drift_alarms: Vec<DriftAlarm>,
 }
 
 /// A score that every judged session has: that of all heads combined, or of one head.
@@ -39,9 +41,15 @@ pub struct JudgedSession {
     pub start: Timestamp,
     /// Time of the last packet.
     pub end: Timestamp,
-    /// When the verdict was known: the time of the frame at which the session ended. A session that was still open at the end
-    /// of the capture ends when its silence would have ended it.
+    /// When the strangest look at it was judged: with the frame that showed that it was due. Behind the end of the capture
+    /// time goes on in silence.
     pub judged_at: Timestamp,
+    /// Looks before that at which it was stranger than at all before, in the order of time.
+    pub earlier: Vec<JudgedLook>,
+    /// The last look, at the session as it ended.
+    pub last: JudgedLook,
+    /// How many looks there were.
+    pub looks: usize,
     /// How many packets it has.
     pub packets: u64,
     /// The score that decides, higher = stranger: that of the evidence, or of all heads combined where there is none.
@@ -52,6 +60,24 @@ pub struct JudgedSession {
     pub heads: Vec<f32>,
     /// The p-value of each head alone, in the same order.
     pub head_p_values: Vec<f64>,
+}
+
+/// What one look at a session came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct JudgedLook {
+    /// When it was judged.
+    pub at: Timestamp,
+    /// The score that decides.
+    pub score: f32,
+    /// Its p-value.
+    pub p_value: f64,
+}
+
+impl JudgedLook {
+    fn new(look: &LookVerdict) -> Self {
+        Self { at: look.at, score: look.score, p_value: look.p_value }
+    }
 }
 
 impl JudgedCapture {
@@ -70,10 +96,16 @@ impl JudgedCapture {
         &self.stats
     }
 
+    /// When and how the traffic ceased to be what the detector was calibrated on, in the order of time.
+    pub fn drift_alarms(&self) -> &[DriftAlarm] {
+        &self.drift_alarms
+    }
+
     /// Adds the sessions of another capture that the same detector or baseline judged.
     pub(super) fn extend(&mut self, other: Self) {
         self.sessions.extend(other.sessions);
         self.stats.extend(other.stats);
+        self.drift_alarms.extend(other.drift_alarms);
     }
 
     /// Seconds of packet time from the first packet of a session to the last; 0 without sessions.
@@ -126,12 +158,19 @@ fn nearest_double(time: Timestamp) -> String {
 }
 
 impl JudgedSession {
-    /// What is kept of a session and its verdict, known at `judged_at`.
-    pub fn new(session: &Session, verdict: &Verdict, judged_at: Timestamp) -> Self {
+    /// What is kept of a session and its verdict.
+    pub fn new(session: &Session, verdict: &Verdict) -> Self {
+        let (at, earlier) = match verdict.rises.split_last() {
+            Some((strangest, earlier)) => (strangest.at, earlier),
+            None => (verdict.at, &[][..]),
+        };
         Self {
             heads: verdict.heads.iter().map(|head| head.score).collect(),
             head_p_values: verdict.heads.iter().map(|head| head.p_value).collect(),
-            ..Self::scored(session, verdict.deciding_score(), verdict.deciding_p_value(), judged_at)
+            earlier: earlier.iter().map(JudgedLook::new).collect(),
+            last: JudgedLook::new(&verdict.last),
+            looks: verdict.last.look + 1,
+            ..Self::scored(session, verdict.deciding_score(), verdict.deciding_p_value(), at)
         }
     }
 
@@ -143,6 +182,9 @@ impl JudgedSession {
             start: session.start(),
             end: session.end(),
             judged_at,
+            earlier: Vec::new(),
+            last: JudgedLook { at: judged_at, score, p_value },
+            looks: 1,
             packets: session.stats().packets(),
             score,
             p_value,

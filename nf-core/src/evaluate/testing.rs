@@ -2,7 +2,7 @@
 
 use super::{
     BUDGETS,
-    judged::{COMBINED, JudgedCapture, JudgedSession, Series},
+    judged::{COMBINED, JudgedCapture, JudgedLook, JudgedSession, Series},
 };
 use crate::{
     Timestamp,
@@ -24,6 +24,9 @@ pub(super) fn session(start: f64, judged_at: f64, score: f32) -> JudgedSession {
         start: moment(start),
         end: moment(start + 1.0),
         judged_at: moment(judged_at),
+        earlier: Vec::new(),
+        last: JudgedLook { at: moment(judged_at), score, p_value: 10f64.powf(-f64::from(score)) },
+        looks: 1,
         packets: 2,
         score,
         p_value: 10f64.powf(-f64::from(score)),
@@ -38,6 +41,7 @@ pub(super) fn judged(sessions: impl IntoIterator<Item = JudgedSession>) -> Judge
     JudgedCapture {
         series: series.into(),
         sessions: sessions.into_iter().collect(),
+        drift_alarms: Vec::new(),
         stats: vec![TableStats::default()],
     }
 }

@@ -12,7 +12,7 @@ use std::{
     net::IpAddr,
 };
 
-/// Adds up scores over sessions, which go in in the order in which they ended.
+/// Adds up scores over sessions, which go in in the order in which they became known: at each look, and at their end.
 ///
 /// Memory is bounded by [`limit`](EvidenceConfig::limit). Keys with a single session, as a flood of forged senders makes
 /// them, only push out others with a single session.
@@ -26,15 +26,14 @@ pub struct Accumulator {
     evicted: u64,
 }
 
-type Keys = LinkedHashMap<Key, VecDeque<Noted>, RandomState>;
+type Keys = LinkedHashMap<Key, VecDeque<Entry>, RandomState>;
 
-/// What is known of one session.
+/// The last look at a session.
 #[derive(Debug, Clone, Copy)]
-struct Noted {
+struct Entry {
     at: Timestamp,
+    id: u64,
     score: f32,
-    /// What its caller knows it by.
-    number: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,13 +43,13 @@ enum Key {
 }
 
 impl Key {
-    fn of(session: &Session, kind: EvidenceKey) -> Self {
+    fn of(session: &Session, outcome: Outcome, kind: EvidenceKey) -> Self {
         let flow = session.key();
         match kind {
             EvidenceKey::Pair => Self::Pair(flow.orig.addr, flow.resp.addr),
             EvidenceKey::Activity => {
                 let domain = session.dns().map(|dns| parent_domain(&dns.name).to_owned());
-                Self::Activity(flow.orig.addr, flow.protocol, domain, session.outcome())
+                Self::Activity(flow.orig.addr, flow.protocol, domain, outcome)
             }
         }
     }
@@ -77,20 +76,31 @@ impl Accumulator {
         Ok(Self { config, now: Timestamp::from_nanos(i64::MIN), once, often, evicted: 0 })
     }
 
-    /// Takes in a session that ended after all before, with its own score.
-    pub fn add(&mut self, session: &Session, score: f32) -> Weighed {
-        self.add_numbered(session, score, 0)
+    /// Takes in a session that became known after all before, with its own score. `id` is that of no other session; where it
+    /// was taken in before, its score is updated.
+    pub fn add(&mut self, id: u64, session: &Session, score: f32) -> Weighed {
+        self.add_look(id, session, session.looks().len(), score)
     }
 
-    /// As [`add`](Self::add), with a number that [`windows`](Self::windows) gives back.
-    pub(crate) fn add_numbered(&mut self, session: &Session, score: f32, number: u64) -> Weighed {
-        self.now = self.now.max(session.ended());
+    /// As [`add`](Self::add), for the session as it was at a look.
+    pub(crate) fn add_look(&mut self, id: u64, session: &Session, look: usize, score: f32) -> Weighed {
+        self.now = self.now.max(session.moment(look).at);
         self.forget();
+        let entry = Entry { at: self.now, id, score };
+        let outcome = session.outcome_at(look);
         let alone = Weighed { score, sessions: 1 };
         let mut strangest: Option<Weighed> = None;
         for i in 0..self.config.keys.len() {
-            let key = Key::of(session, self.config.keys[i]);
-            if let Some(together) = self.note(key, score, number)
+            let kind = self.config.keys[i];
+            if kind == EvidenceKey::Activity {
+                // It counts for one outcome, that which it has now.
+                for other in [Outcome::Pending, Outcome::Failed, Outcome::Answered] {
+                    if other != outcome {
+                        self.take_back(&Key::of(session, other, kind), id);
+                    }
+                }
+            }
+            if let Some(together) = self.note(Key::of(session, outcome, kind), entry)
                 && strangest.is_none_or(|other| together.score > other.score)
             {
                 strangest = Some(together);
@@ -102,13 +112,18 @@ impl Accumulator {
 
     /// The sessions that a session is added up with, itself among them, by each key that has enough of them: number and
     /// score of each.
-    pub(crate) fn windows(&self, session: &Session) -> impl Iterator<Item = impl Iterator<Item = (u64, f32)>> {
-        let known = self.config.keys.iter().filter_map(|kind| {
-            let key = Key::of(session, *kind);
+    pub(crate) fn windows(
+        &self,
+        session: &Session,
+        look: usize,
+    ) -> impl Iterator<Item = impl Iterator<Item = (u64, f32)>> {
+        let outcome = session.outcome_at(look);
+        let known = self.config.keys.iter().filter_map(move |kind| {
+            let key = Key::of(session, outcome, *kind);
             self.often.get(&key).or_else(|| self.once.get(&key))
         });
-        let enough = known.filter(|noted| noted.len() >= self.config.from);
-        enough.map(|noted| noted.iter().map(|noted| (noted.number, noted.score)))
+        let enough = known.filter(|entries| entries.len() >= self.config.from);
+        enough.map(|entries| entries.iter().map(|entry| (entry.id, entry.score)))
     }
 
     /// Keys dropped because there were too many.
@@ -124,34 +139,49 @@ impl Accumulator {
     /// Forgets keys whose last session is too long ago.
     fn forget(&mut self) {
         for keys in [&mut self.once, &mut self.often] {
-            let gone = |scores: &VecDeque<Noted>| {
-                scores.back().is_none_or(|noted| self.now.since(noted.at) > self.config.span)
+            let gone = |entries: &VecDeque<Entry>| {
+                entries.back().is_none_or(|entry| self.now.since(entry.at) > self.config.span)
             };
-            while keys.front().is_some_and(|(_, scores)| gone(scores)) {
+            while keys.front().is_some_and(|(_, entries)| gone(entries)) {
                 keys.pop_front();
             }
         }
     }
 
-    /// Notes one more session of a key, and gives their mean where there are enough.
-    fn note(&mut self, key: Key, score: f32, number: u64) -> Option<Weighed> {
+    /// A session counts for this key no more.
+    fn take_back(&mut self, key: &Key, id: u64) {
+        for keys in [&mut self.once, &mut self.often] {
+            if let Some(entries) = keys.get_mut(key) {
+                entries.retain(|entry| entry.id != id);
+                if entries.is_empty() {
+                    keys.remove(key);
+                }
+            }
+        }
+    }
+
+    /// Notes a look at a session of a key, and gives the mean of its sessions where there are enough.
+    fn note(&mut self, key: Key, entry: Entry) -> Option<Weighed> {
         let known = self.often.remove(&key).or_else(|| self.once.remove(&key));
-        let keys = if known.is_some() { &mut self.often } else { &mut self.once };
+        let another =
+            known.as_ref().is_some_and(|entries| entries.len() > 1 || entries.iter().any(|e| e.id != entry.id));
+        let keys = if another { &mut self.often } else { &mut self.once };
         if keys.len() >= self.config.limit / 2 {
             keys.pop_front();
             self.evicted += 1;
         }
-        let mut scores = known.unwrap_or_default();
-        if scores.len() == self.config.last {
-            scores.pop_front();
+        let mut entries = known.unwrap_or_default();
+        entries.retain(|other| other.id != entry.id);
+        if entries.len() == self.config.last {
+            entries.pop_front();
         }
-        scores.push_back(Noted { at: self.now, score, number });
-        while scores.front().is_some_and(|noted| self.now.since(noted.at) > self.config.span) {
-            scores.pop_front();
+        entries.push_back(entry);
+        while entries.front().is_some_and(|first| self.now.since(first.at) > self.config.span) {
+            entries.pop_front();
         }
-        let count = scores.len();
-        let mean = scores.iter().map(|noted| f64::from(noted.score)).sum::<f64>() / count as f64;
-        keys.insert(key, scores);
+        let count = entries.len();
+        let mean = entries.iter().map(|entry| f64::from(entry.score)).sum::<f64>() / count as f64;
+        keys.insert(key, entries);
         (count >= self.config.from).then_some(Weighed { score: mean as f32, sessions: count as u32 })
     }
 }
@@ -164,14 +194,25 @@ mod tests {
         session::Endpoint,
     };
     use proptest::prelude::*;
-    use std::time::Duration;
+    use std::{
+        sync::atomic::{AtomicU64, Ordering},
+        time::Duration,
+    };
 
     fn session(source: u32, destination: u32, ended: i64) -> Session {
         let mut session = cut(&frames(1, 1)).remove(0);
         let end = |host: u32, port| Endpoint { addr: IpAddr::from(host.to_be_bytes()), port };
         (session.key.orig, session.key.resp) = (end(source, 1000), end(destination, 80));
-        session.ended = Timestamp::from_parts(ended, 0);
+        (session.ended, session.known) = (Timestamp::from_parts(ended, 0), None);
         session
+    }
+
+    impl Accumulator {
+        /// Takes in a session that was not there before.
+        fn another(&mut self, session: &Session, score: f32) -> Weighed {
+            static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
+            self.add(NEXT.fetch_add(1, Ordering::Relaxed), session, score)
+        }
     }
 
     fn accumulator(config: EvidenceConfig) -> Accumulator {
@@ -185,45 +226,67 @@ mod tests {
     #[test]
     fn the_mean_counts_from_three_sessions_of_a_pair_on() {
         let mut evidence = accumulator(config());
-        let scores = [1.0, 3.0, 5.0, 7.0].map(|score| evidence.add(&session(1, 2, 10), score));
+        let scores = [1.0, 3.0, 5.0, 7.0].map(|score| evidence.another(&session(1, 2, 10), score));
         assert_eq!(scores.map(|w| (w.score, w.sessions)), [(1.0, 1), (3.0, 1), (3.0, 3), (4.0, 4)]);
-        assert_eq!(evidence.add(&session(2, 1, 10), 9.0).score, 9.0, "the other direction is another pair");
+        assert_eq!(evidence.another(&session(2, 1, 10), 9.0).score, 9.0, "the other direction is another pair");
         assert_eq!(evidence.keys(), 2);
+    }
+
+    #[test]
+    fn a_later_look_updates_what_a_session_counts() {
+        let mut evidence = accumulator(config());
+        let scores = [(1, 1.0), (2, 3.0), (1, 5.0), (3, 1.0), (2, 9.0)];
+        let weighed = scores.map(|(id, score)| evidence.add(id, &session(1, 2, 10), score));
+        assert_eq!(weighed.map(|w| (w.score, w.sessions)), [(1.0, 1), (3.0, 1), (5.0, 1), (3.0, 3), (5.0, 3)]);
+        // With its last look it stays: 60 s behind the first look at the others.
+        evidence.add(1, &session(1, 2, 60), 2.0);
+        assert_eq!(evidence.another(&session(1, 2, 71), 6.0), Weighed { score: 6.0, sessions: 1 });
+        assert_eq!(evidence.another(&session(1, 2, 71), 7.0), Weighed { score: 5.0, sessions: 3 });
+        let both = vec![EvidenceKey::Pair, EvidenceKey::Activity];
+        let mut evidence = accumulator(EvidenceConfig { keys: both, ..config() });
+        let mut changing = session(1, 2, 10);
+        for outcome in [Outcome::Pending, Outcome::Failed, Outcome::Answered] {
+            changing.outcome = outcome;
+            evidence.add(1, &changing, 1.0);
+            assert_eq!(evidence.keys(), 2, "of its outcome it counts for the last alone");
+        }
+        assert_eq!((evidence.once.len(), evidence.often.len()), (2, 0), "many looks are one session");
     }
 
     #[test]
     fn a_session_far_stranger_than_its_pair_stands_for_itself() {
         let mut evidence = accumulator(EvidenceConfig::default());
-        let usual = [0.0; 7].map(|score| evidence.add(&session(1, 2, 10), score).score);
+        let usual = [0.0; 7].map(|score| evidence.another(&session(1, 2, 10), score).score);
         assert_eq!(usual, [0.0; 7]);
-        assert_eq!(evidence.add(&session(1, 2, 10), 16.0), Weighed { score: 8.0, sessions: 8 });
+        assert_eq!(evidence.another(&session(1, 2, 10), 16.0), Weighed { score: 8.0, sessions: 8 });
     }
 
     #[test]
     fn activity_counts_over_destinations() {
         let mut evidence = accumulator(EvidenceConfig { keys: vec![EvidenceKey::Activity], ..config() });
-        let scores = [2, 3, 4].map(|destination| evidence.add(&session(1, destination, 10), destination as f32).score);
+        let scores =
+            [2, 3, 4].map(|destination| evidence.another(&session(1, destination, 10), destination as f32).score);
         assert_eq!(scores, [2.0, 3.0, 3.0]);
         let both = vec![EvidenceKey::Pair, EvidenceKey::Activity];
         let mut evidence = accumulator(EvidenceConfig { keys: both, ..config() });
         for _ in 0..3 {
-            evidence.add(&session(1, 2, 10), 9.0);
+            evidence.another(&session(1, 2, 10), 9.0);
         }
-        assert_eq!(evidence.add(&session(1, 3, 10), 1.0).score, 7.0);
+        assert_eq!(evidence.another(&session(1, 3, 10), 1.0).score, 7.0);
     }
 
     #[test]
     fn a_flood_of_pairs_stays_within_the_limit_and_leaves_known_pairs() {
         let mut evidence = accumulator(EvidenceConfig { limit: 100, ..config() });
         for _ in 0..2 {
-            evidence.add(&session(1, 2, 10), 4.0);
+            evidence.another(&session(1, 2, 10), 4.0);
         }
         for source in 0..10_000 {
-            evidence.add(&session(source, 9, 20), 1.0);
+            evidence.another(&session(source, 9, 20), 1.0);
             assert!(evidence.keys() <= 100);
         }
         assert_eq!(evidence.evicted(), 10_000 - 50);
-        assert_eq!(evidence.add(&session(1, 2, 30), 4.0), Weighed { score: 4.0, sessions: 3 });
+        assert_eq!(evidence.another(&session(1, 2, 30), 4.0), Weighed { score: 4.0, sessions: 3 });
     }
 
     #[test]
@@ -253,7 +316,7 @@ mod tests {
                 let scores: Vec<f32> = of_pair.map(|(.., score)| *score).collect();
                 let mean = scores.iter().sum::<f32>() / scores.len() as f32;
                 let expected = if scores.len() < 3 { score } else { mean };
-                let weighed = evidence.add(&session(source, 9, now), score);
+                let weighed = evidence.another(&session(source, 9, now), score);
                 prop_assert!((weighed.score - expected).abs() < 1e-4);
             }
         }

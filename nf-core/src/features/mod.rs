@@ -6,6 +6,7 @@ mod packets;
 mod rows;
 mod scale;
 mod schema;
+mod services;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -15,3 +16,4 @@ pub use rows::Rows;
 pub use scale::Scaler;
 pub use schema::{Column, Fingerprint, Schema, Transform};
 pub use spec::FeatureSpec;
+pub(crate) use spec::FlatColumn;

@@ -46,17 +46,36 @@ const ENTROPY: super::Transform = Divide { scale: 8.0 };
 /// The six flags of RFC 793; ECN's two are a matter of host settings.
 const PLAIN_FLAGS: u8 = 0x3f;
 
+/// What a logarithm was last: most packets are as long, and have the window, as the one before in their direction.
+#[derive(Clone, Copy, Default)]
+struct Last {
+    of: u32,
+    /// 0 is that of 0.
+    is: f32,
+}
+
+impl Last {
+    fn apply(&mut self, transform: super::Transform, of: u32) -> f32 {
+        if of != self.of {
+            *self = Self { of, is: transform.apply(f64::from(of)) };
+        }
+        self.is
+    }
+}
+
 pub(super) fn behaviour(_: &Session, packets: &[PacketRecord], data: &mut Vec<f32>) {
     let mut latest = packets.first().map(|packet| packet.time).unwrap_or_default();
+    let (mut payload, mut window) = ([Last::default(); 2], [Last::default(); 2]);
     for packet in packets {
+        let side = packet.direction as usize;
         let control = if packet.protocol == Protocol::Tcp { packet.control & PLAIN_FLAGS } else { packet.control };
         let row: [f32; WIDTH] = [
-            PAYLOAD.apply(f64::from(packet.payload_len)),
+            payload[side].apply(PAYLOAD, packet.payload_len),
             Gap.apply(packet.time.since(latest).as_secs_f64()),
             f32::from(u8::from(packet.direction == Direction::Resp)),
             class(packet.protocol),
             CONTROL.apply(f64::from(control)),
-            WINDOW.apply(f64::from(packet.window)),
+            window[side].apply(WINDOW, packet.window.into()),
             ENTROPY.apply(f64::from(packet.entropy)),
             order(packet.order),
         ];

@@ -14,6 +14,9 @@ pub struct Column {
     pub unit: Cow<'static, str>,
     /// One sentence: what the quantity is, and the value where it is missing.
     pub meaning: Cow<'static, str>,
+    /// Which attacks it tells from benign traffic, in a few words; empty where nothing was said.
+    #[serde(default)]
+    pub catches: Cow<'static, str>,
     /// How the stored number follows from the quantity.
     pub transform: Transform,
     /// The stored number that says there is no such quantity in a row (a name's length where no name was asked).
@@ -49,6 +52,7 @@ impl Column {
             name,
             unit: unit.into(),
             meaning: meaning.into(),
+            catches: Cow::Borrowed(""),
             transform: Transform::Identity,
             missing: None,
             phrase: Cow::Borrowed(""),
@@ -81,6 +85,13 @@ impl Column {
     #[must_use]
     pub fn transform(mut self, transform: Transform) -> Self {
         self.transform = transform;
+        self
+    }
+
+    /// The same column with what it catches.
+    #[must_use]
+    pub fn catches(mut self, attacks: impl Into<Cow<'static, str>>) -> Self {
+        self.catches = attacks.into();
         self
     }
 
@@ -206,7 +217,7 @@ impl Schema {
     }
 
     /// A number that changes whenever a column's name, unit, transform or missing value, or the order of columns, does:
-    /// 64-bit FNV-1a over these as text. Wording of a meaning takes no part.
+    /// 64-bit FNV-1a over these as text. Wording (what it means and catches) takes no part.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         let mut eat = |text: &str| {

@@ -1,9 +1,12 @@
 //! Which columns to take from sessions.
 
-use super::{Column, Rows, Schema, context, flow, packets, words};
+use super::{Column, Rows, Schema, context, flow, packets, services, words};
 use crate::{Error, ErrorKind, Result, session::Session};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    sync::Arc,
+};
 
 /// Which columns to take from sessions: a sequence of packets, or one row a session.
 ///
@@ -38,16 +41,18 @@ enum Kind {
 enum Part {
     Flow,
     Context,
+    Services,
 }
 
 /// A flat column: what it is, and how it follows from a session.
-pub(super) type FlatColumn = (Column, fn(&Session) -> f64);
+pub(crate) type FlatColumn = (Column, fn(&Session) -> f64);
 
 impl Part {
     fn name(self) -> &'static str {
         match self {
             Self::Flow => "flow",
             Self::Context => "context",
+            Self::Services => "services",
         }
     }
 
@@ -55,6 +60,7 @@ impl Part {
         match self {
             Self::Flow => flow::columns(),
             Self::Context => context::columns(),
+            Self::Services => services::columns(),
         }
     }
 }
@@ -127,6 +133,14 @@ impl FeatureSpec {
         Self(Kind::Flat { parts: vec![Part::Context], only: Vec::new() })
     }
 
+    /// Which service the session used, and which pair of hosts which service: shape (sessions, 1, 2).
+    ///
+    /// These are names, not quantities, for models that count how often a value was seen, as
+    /// [`Rarity`](crate::model::Rarity) does, and for no others: they say nothing on another network.
+    pub fn services() -> Self {
+        Self(Kind::Flat { parts: vec![Part::Services], only: Vec::new() })
+    }
+
     /// The columns of two flat specs side by side.
     ///
     /// # Errors
@@ -192,6 +206,14 @@ impl FeatureSpec {
         Arc::new(Schema::new(name, columns).expect("the schemas of this crate have unique column names"))
     }
 
+    /// The columns of a flat spec with what they are taken from, for reading sessions one at a time; `None` for sequences.
+    pub(crate) fn flat_columns(&self) -> Option<Vec<FlatColumn>> {
+        match &self.0 {
+            Kind::Flat { parts, only } => Some(flat_columns(parts, only).collect()),
+            Kind::Packets(_) | Kind::Addresses(_) => None,
+        }
+    }
+
     /// How many packets a session's row holds; `None` for flat specs.
     pub fn steps(&self) -> Option<u32> {
         match self.0 {
@@ -211,23 +233,32 @@ impl FeatureSpec {
     /// [`ErrorKind::Config`] where the spec asks for 0 packets or more than 65536, [`ErrorKind::Data`] where it asks for context and a session
     /// has none.
     pub fn extract<'a>(&self, sessions: impl IntoIterator<Item = &'a Session>) -> Result<Rows> {
+        self.extract_each(sessions)
+    }
+
+    /// As [`extract`](Self::extract), of sessions that need not all be there at once.
+    pub(crate) fn extract_each<S: Borrow<Session>>(&self, sessions: impl IntoIterator<Item = S>) -> Result<Rows> {
         self.0.check()?;
         let schema = self.schema();
         let (mut data, mut lengths) = (Vec::new(), Vec::new());
         match &self.0 {
             Kind::Packets(n) | Kind::Addresses(n) => {
                 let write = if matches!(self.0, Kind::Packets(_)) { packets::behaviour } else { packets::addresses };
+                let sessions = sessions.into_iter();
+                data.reserve_exact(sessions.size_hint().0 * *n as usize * schema.width());
                 for session in sessions {
+                    let session = session.borrow();
                     let packets = &session.packets()[..session.packets().len().min(*n as usize)];
                     write(session, packets, &mut data);
                     lengths.push(packets.len() as u32);
                     data.resize(lengths.len() * *n as usize * schema.width(), 0.0);
                 }
-                Rows::sequences(schema, *n as usize, data, lengths)
+                Ok(Rows::of_packets(schema, *n as usize, data, lengths))
             }
             Kind::Flat { parts, only } => {
                 let columns: Vec<FlatColumn> = flat_columns(parts, only).collect();
                 for session in sessions {
+                    let session = session.borrow();
                     if self.needs_context() && session.context().is_none() {
                         let message = format!(
                             "session {} has no context, read sessions with `context` switched on",

@@ -123,7 +123,7 @@ const TREES_A_REPORT: usize = 32;
 
 /// Tells how far a fit without epochs has come.
 fn tell(watch: &mut Watch<'_>, kind: &str, done: f32) -> Result<()> {
-    let progress = Progress { head: kind.to_owned(), done, epoch: 0, loss: None, held_out_loss: None };
+    let progress = Progress::new(kind, done);
     match watch(&progress) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => {

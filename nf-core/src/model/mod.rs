@@ -5,12 +5,16 @@ mod forest;
 #[cfg(feature = "neural")]
 mod neural;
 mod random;
+mod rarity;
 mod tree;
 
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
-pub use neural::{Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore};
+pub use neural::{
+    Attention, Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore,
+};
 pub(crate) use random::Random;
+pub use rarity::Rarity;
 
 use crate::{
     Error, ErrorKind, Result,
@@ -63,6 +67,30 @@ pub struct Progress {
     pub loss: Option<f32>,
     /// Held-out loss after the last whole epoch.
     pub held_out_loss: Option<f32>,
+    /// Norm of the last update's gradient over all weights, before it was clipped.
+    pub gradient_norm: Option<f32>,
+    /// Updates so far.
+    pub updates: u64,
+    /// Real steps (of a flat table rows) that were trained on so far, counted anew each epoch they are seen in.
+    pub steps: u64,
+    /// The same with padding: `steps / padded_steps` is the share of the work that is not wasted.
+    pub padded_steps: u64,
+}
+
+impl Progress {
+    pub(crate) fn new(head: &str, done: f32) -> Self {
+        Self {
+            head: head.to_owned(),
+            done,
+            epoch: 0,
+            loss: None,
+            held_out_loss: None,
+            gradient_norm: None,
+            updates: 0,
+            steps: 0,
+            padded_steps: 0,
+        }
+    }
 }
 
 /// The closure that watches a fit.
@@ -72,6 +100,7 @@ pub type Watch<'a> = dyn FnMut(&Progress) -> ControlFlow<()> + 'a;
 pub(crate) fn load(kind: &str, schema: Schema, bytes: &[u8]) -> Result<Option<Box<dyn Model>>> {
     Ok(Some(match kind {
         IsolationForest::KIND => Box::new(IsolationForest::from_bytes(schema, bytes)?),
+        Rarity::KIND => Box::new(Rarity::from_bytes(schema, bytes)?),
         #[cfg(feature = "neural")]
         Autoencoder::KIND => Box::new(Autoencoder::from_bytes(schema, bytes)?),
         #[cfg(feature = "neural")]
@@ -119,6 +148,7 @@ mod tests {
         let rows = rows();
         let models: [Box<dyn Model>; _] = [
             Box::new(IsolationForest::params().trees(3).fit(&rows).unwrap()),
+            Box::new(Rarity::fit(&rows).unwrap()),
             #[cfg(feature = "neural")]
             Box::new(Autoencoder::params().epochs(1).fit(&rows).unwrap()),
             #[cfg(feature = "neural")]

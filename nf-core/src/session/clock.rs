@@ -7,6 +7,7 @@ const SECOND: i128 = 1_000_000_000;
 
 /// Packets this far behind the clock are late; for less the clock waits.
 const LATE: Duration = Duration::from_secs(60);
+const LATE_NANOS: i64 = LATE.as_nanos() as i64;
 
 /// After late packets alone for this long, by their own times, the clock was wrong and follows them.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +25,8 @@ pub(super) struct Clock {
     started: bool,
     /// Everything is due within this time.
     stride: Duration,
+    /// The same in nanoseconds, as far as they go.
+    near: i64,
     /// Time of the first of the late packets since the last that was not.
     late_since: Option<Timestamp>,
 }
@@ -32,16 +35,37 @@ impl Clock {
     /// A clock for timeouts up to `longest`.
     pub(super) fn new(longest: Duration) -> Self {
         let stride = Duration::from_secs(longest.as_secs().saturating_add(1));
-        Self { now: Timestamp::from_nanos(i64::MIN), shift: 0, started: false, stride, late_since: None }
+        let near = i64::try_from(stride.as_nanos()).unwrap_or(i64::MAX);
+        Self { now: Timestamp::from_nanos(i64::MIN), shift: 0, started: false, stride, near, late_since: None }
     }
 
     /// The latest time.
+    #[inline]
     pub(super) fn now(&self) -> Timestamp {
         self.now
     }
 
     /// A packet came at `time`.
+    #[inline]
     pub(super) fn packet(&mut self, time: Timestamp) {
+        match self.shortly(time) {
+            Some(now) => (self.now, self.late_since) = (now, None),
+            None => self.jump(time),
+        }
+    }
+
+    /// The latest time once it is `time`, where that is neither late nor so far ahead that the shift changes.
+    #[inline]
+    fn shortly(&self, time: Timestamp) -> Option<Timestamp> {
+        let shifted = time.as_nanos().checked_add(i64::try_from(self.shift).ok()?)?;
+        let ahead = shifted.checked_sub(self.now.as_nanos())?;
+        let near = self.started && ahead >= -LATE_NANOS && ahead <= self.near;
+        near.then(|| self.now.max(Timestamp::from_nanos(shifted)))
+    }
+
+    /// Any packet.
+    #[inline(never)]
+    fn jump(&mut self, time: Timestamp) {
         self.advance(time);
         let behind = i128::from(self.now.as_nanos()) - self.shifted(time);
         if behind <= LATE.as_nanos() as i128 {
@@ -87,6 +111,7 @@ fn timestamp(nanos: i128) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn seconds(seconds: i64) -> Timestamp {
         Timestamp::from_parts(seconds, 5)
@@ -102,6 +127,24 @@ mod tests {
         for (time, now) in [(100, 100), (130, 130), (90, 130), (131, 131), (72, 131), (132, 132)] {
             clock.packet(seconds(time));
             assert_eq!(clock.now(), seconds(now));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn packets_that_come_shortly_are_as_any(
+            start in prop_oneof![Just(0i64), Just(i64::MIN), Just(i64::MAX), any::<i64>()],
+            steps in prop::collection::vec(prop_oneof![-2i64..3, -70i64..70, -4000i64..4000, any::<i64>()], 0..60),
+        ) {
+            let (mut fast, mut any, mut time) = (clock(), clock(), start);
+            for step in steps {
+                time = time.saturating_add(step.saturating_mul(1_000_000_007));
+                fast.packet(Timestamp::from_nanos(time));
+                any.jump(Timestamp::from_nanos(time));
+                prop_assert_eq!(
+                    (fast.now, fast.shift, fast.late_since), (any.now, any.shift, any.late_since)
+                );
+            }
         }
     }
 

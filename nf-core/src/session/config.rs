@@ -1,6 +1,6 @@
 //! How packets are cut into sessions, and how much memory that may take.
 
-use super::KeyKind;
+use super::{KeyKind, Looks};
 use crate::{
     Error, Result,
     decode::{Decoder, Protocol},
@@ -43,6 +43,9 @@ pub struct SessionConfig {
     pub entropy_bytes: u32,
     /// Whether the context of each session is kept: what its source, its pair and its destination did lately. On.
     pub context: bool,
+    /// When open sessions are looked at, so that what is strange about them is known before they end. At 8, 32, 128, 512
+    /// and 2048 packets, in silence, and every 60 s.
+    pub looks: Looks,
     /// Bytes that open sessions, ended ones that wait to be popped and the context may hold together, at least 1 MiB.
     /// 512 MiB. Beyond it the session silent for longest is ended early ([`Evicted`](super::EndReason::Evicted)).
     pub memory_limit: usize,
@@ -62,6 +65,7 @@ impl Default for SessionConfig {
             max_packets: 64,
             entropy_bytes: 256,
             context: true,
+            looks: Looks::default(),
             memory_limit: 512 << 20,
         }
     }
@@ -94,6 +98,7 @@ setters!(
     max_packets: u32,
     entropy_bytes: u32,
     context: bool,
+    looks: Looks,
     memory_limit: usize,
 );
 
@@ -139,6 +144,7 @@ impl SessionConfig {
         if !(1..=65535).contains(&self.entropy_bytes) {
             return Err(Error::config("entropy_bytes", self.entropy_bytes, "1 to 65535"));
         }
+        self.looks.check()?;
         if self.memory_limit < 1 << 20 {
             return Err(Error::config("memory_limit", self.memory_limit, "at least 1048576 bytes"));
         }

@@ -29,6 +29,14 @@ pub(super) enum Event {
     End,
 }
 
+/// Payload of an open session that was not counted yet, and when it began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unaccounted {
+    pub(super) start: Timestamp,
+    /// Bytes up and down.
+    pub(super) bytes: [u64; 2],
+}
+
 /// Of a source, a destination, or a pair within a class.
 #[derive(Debug, Default)]
 pub(super) struct ActivityCounters {
@@ -109,6 +117,13 @@ impl Traffic {
         self.open = 0;
     }
 
+    /// The sums over the short and the long span, as if the session had fallen silent now.
+    fn sums(&self, second: u32, own: &Unaccounted) -> [[u64; 5]; 2] {
+        self.sums.sums(second).map(|[begun, failed, answered, up, down]| {
+            [begun, failed, answered, up.saturating_add(own.bytes[0]), down.saturating_add(own.bytes[1])]
+        })
+    }
+
     fn apply(&mut self, second: u32, event: &Event) {
         match *event {
             Event::Begin { .. } => {
@@ -187,9 +202,13 @@ impl ServiceCounters {
         }
     }
 
-    pub(super) fn observe(&self, second: u32) -> Service {
-        let [short, long] = self.traffic.sums.sums(second);
+    pub(super) fn observe(&self, second: u32, own: &Unaccounted) -> Service {
+        let [short, long] = self.traffic.sums(second, own);
         let [sessions, failed, answered, bytes_up, bytes_down] = long.map(|sum| sum as f64);
+        let bytes = |s: &RecentSession| match s.start == own.start {
+            true => [s.up.saturating_add(own.bytes[0]), s.down.saturating_add(own.bytes[1])].map(|bytes| bytes as f64),
+            false => [s.up, s.down].map(|bytes| bytes as f64),
+        };
         let mut service = Service {
             sessions: [short[0] as f64, sessions],
             failed: failed / (failed + answered).max(1.0),
@@ -202,13 +221,13 @@ impl ServiceCounters {
             up_down: 0.0,
             payload_variation: 1.0,
         };
-        let (up, down) = self.recent.iter().fold((0.0, 0.0), |(up, down), s| (up + s.up as f64, down + s.down as f64));
+        let [up, down] = self.recent.iter().map(bytes).fold([0.0; 2], |[a, b], [up, down]| [a + up, b + down]);
         service.up_down = ((1.0 + up) / (1.0 + down)).ln();
         if self.recent.len() >= REGULAR_FROM {
             let starts = self.recent.iter().zip(self.recent.iter().skip(1));
             let (mean, variation) = variation(starts.map(|(a, b)| b.start.since(a.start).as_secs_f64()));
             (service.gap_mean, service.gap_variation) = (mean, variation);
-            service.payload_variation = self::variation(self.recent.iter().map(|s| (s.up + s.down) as f64)).1;
+            service.payload_variation = self::variation(self.recent.iter().map(|s| bytes(s).iter().sum())).1;
         }
         service
     }
@@ -256,8 +275,8 @@ impl PairCounters {
         (self.first == Some((class, port))).then(|| (!forgotten).then_some(&self.service))
     }
 
-    pub(super) fn observe(&self, second: u32) -> HostPair {
-        let [short, long] = self.traffic.sums.sums(second);
+    pub(super) fn observe(&self, second: u32, own: &Unaccounted) -> HostPair {
+        let [short, long] = self.traffic.sums(second, own);
         let [sessions, failed, answered, bytes_up, bytes_down] = long.map(|sum| sum as f64);
         HostPair {
             sessions: [short[0] as f64, sessions],

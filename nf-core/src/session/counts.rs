@@ -18,10 +18,14 @@ pub struct TableStats {
     pub started: u64,
     /// Sessions ended.
     pub ended: u64,
+    /// Looks taken at open sessions.
+    pub looks: u64,
     /// Ended early because memory was at its limit; part of `ended`.
     pub evicted: u64,
     /// Ended sessions dropped because nobody popped them and memory was at its limit; part of `ended`.
     pub dropped: u64,
+    /// Looks that nobody popped, dropped because memory was at its limit; only where looks are popped.
+    pub looks_dropped: u64,
     /// Context counters dropped, or not made, because memory was at its limit.
     pub context_evicted: u64,
     /// Most bytes held at once.

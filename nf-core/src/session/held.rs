@@ -2,6 +2,7 @@
 
 use super::{
     Context, FlowKey,
+    look::{Look, Moment},
     record::{PacketFacts, PacketRecord},
     session::{EndReason, Outcome, Session},
     slots::fetch,
@@ -23,7 +24,7 @@ pub(super) enum Held {
 }
 
 /// The only packet of a session, from its originator and without a DNS message.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct First {
     pub(super) key: FlowKey,
     pub(super) macs: Option<[[u8; 6]; 2]>,
@@ -35,11 +36,12 @@ pub(super) struct First {
     pub(super) end_reason: EndReason,
     pub(super) outcome: Outcome,
     pub(super) context: Option<Box<Context>>,
+    pub(super) known: Option<Moment>,
 }
 
 impl First {
-    /// The session of this packet.
-    fn session(&mut self) -> Session {
+    /// The session of this packet, which has this context.
+    fn session(&self, context: Option<Box<Context>>) -> Session {
         let mut session = Session::new(self.key, self.macs, self.record.time);
         session.stats.push(&self.record, self.wire_len, self.facts);
         // Exactly one, as most sessions of one packet stay so.
@@ -47,7 +49,7 @@ impl First {
         session.packets.push(self.record);
         (session.end_reason, session.outcome) = (self.end_reason, self.outcome);
         (session.ended, session.cold) = (self.ended, self.cold);
-        session.context = self.context.take();
+        (session.context, session.known) = (context, self.known);
         session
     }
 }
@@ -57,15 +59,28 @@ impl Held {
     pub(super) fn into_session(self) -> Option<Session> {
         match self {
             Self::Nothing => None,
-            Self::One(mut first) => Some(first.session()),
+            Self::One(mut first) => {
+                let context = first.context.take();
+                Some(first.session(context))
+            }
             Self::Many(session) => Some(*session),
+        }
+    }
+
+    /// The session as it is, without its looks.
+    pub(super) fn snapshot(&self) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::One(first) => Self::One(Box::new(First { end_reason: EndReason::Open, ..First::clone(first) })),
+            Self::Many(session) => Self::Many(Box::new(Session { end_reason: EndReason::Open, ..session.alone() })),
         }
     }
 
     /// The session, to be gone on with.
     pub(super) fn session(&mut self) -> Option<&mut Session> {
         if let Self::One(first) = self {
-            *self = Self::Many(Box::new(first.session()));
+            let context = first.context.take();
+            *self = Self::Many(Box::new(first.session(context)));
         }
         match self {
             Self::Many(session) => Some(session),
@@ -99,20 +114,46 @@ impl Held {
         }
     }
 
-    pub(super) fn has_context(&self) -> bool {
+    /// Whether its outcome was ever settled.
+    pub(super) fn is_settled(&self) -> bool {
         match self {
             Self::Nothing => false,
-            Self::One(first) => first.context.is_some(),
-            Self::Many(session) => session.context.is_some(),
+            Self::One(first) => first.outcome != Outcome::Pending,
+            Self::Many(session) => session.outcome != Outcome::Pending,
         }
     }
 
-    /// Notes the outcome and, where it is kept, the context.
-    pub(super) fn settle(&mut self, outcome: Outcome, context: Option<Box<Context>>) {
+    /// Notes the outcome and, where it is kept, the context. Says whether that keeps a look at what it was before.
+    pub(super) fn settle(&mut self, outcome: Outcome, context: Option<Box<Context>>) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::One(first) => {
+                (first.outcome, first.context, first.known) = (outcome, context, None);
+                false
+            }
+            Self::Many(session) => {
+                let kept = session.keep_look();
+                (session.outcome, session.context) = (outcome, context);
+                kept
+            }
+        }
+    }
+
+    /// It is looked at, or ends, as it is.
+    pub(super) fn note(&mut self, moment: Moment) {
         match self {
             Self::Nothing => {}
-            Self::One(first) => (first.outcome, first.context) = (outcome, context),
-            Self::Many(session) => (session.outcome, session.context) = (outcome, context),
+            Self::One(first) => (first.known, first.ended) = (Some(moment), moment.at),
+            Self::Many(session) => (session.known, session.ended) = (Some(moment), moment.at),
+        }
+    }
+
+    /// When it was looked at as it is.
+    pub(super) fn known(&self) -> Option<Moment> {
+        match self {
+            Self::Nothing => None,
+            Self::One(first) => first.known,
+            Self::Many(session) => session.known,
         }
     }
 
@@ -120,10 +161,7 @@ impl Held {
         match self {
             Self::Nothing => {}
             Self::One(first) => (first.end_reason, first.ended) = (reason, at),
-            Self::Many(session) => {
-                (session.end_reason, session.ended) = (reason, at);
-                session.packets.shrink_to_fit();
-            }
+            Self::Many(session) => (session.end_reason, session.ended) = (reason, at),
         }
     }
 
@@ -142,6 +180,7 @@ impl Held {
                         .dns
                         .as_ref()
                         .map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()))
+                    + allocated(session.looks.capacity() * size_of::<Look>())
                     + context
             }
         }

@@ -8,7 +8,10 @@
 
 use super::{
     context::{Activity, Context},
-    counters::{ActivityCounters, DomainCounters, Event, PairCounters, PortCounters, ServiceCounters, StationCounters},
+    counters::{
+        ActivityCounters, DomainCounters, Event, PairCounters, PortCounters, ServiceCounters, StationCounters,
+        Unaccounted,
+    },
     keyed::{Key, Keyed, address, number},
     session::Outcome,
     store::{Counters, Handle, Store},
@@ -323,7 +326,7 @@ impl HostTable {
         let before = before.and_then(|(outcome, time)| Some((index(outcome)?, second(time))));
         let (port, source) = (party.port_item(), item(party.source));
         let event = Event::Outcome { before, outcome, port, host: item(party.destination) };
-        let missing = self.missing(party);
+        let missing = self.missing(party, now);
         self.touched = now;
         self.source(party, s, now, missing, &event);
         self.between(party, s, now, missing, &event);
@@ -342,22 +345,22 @@ impl HostTable {
     /// More payload of a session that began at `start`: bytes since the last call.
     pub(super) fn traffic(&mut self, party: &mut Party, start: Timestamp, up: u64, down: u64, now: Timestamp) {
         if up > 0 || down > 0 {
-            let missing = self.missing(party);
+            let missing = self.missing(party, now);
             self.between(party, second(now), now, missing, &Event::Bytes { start, up, down });
         }
     }
 
-    /// A session's end.
+    /// A session's end. Counters made since it began did not count it as open.
     pub(super) fn end(&mut self, party: &mut Party, now: Timestamp) {
-        let missing = self.missing(party);
-        self.between(party, second(now), now, missing, &Event::End);
+        self.between(party, second(now), now, Missing::Leave, &Event::End);
     }
 
     /// What is done about counters that are gone when a session goes on. They are made anew where they were forgotten.
-    /// Where those of others make room they are not: in a flood that would be most of the work; and of a session that
+    /// Where lately those of others made room they are not: in a flood that would be most of the work; and of a session that
     /// had one packet they are not even looked up.
-    fn missing(&self, party: &Party) -> Missing {
-        if self.activities.evicted() == 0 && self.pairs.evicted() == 0 && self.services.evicted() == 0 {
+    fn missing(&self, party: &Party, now: Timestamp) -> Missing {
+        let crowded = self.activities.is_crowded(now) || self.pairs.is_crowded(now) || self.services.is_crowded(now);
+        if !crowded {
             Missing::Make
         } else if party.lasting {
             Missing::Find
@@ -428,11 +431,11 @@ impl HostTable {
         self.activities.fetch_key(&self.keyed, &key(Of::Source, source, None, Class::Protocol(protocol), 0));
     }
 
-    /// What the counters say about a session of the given outcome.
-    pub(super) fn observe(&self, party: &Party, outcome: Outcome, now: Timestamp) -> Context {
+    /// What the counters say about a session of the given outcome, of which some payload may not be counted yet.
+    pub(super) fn observe(&self, party: &Party, outcome: Outcome, own: &Unaccounted, now: Timestamp) -> Context {
         let s = second(now);
         let outcome = index(outcome).unwrap_or(0);
-        let (places, missing) = (&party.places, self.missing(party));
+        let (places, missing) = (&party.places, self.missing(party, now));
         let activity = |place, of| look(&self.activities, &self.keyed, place, || party.key(of), self.touched, missing);
         let observe = |counters: Option<&ActivityCounters>| {
             counters.map_or_else(Activity::default, |counters| counters.observe(outcome, s))
@@ -452,8 +455,8 @@ impl HostTable {
             pair: observe(within_class),
             destination: observe(activity(places.destination, Of::Destination)),
             port_sources: port.map_or([0.0; 2], |counters| counters.observe(outcome, s)),
-            service: service.map(|counters| counters.observe(s)).unwrap_or_default(),
-            host_pair: pair.map(|counters| counters.observe(s)).unwrap_or_default(),
+            service: service.map(|counters| counters.observe(s, own)).unwrap_or_default(),
+            host_pair: pair.map(|counters| counters.observe(s, own)).unwrap_or_default(),
             ..Context::default()
         };
         if let Class::Domain(domain) = party.class {

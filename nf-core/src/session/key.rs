@@ -1,8 +1,14 @@
 //! Which packets belong together: protocol and endpoints.
 
-use super::keyed::{Key, address, number};
-use crate::decode::{Packet, Protocol, Transport};
-use std::{fmt, net::IpAddr};
+use super::{
+    SessionConfig,
+    keyed::{Key, address, number},
+};
+use crate::decode::{Packet, Protocol, TcpFacts, Transport};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+};
 
 /// One end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +69,13 @@ impl FlowKey {
         key
     }
 
+    /// The key of a packet under a configuration.
+    #[inline(never)]
+    pub(super) fn in_table(packet: &Packet<'_>, config: &SessionConfig) -> Self {
+        let vlans = if config.vlan_in_key { packet.vlans } else { [0; 2] };
+        Self { vlans, ..Self::of(packet, config.key) }
+    }
+
     /// The same session seen from the other end.
     #[must_use]
     pub fn reversed(self) -> Self {
@@ -91,6 +104,25 @@ impl FlowKey {
     }
 }
 
+/// The [packed](FlowKey::packed) key of a packet, and whether its sender is the second end in it.
+#[inline]
+pub(super) fn packed(packet: &Packet<'_>, config: &SessionConfig) -> (Key, bool) {
+    match (packet.src, packet.dst, packet.transport) {
+        (IpAddr::V4(src), IpAddr::V4(dst), Transport::Tcp(TcpFacts { src_port, dst_port, .. }))
+        | (IpAddr::V4(src), IpAddr::V4(dst), Transport::Udp { src_port, dst_port })
+            if config.key == KeyKind::FiveTuple && !config.vlan_in_key =>
+        {
+            let end = |addr: Ipv4Addr, port: u16| u64::from(addr.to_bits()) << 16 | u64::from(port);
+            let (src, dst) = (end(src, src_port), end(dst, dst_port));
+            let (first, second) = (src.min(dst), src.max(dst));
+            let addr = |end: u64| (end >> 16) as u32;
+            let ports = u32::from(first as u16) << 16 | u32::from(second as u16);
+            ([addr(first), 0, 0, 0, addr(second), 0, 0, 0, ports, number(packet.protocol()), 0, 0], src > dst)
+        }
+        _ => FlowKey::in_table(packet, config).packed(),
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.addr, self.port) {
@@ -112,5 +144,48 @@ impl fmt::Display for FlowKey {
             write!(f, " vlan {vlan}")?;
         }
         write!(f, " {} > {}", self.orig, self.resp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Timestamp,
+        capture::{Frame, LinkType},
+        decode::Decoder,
+    };
+    use nf_tests::eth;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_short_way_packs_what_the_key_does(
+            ends in prop::array::uniform2((prop::array::uniform4(any::<u8>()), any::<u16>())),
+            like in 0..3u8, kind in 0..5u8, host_pair: bool, vlan_in_key: bool,
+        ) {
+            let [src, mut dst] = ends;
+            // The same address, or all the same.
+            match like {
+                0 => dst.0 = src.0,
+                1 => dst = src,
+                _ => {}
+            }
+            let wide = |addr: [u8; 4]| std::array::from_fn(|i| addr[i % 4]);
+            let v4 = eth().vlan(7).ipv4(src.0, dst.0);
+            let bytes = match kind {
+                0 => v4.tcp(src.1, dst.1).build(),
+                1 => v4.udp(src.1, dst.1).build(),
+                2 => v4.echo_request(src.1, 1).build(),
+                3 => v4.udp(src.1, dst.1).fragment(64, false).build(),
+                _ => eth().ipv6(wide(src.0), wide(dst.0)).tcp(src.1, dst.1).build(),
+            };
+            let (time, link_type) = (Timestamp::from_nanos(5), LinkType::ETHERNET);
+            let frame = Frame { time, link_type, wire_len: bytes.len() as u32, data: &bytes };
+            let packet = Decoder::new().decode(&frame).expect("a packet");
+            let key = if host_pair { KeyKind::HostPair } else { KeyKind::FiveTuple };
+            let config = SessionConfig::default().key(key).vlan_in_key(vlan_in_key);
+            prop_assert_eq!(packed(&packet, &config), FlowKey::in_table(&packet, &config).packed());
+        }
     }
 }

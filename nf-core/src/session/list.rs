@@ -80,6 +80,7 @@ impl<const LIST: usize> List<LIST> {
     }
 
     /// Moves a listed slot to the end.
+    #[inline]
     pub(super) fn touch<T: Linked<LIST>>(&mut self, slots: &mut Slots<T>, slot: u32) {
         if self.tail != slot {
             self.remove(slots, slot);

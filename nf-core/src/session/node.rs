@@ -17,7 +17,7 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Lists that a session is in: by its last packet, by its start, and by its last packet while its outcome is open.
+/// Lists that a session is in: by its last packet, by its start, and by its last packet while something waits for silence.
 const SILENT: usize = 0;
 const AGED: usize = 1;
 const UNSETTLED: usize = 2;
@@ -33,9 +33,13 @@ pub(super) struct Node {
     class: u8,
     aged: bool,
     unsettled: bool,
+    /// It was silent for long enough behind its close: what trails is waited for no more.
+    pub(super) rested: bool,
     /// The session was cut at the active timeout; its next packet continues it with the same direction.
     pub(super) dormant: bool,
     pub(super) tcp: TcpTracker,
+    /// Which of the table's sessions it is.
+    pub(super) id: u64,
     /// When its last packet came, by the table's clock.
     pub(super) touched: Timestamp,
     /// When its first packet came, by the table's clock.
@@ -77,8 +81,10 @@ impl Node {
             class: SessionConfig::idle_class(protocol) as u8,
             aged: false,
             unsettled: false,
+            rested: false,
             dormant: false,
             tcp: TcpTracker::default(),
+            id: 0,
             touched: now,
             opened: now,
             held: Held::Nothing,
@@ -108,7 +114,7 @@ impl Node {
         !matches!(self.held, Held::Nothing)
     }
 
-    /// Whether its outcome and its context wait for silence.
+    /// Whether its outcome, its context or a look wait for silence.
     pub(super) fn unsettled(&self) -> bool {
         self.unsettled
     }
@@ -131,7 +137,7 @@ pub(super) struct Agenda {
     silent: [List<SILENT>; IDLE_CLASSES],
     /// Open sessions by start.
     aged: List<AGED>,
-    /// Sessions whose outcome and context wait for silence, by last packet.
+    /// Sessions of which something waits for silence, by last packet.
     unsettled: List<UNSETTLED>,
     /// Nothing is due before this moment.
     pub(super) next: Timestamp,
@@ -156,6 +162,9 @@ impl Agenda {
         let aged = std::mem::replace(&mut node.aged, true);
         if new {
             self.silent[class].push_back(nodes, slot);
+            if let Some(idle) = self.idle[class] {
+                self.next = self.next.min(nodes[slot].touched + idle);
+            }
         }
         if !aged {
             self.aged.push_back(nodes, slot);
@@ -167,27 +176,26 @@ impl Agenda {
         }
     }
 
-    /// A packet of a session came, when the node says; `open`: its outcome and its context wait for silence.
+    /// A packet of a session came, when the node says; `open`: its outcome, its context or a look wait for silence.
+    #[inline]
     pub(super) fn touch(&mut self, nodes: &mut Slots<Node>, slot: u32, open: bool) {
         let node = &mut nodes[slot];
         let (class, now) = (usize::from(node.class), node.touched);
         let was_open = std::mem::replace(&mut node.unsettled, open);
+        // What is in a list is due no earlier for a packet that came: only what comes into one can be due next.
         self.silent[class].touch(nodes, slot);
-        if let Some(idle) = self.idle[class] {
-            self.next = self.next.min(now + idle);
-        }
         match (was_open, open) {
             (true, true) => self.unsettled.touch(nodes, slot),
-            (false, true) => self.unsettled.push_back(nodes, slot),
+            (false, true) => {
+                self.unsettled.push_back(nodes, slot);
+                self.next = self.next.min(now + SETTLE);
+            }
             (true, false) => self.unsettled.remove(nodes, slot),
             (false, false) => {}
         }
-        if open {
-            self.next = self.next.min(now + SETTLE);
-        }
     }
 
-    /// A session's outcome and context need not wait any more.
+    /// Nothing of a session need wait for silence any more.
     pub(super) fn settle(&mut self, nodes: &mut Slots<Node>, slot: u32) {
         if std::mem::take(&mut nodes[slot].unsettled) {
             self.unsettled.remove(nodes, slot);

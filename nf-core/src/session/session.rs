@@ -1,6 +1,12 @@
 //! A session: one bidirectional flow from its first packet to its end.
 
-use super::{Context, FlowKey, record::PacketRecord, stats::SessionStats};
+use super::{
+    Context, FlowKey,
+    look::{Look, Moment},
+    looks::Plan,
+    record::PacketRecord,
+    stats::SessionStats,
+};
 use crate::{
     Timestamp,
     decode::{DnsFacts, Protocol},
@@ -23,6 +29,11 @@ pub struct Session {
     pub(crate) stats: SessionStats,
     pub(crate) dns: Option<Box<DnsFacts>>,
     pub(crate) context: Option<Box<Context>>,
+    pub(super) looks: Vec<Look>,
+    /// When it was looked at as it is, or ended so.
+    pub(crate) known: Option<Moment>,
+    /// When it is looked at next.
+    pub(super) plan: Plan,
 }
 
 impl Session {
@@ -41,8 +52,8 @@ impl Session {
         self.end
     }
 
-    /// When the session table ended it, by the table's clock: the moment from which a verdict can be known. Never before
-    /// that of a session that ended earlier in the same table.
+    /// When the session table ended it, by the table's clock; of an open session when it was looked at. Never before that of
+    /// a session that ended earlier in the same table.
     pub fn ended(&self) -> Timestamp {
         self.ended
     }
@@ -132,6 +143,9 @@ impl Session {
             stats: SessionStats::default(),
             dns: None,
             context: None,
+            looks: Vec::new(),
+            known: None,
+            plan: Plan::NEVER,
         }
     }
 
@@ -174,6 +188,8 @@ pub enum EndReason {
     Evicted,
     /// The capture ended or the table was flushed (4, forced end).
     Flushed,
+    /// It has not ended: this is what it was when it was looked at.
+    Open,
 }
 
 /// Whether anybody answered, as far as is known.
@@ -196,6 +212,7 @@ impl fmt::Display for EndReason {
             Self::Active => "active",
             Self::Evicted => "evicted",
             Self::Flushed => "flushed",
+            Self::Open => "open",
         })
     }
 }

@@ -86,7 +86,7 @@ impl SessionStats {
 
     /// Takes in one packet.
     pub(super) fn push(&mut self, packet: &PacketRecord, wire_len: u32, facts: PacketFacts) {
-        let nanos = |since: crate::Timestamp| packet.time.since(since).as_nanos() as u64;
+        let nanos = |since: crate::Timestamp| packet.time.nanos_since(since);
         if let Some(last) = self.last {
             self.gaps.push(nanos(last));
         }
@@ -109,7 +109,7 @@ impl SessionStats {
             side.payload.push(packet.payload_len.into());
         }
         if facts.payload {
-            side.entropy.push((packet.entropy * ENTROPY as f32).round() as u64);
+            side.entropy.push(entropy_steps(packet.entropy));
         }
         match packet.order {
             Order::Retransmission => side.retransmissions += 1,
@@ -119,7 +119,7 @@ impl SessionStats {
         if facts.tcp {
             let flags = TcpFlags(packet.control);
             for (bit, count) in side.flags.iter_mut().enumerate() {
-                *count += u32::from(packet.control >> bit & 1);
+                *count += u32::from(packet.control & 1 << bit != 0);
             }
             side.first_window.get_or_insert(packet.window);
             side.zero_windows += u32::from(packet.window == 0 && !flags.contains(TcpFlags::RST));
@@ -139,6 +139,25 @@ impl SessionStats {
             }
             self.turns += u32::from(self.speaker.is_some_and(|speaker| speaker != packet.direction));
             self.speaker = Some(packet.direction);
+        }
+    }
+}
+
+/// An entropy in steps, to the nearest. Not by `f32::round`, which is a call where the processor need not have SSE 4.1: as a
+/// double the product and the sum are exact.
+fn entropy_steps(entropy: f32) -> u64 {
+    (f64::from(entropy) * ENTROPY as f64 + 0.5) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn entropies_go_to_the_nearest_step(entropy in prop_oneof![0f32..8.0, 0f32..0.001, 0.25f32..1.0]) {
+            prop_assert_eq!(entropy_steps(entropy), (entropy * ENTROPY as f32).round() as u64);
         }
     }
 }

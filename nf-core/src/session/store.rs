@@ -25,6 +25,9 @@ const SLOT_QUARTERS: usize = 3;
 /// are taken in that come a second time: a flood of sources that come once costs no work and pushes nobody out.
 const HURRY: Duration = Duration::from_secs(2);
 
+/// For so long after there was no room the store counts as crowded: as far as counters look back.
+const CROWDED: Duration = Duration::from_secs(super::series::SPAN as u64);
+
 /// What the allocator adds to each allocation, as glibc does.
 pub(super) const ALLOCATION: usize = 16;
 
@@ -59,6 +62,8 @@ pub(super) struct Store<V> {
     limit: usize,
     serial: u32,
     evicted: u64,
+    /// When there was last no room.
+    crowded: Timestamp,
 }
 
 /// Keys that came once while there was no room, as one bit each in a filter that is emptied when a sixteenth is set, so
@@ -151,6 +156,7 @@ impl<V: Counters> Store<V> {
             limit,
             serial: 0,
             evicted: 0,
+            crowded: Timestamp::from_nanos(i64::MIN),
         }
     }
 
@@ -162,6 +168,11 @@ impl<V: Counters> Store<V> {
     /// Entries dropped, or not made, for want of room.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
+    }
+
+    /// Whether entries were dropped, or not made, for want of room so lately that somebody may miss them who goes on.
+    pub(super) fn is_crowded(&self, now: Timestamp) -> bool {
+        self.evicted > 0 && now.since(self.crowded) < CROWDED
     }
 
     /// The counters of a handle, unless they are gone or, by `now`, forgotten.
@@ -213,7 +224,7 @@ impl<V: Counters> Store<V> {
         list.touch(&mut self.entries, slot);
         if before != after {
             self.heap = self.heap + after - before;
-            self.make_room(slot);
+            self.make_room(slot, now);
         }
         Some(result)
     }
@@ -247,10 +258,10 @@ impl<V: Counters> Store<V> {
         if self.entries.len() >= self.most_slots {
             let hurried = self.victim(None).is_some_and(|slot| now.since(self.entries[slot].touched) < HURRY);
             if hurried && !self.callers.come_again(&key) {
-                self.evicted += 1;
+                self.note_eviction(now);
                 return Handle::default();
             }
-            self.evict(None);
+            self.evict(None, now);
         }
         self.serial = self.serial.wrapping_add(1).max(1);
         let serial = self.serial;
@@ -269,13 +280,18 @@ impl<V: Counters> Store<V> {
         (entry.hash, entry.serial, entry.made, entry.touched, entry.key) = (hash, serial, now, now, key);
         self.index.insert(hash, slot);
         self.fresh.push_back(&mut self.entries, slot);
-        self.make_room(slot);
+        self.make_room(slot, now);
         Handle { slot, serial }
     }
 
     /// Evicts until all is within the limit; `kept` stays.
-    fn make_room(&mut self, kept: u32) {
-        while self.bytes() > self.limit && self.evict(Some(kept)) {}
+    fn make_room(&mut self, kept: u32, now: Timestamp) {
+        while self.bytes() > self.limit && self.evict(Some(kept), now) {}
+    }
+
+    fn note_eviction(&mut self, now: Timestamp) {
+        self.evicted += 1;
+        self.crowded = now;
     }
 
     /// What makes room next: newcomers before those known for longer, unless these are too many.
@@ -287,9 +303,9 @@ impl<V: Counters> Store<V> {
     }
 
     /// Evicts one; says whether there was one.
-    fn evict(&mut self, kept: Option<u32>) -> bool {
+    fn evict(&mut self, kept: Option<u32>, now: Timestamp) -> bool {
         let Some(slot) = self.victim(kept) else { return false };
-        self.evicted += 1;
+        self.note_eviction(now);
         self.remove(slot);
         true
     }
@@ -396,6 +412,18 @@ mod tests {
         // Where those before are of use no more, nobody need come twice.
         let handle = add(&mut store, &keyed, stranger + 1, 0, seconds(100));
         assert_ne!(handle, Handle::default());
+    }
+
+    #[test]
+    fn counts_as_crowded_for_a_minute() {
+        let (mut store, keyed) = (Store::new(LIMIT), Keyed::default());
+        let most = store.most_slots as u32;
+        (0..most).for_each(|i| _ = add(&mut store, &keyed, i, 0, seconds(i64::from(i))));
+        let last = seconds(i64::from(most));
+        assert!(!store.is_crowded(last));
+        add(&mut store, &keyed, most, 0, last);
+        assert!(store.evicted() == 1 && store.is_crowded(last + Duration::from_secs(59)));
+        assert!(!store.is_crowded(last + CROWDED));
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! Packets to sessions, in packet time and bounded memory.
 
 mod end;
+mod look;
 
 use super::{
-    FlowKey, SessionConfig,
+    FlowKey, KeyKind, SessionConfig,
     clock::Clock,
     counts::TableStats,
     entropy::Entropy,
     held::{First, Held},
     host::{HostTable, Party},
-    keyed::{Index, Key, Keyed},
+    key::packed,
+    keyed::{Index, Key, Keyed, same},
+    looks::Plan,
     node::{Agenda, Due, Node},
     record::{Direction, PacketFacts, PacketRecord},
     session::{EndReason, Outcome, Session},
     slots::Slots,
+    spare::Spare,
     store::FORGET,
 };
 use crate::{
@@ -21,10 +25,15 @@ use crate::{
     capture::Frame,
     decode::{Decoder, DnsFacts, Packet, Protocol, Skip, TcpFlags, Transport},
 };
+pub(crate) use look::Happened;
+use look::Waiting;
 use std::{collections::VecDeque, time::Duration};
 
 /// Share of the memory limit that context may take: 1 / this.
 const CONTEXT_SHARE: usize = 4;
+
+/// Share of the memory limit that buffers for the packets of later sessions may take: 1 / this.
+const SPARE_SHARE: usize = 64;
 
 /// More open sessions than this are not all in the cache: what a packet needs of its session is read at once then, not line
 /// by line as it is used.
@@ -58,7 +67,14 @@ pub struct SessionTable {
     nodes: Slots<Node>,
     agenda: Agenda,
     hosts: HostTable,
-    ended: VecDeque<Held>,
+    ended: VecDeque<Waiting>,
+    spare: Spare,
+    /// Looks wait to be popped among ended sessions.
+    following: bool,
+    /// How often something became known.
+    turn: u64,
+    /// Bytes that whoever follows keeps for sessions.
+    charged: usize,
     /// Bytes of open sessions, without their slots.
     bytes: usize,
     ended_bytes: usize,
@@ -86,6 +102,10 @@ impl SessionTable {
             agenda: Agenda::new(&config),
             hosts: HostTable::new(config.memory_limit / CONTEXT_SHARE),
             ended: VecDeque::new(),
+            spare: Spare::new(config.memory_limit / SPARE_SHARE),
+            following: false,
+            turn: 0,
+            charged: 0,
             bytes: 0,
             ended_bytes: 0,
             grown: false,
@@ -111,12 +131,23 @@ impl SessionTable {
 
     /// Bytes held by open sessions, ended ones that wait, context, and the room that all these keep for more.
     pub fn bytes(&self) -> usize {
-        let slots = self.nodes.ever() * Slots::<Node>::BYTES + self.ended.capacity() * size_of::<Held>();
-        self.bytes + self.ended_bytes + slots + self.index.bytes() + self.hosts.bytes()
+        let slots = self.nodes.ever() * Slots::<Node>::BYTES + self.ended.capacity() * size_of::<Waiting>();
+        let kept = slots + self.index.bytes() + self.hosts.bytes() + self.spare.bytes();
+        self.charged + self.bytes + self.ended_bytes + kept
     }
 
     /// Takes in one frame. A frame that cannot be used is counted under its reason, never an error.
+    #[inline]
     pub fn push(&mut self, frame: &Frame<'_>) {
+        match self.decoder.decode_plain(frame) {
+            Some(packet) => self.push_packet(&packet),
+            None => self.push_any(frame),
+        }
+    }
+
+    /// Takes in a frame that is not plain.
+    #[inline(never)]
+    fn push_any(&mut self, frame: &Frame<'_>) {
         match self.decoder.decode(frame) {
             Ok(packet) => self.push_packet(&packet),
             Err(skip) => self.push_skipped(frame, skip),
@@ -147,7 +178,9 @@ impl SessionTable {
         }
         self.stats.frames += 1;
         self.stats.wire_bytes += u64::from(wire_len);
-        self.run();
+        if self.agenda.next <= self.clock.now() {
+            self.run();
+        }
     }
 
     /// Says that it is `now`, so that silence can end sessions; a moment before the newest known one is ignored.
@@ -157,6 +190,7 @@ impl SessionTable {
     }
 
     /// Does what is due by now.
+    #[inline(never)]
     fn run(&mut self) {
         while self.agenda.next <= self.clock.now() {
             // What ends takes memory until it is popped, and this may be no packet that would see to it.
@@ -175,8 +209,13 @@ impl SessionTable {
 
     fn run_one(&mut self, at: Timestamp, due: Due, slot: u32) {
         match (due, self.node(slot).tcp.closed()) {
-            (Due::Settle, _) => self.settle(slot, at),
-            (Due::Idle, closed) => self.end(slot, closed.unwrap_or(EndReason::Idle), at),
+            (Due::Settle, _) => self.rest(slot, at),
+            (Due::Idle, closed) => {
+                if self.nodes.len() > CROWD {
+                    self.fetch_next(slot);
+                }
+                self.end(slot, closed.unwrap_or(EndReason::Idle), at);
+            }
             // It is over: trailing packets stay with it until its silence is long enough.
             (Due::Active, Some(_)) => self.agenda.stay(&mut self.nodes, slot),
             (Due::Active, None) => self.cut(slot, at),
@@ -199,32 +238,30 @@ impl SessionTable {
 
     /// The next ended session, in the order in which they ended.
     pub fn pop(&mut self) -> Option<Session> {
-        let held = self.ended.pop_front()?;
-        self.ended_bytes -= held.bytes(self.config.context);
-        held.into_session()
+        loop {
+            if let Happened::End { session, .. } = self.pop_any()? {
+                return Some(session);
+            }
+        }
     }
 
     fn take(&mut self, packet: &Packet<'_>, entropy: f32) {
-        let mut key = FlowKey::of(packet, self.config.key);
-        if self.config.vlan_in_key {
-            key.vlans = packet.vlans;
-        }
-        let dns = dns_of(packet, &key);
-        let (canonical, swapped) = key.packed();
-        let canonical = (canonical, self.keyed.hash(&canonical));
+        let dns = dns_of(packet, self.config.key);
+        let (key, swapped) = packed(packet, &self.config);
+        let key = (key, self.keyed.hash(&key));
         let nodes = &self.nodes;
         let crowd = nodes.len() > CROWD;
         if crowd {
-            self.index.fetch(canonical.1);
+            self.index.fetch(key.1);
             if self.config.context {
-                self.hosts.fetch_source(key.orig.addr, key.protocol);
+                self.hosts.fetch_source(packet.src, packet.protocol());
             }
         }
-        let slot = self.index.find(canonical.1, |slot| {
+        let slot = self.index.find(key.1, |slot| {
             if crowd {
                 nodes.fetch(Some(slot));
             }
-            nodes[slot].canonical == canonical
+            same(&nodes[slot].canonical.0, &key.0)
         });
         if let Some(slot) = slot.filter(|_| crowd) {
             self.node(slot).held.fetch();
@@ -233,10 +270,10 @@ impl SessionTable {
             Some(slot) if self.is_renewed(slot, swapped, packet) => {
                 let reason = self.node(slot).tcp.closed().unwrap_or(EndReason::Idle);
                 self.end(slot, reason, self.clock.now());
-                self.open_session(key, canonical, swapped, packet, entropy, dns);
+                self.open_session(key, swapped, packet, entropy, dns);
             }
             Some(slot) => self.update(slot, swapped, packet, entropy, dns),
-            None => self.open_session(key, canonical, swapped, packet, entropy, dns),
+            None => self.open_session(key, swapped, packet, entropy, dns),
         }
         if self.grown {
             self.keep_within_memory();
@@ -268,13 +305,13 @@ impl SessionTable {
 
     fn open_session(
         &mut self,
-        mut key: FlowKey,
         canonical: (Key, u32),
         mut swapped: bool,
         packet: &Packet<'_>,
         entropy: f32,
         dns: Option<DnsFacts>,
     ) {
+        let mut key = FlowKey::in_table(packet, &self.config);
         let sender = swapped;
         let mut macs = packet.macs;
         let answers = match packet.transport {
@@ -294,7 +331,9 @@ impl SessionTable {
         self.begin(slot, true);
         let cold = self.clock.now().since(self.began) < WARM_UP;
         if answers || dns.is_some() {
-            let session = Session { cold, ..Session::new(key, macs, packet.time) };
+            let now = self.clock.now();
+            let plan = Plan::new(&self.config.looks, 0, false, now, now);
+            let session = Session { cold, plan, ..Session::new(key, macs, packet.time) };
             self.nodes[slot].held = Held::Many(Box::new(session));
             self.update(slot, sender, packet, entropy, dns);
             return;
@@ -314,17 +353,19 @@ impl SessionTable {
             end_reason: EndReason::Flushed,
             outcome: Outcome::Pending,
             context: None,
+            known: None,
         }));
         self.recount(slot);
-        self.agenda.touch(&mut self.nodes, slot, self.config.context && !closed);
         if closed {
             self.settle(slot, self.clock.now());
         }
+        self.touch(slot);
     }
 
     /// Counts the session as started now; `new`: it does not continue one that was cut.
     fn begin(&mut self, slot: u32, new: bool) {
         self.stats.started += 1;
+        self.nodes[slot].id = self.stats.started;
         self.agenda.open(&mut self.nodes, slot, new);
         if self.config.context {
             self.hosts.begin(&mut self.nodes[slot].party, self.clock.now());
@@ -344,13 +385,21 @@ impl SessionTable {
         let was_closed = node.tcp.closed().is_some();
         let order = node.order(direction, packet);
         let closed = node.tcp.closed().is_some();
-        let mut grown = dns.is_some() || !matches!(node.held, Held::Many(_));
+        let single = !matches!(node.held, Held::Many(_));
+        let (opened, now) = (node.opened, self.clock.now());
         let Some(session) = node.held.session() else { return };
+        if single {
+            session.plan = Plan::new(&self.config.looks, 1, session.known.is_some(), opened, now);
+        }
+        let mut grown = session.keep_look() || single || dns.is_some();
         let record = PacketRecord::new(packet, direction, order, entropy);
         session.end = session.end.max(packet.time);
         session.stats.push(&record, packet.wire_len, PacketFacts::of(packet, order));
         if session.packets.len() < self.config.max_packets as usize {
-            grown |= session.packets.len() == session.packets.capacity();
+            if session.packets.len() == session.packets.capacity() {
+                self.spare.grow(&mut session.packets, self.config.max_packets as usize);
+                grown = true;
+            }
             session.packets.push(record);
         }
         if let Some(dns) = dns {
@@ -360,14 +409,18 @@ impl SessionTable {
             session.note_dns(dns);
         }
         let answered = self.config.context && !closed && session.known_outcome() == Some(Outcome::Answered);
+        let due = session.plan.is_due(session.stats.packets(), now);
         if grown {
             self.recount(slot);
         }
-        self.agenda.touch(&mut self.nodes, slot, self.config.context && !closed);
         if closed && !was_closed {
-            self.settle(slot, self.clock.now());
+            self.settle(slot, now);
         } else if answered {
-            self.count_outcome(slot, Outcome::Answered, self.clock.now());
+            self.count_outcome(slot, Outcome::Answered, now);
+        }
+        self.touch(slot);
+        if due {
+            self.look_at_packet(slot);
         }
     }
 }
@@ -377,9 +430,10 @@ fn opens(flags: TcpFlags) -> bool {
     flags.contains(TcpFlags::SYN) && !flags.contains(TcpFlags::ACK)
 }
 
-fn dns_of(packet: &Packet<'_>, key: &FlowKey) -> Option<DnsFacts> {
-    let dns_port = DNS_PORTS.contains(&key.orig.port) || DNS_PORTS.contains(&key.resp.port);
-    (key.protocol == Protocol::Udp && dns_port && !packet.later_fragment())
+fn dns_of(packet: &Packet<'_>, kind: KeyKind) -> Option<DnsFacts> {
+    let Transport::Udp { src_port, dst_port } = packet.transport else { return None };
+    let dns_port = DNS_PORTS.contains(&src_port) || DNS_PORTS.contains(&dst_port);
+    (dns_port && kind == KeyKind::FiveTuple && !packet.later_fragment())
         .then(|| DnsFacts::parse(packet.payload))
         .flatten()
 }

@@ -9,6 +9,7 @@ use crate::{
 use proptest::prelude::*;
 use std::{net::IpAddr, time::Duration};
 
+mod looks;
 mod memory;
 
 const SYN: TcpFlags = TcpFlags::SYN;

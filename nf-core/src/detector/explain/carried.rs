@@ -4,7 +4,8 @@ use crate::{
     Timestamp,
     session::{FlowKey, Outcome, Session},
 };
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use hashlink::LinkedHashMap;
+use std::{sync::Arc, time::Duration};
 
 /// What the heads read of a session.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +68,12 @@ impl Carried {
         Self { carriers: vec![carrier], windows: Vec::new(), own: 1.0 }
     }
 
+    /// Bytes held, what is shared counted as its own.
+    pub(crate) fn bytes(&self) -> usize {
+        let carriers = self.carriers.iter().map(|carrier| size_of::<Carrier>() + carrier.imprint.bytes());
+        size_of::<Self>() + carriers.sum::<usize>() + size_of_val(&self.windows[..])
+    }
+
     /// The sessions, that of the verdict first.
     pub(crate) fn carriers(&self) -> &[Carrier] {
         &self.carriers
@@ -112,17 +119,21 @@ pub(crate) const MOST_BYTES: usize = 64 << 20;
 /// Imprints of the last sessions that are strange enough to carry an alert, in bounded memory.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
-    /// With its session's number and the moment at which it was taken in, in that order.
-    imprints: VecDeque<(u64, Timestamp, Arc<Imprint>)>,
+    /// By session, with the moment of the look that it is of, in that order.
+    imprints: LinkedHashMap<u64, (Timestamp, Arc<Imprint>)>,
     bytes: usize,
     dropped: u64,
 }
 
 impl Remembered {
-    /// Remembers the imprint of a session with a number above all before.
-    pub(super) fn add(&mut self, number: u64, now: Timestamp, imprint: Arc<Imprint>) {
+    /// Remembers the imprint of a session in place of what there was of an earlier look at it, or nothing.
+    pub(super) fn set(&mut self, id: u64, now: Timestamp, imprint: Option<Arc<Imprint>>) {
+        if let Some((_, earlier)) = self.imprints.remove(&id) {
+            self.bytes -= earlier.bytes();
+        }
+        let Some(imprint) = imprint else { return };
         self.bytes += imprint.bytes();
-        self.imprints.push_back((number, now, imprint));
+        self.imprints.insert(id, (now, imprint));
         while self.bytes > MOST_BYTES {
             self.drop_first();
             self.dropped += 1;
@@ -131,21 +142,20 @@ impl Remembered {
 
     /// Forgets what is older than `span`, which no evidence is made from any more.
     pub(super) fn forget(&mut self, now: Timestamp, span: Duration) {
-        while self.imprints.front().is_some_and(|(_, at, _)| now.since(*at) > span) {
+        while self.imprints.front().is_some_and(|(_, (at, _))| now.since(*at) > span) {
             self.drop_first();
         }
     }
 
     fn drop_first(&mut self) {
-        if let Some((_, _, imprint)) = self.imprints.pop_front() {
+        if let Some((_, (_, imprint))) = self.imprints.pop_front() {
             self.bytes -= imprint.bytes();
         }
     }
 
-    /// The imprint of the session of this number, where it is remembered.
-    pub(super) fn get(&self, number: u64) -> Option<Arc<Imprint>> {
-        let place = self.imprints.binary_search_by_key(&number, |(number, ..)| *number).ok()?;
-        Some(self.imprints[place].2.clone())
+    /// The imprint of this session, where it is remembered.
+    pub(super) fn get(&self, id: u64) -> Option<Arc<Imprint>> {
+        self.imprints.get(&id).map(|(_, imprint)| imprint.clone())
     }
 
     /// Bytes held.

@@ -118,8 +118,9 @@ impl Detector {
         let carried = match &verdict.carried {
             Some(carried) => carried.clone(),
             None => {
-                let values = self.background.layout.extract(&self.heads, &[session])?.swap_remove(0);
-                Arc::new(Carried::alone(Arc::new(carried::Imprint::new(session, values)), verdict.score))
+                let seen = session.at_look(verdict.look);
+                let values = self.background.layout.extract(&self.heads, &[&seen])?.swap_remove(0);
+                Arc::new(Carried::alone(Arc::new(carried::Imprint::new(&seen, values)), verdict.score))
             }
         };
         let own = &carried.carriers()[0];

@@ -183,6 +183,10 @@ impl<'a> Probe<'a> {
             threshold: self.verdict.threshold,
             anomaly: score > self.verdict.threshold,
             cold: self.verdict.cold,
+            look: self.verdict.look,
+            at: self.verdict.at,
+            rises: Vec::new(),
+            last: self.verdict.last,
             carried: None,
         })
     }

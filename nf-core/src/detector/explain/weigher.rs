@@ -2,20 +2,17 @@
 
 use super::carried::{Carried, Imprint, Remembered};
 use crate::{
-    detector::{Detector, EvidenceVerdict, Verdict},
+    detector::{Detector, Row},
     evidence::{Accumulator, Weighed},
-    session::Session,
 };
 use std::sync::Arc;
 
-/// Adds up scores over sessions in the order in which they ended, and remembers what heads read of those that may come to
-/// carry an alert.
+/// Adds up scores over sessions in the order in which looks at them became known, and remembers what heads read of those that
+/// may come to carry an alert.
 #[derive(Debug)]
 pub(crate) struct Weigher {
     accumulator: Accumulator,
     remembered: Remembered,
-    /// How many sessions it was given.
-    sessions: u64,
 }
 
 impl Weigher {
@@ -35,47 +32,46 @@ impl Detector {
     pub(crate) fn weigher(&self) -> Option<Weigher> {
         let config = self.evidence.as_ref()?.config.clone();
         let accumulator = Accumulator::new(config).expect("a detector holds only configurations that were checked");
-        Some(Weigher { accumulator, remembered: Remembered::default(), sessions: 0 })
+        Some(Weigher { accumulator, remembered: Remembered::default() })
     }
 
-    /// Lets what adds up over sessions decide on this one, which ended after all before.
-    pub(crate) fn weigh(&self, weigher: &mut Weigher, session: &Session, verdict: &mut Verdict) {
-        let Some(evidence) = &self.evidence else { return };
-        let Weigher { accumulator, remembered, sessions: number } = weigher;
-        let (cold, ended) = (session.is_cold(), session.ended());
-        *number += 1;
-        remembered.forget(ended, evidence.config.span);
-        let cut = self.evidence_thresholds[usize::from(cold)];
-        // With a mean above the cut, sessions of half the cut and more can carry an alert; without the others' there is none.
-        let strange = evidence.calibration.surprise(2.0 * verdict.score, cold) > cut;
-        let mut imprint = strange.then(|| self.imprint(session)).flatten();
-        if let Some(imprint) = &imprint {
-            remembered.add(*number, ended, imprint.clone());
+    /// Adds a look at a session, the next in the order of time, with its own score. `id` is that of no other session.
+    pub(in crate::detector) fn weigh(&self, weigher: &mut Weigher, id: u64, row: &Row<'_>, own: f32) -> Weighed {
+        if let Some(evidence) = &self.evidence {
+            let (cold, at) = (row.session.is_cold(), row.session.moment(row.look).at);
+            weigher.remembered.forget(at, evidence.config.span);
+            let cut = self.evidence_thresholds[usize::from(cold)];
+            // With a mean above the cut, sessions of half the cut and more can carry an alert; without the others' there is none.
+            let strange = evidence.calibration.surprise(2.0 * own, cold) > cut;
+            weigher.remembered.set(id, at, strange.then(|| self.imprint(row)).flatten());
         }
-        let Weighed { score, sessions } = accumulator.add_numbered(session, verdict.score, *number);
-        let p_value = evidence.calibration.p_value(score, cold);
-        let score = evidence.calibration.surprise(score, cold);
-        verdict.evidence = Some(EvidenceVerdict { score, p_value, sessions });
-        verdict.threshold = cut;
-        verdict.anomaly = score > verdict.threshold;
-        if !verdict.anomaly {
-            return;
-        }
-        let Some(own) = imprint.take().or_else(|| self.imprint(session)) else { return };
-        let mut carried = Carried::alone(own.clone(), verdict.score);
-        carried.own = evidence.config.own;
-        for window in accumulator.windows(session) {
+        weigher.accumulator.add_look(id, row.session, row.look, own)
+    }
+
+    /// What an alert at the look that was added last follows from.
+    pub(in crate::detector) fn carried(
+        &self,
+        weigher: &Weigher,
+        id: u64,
+        row: &Row<'_>,
+        own: f32,
+    ) -> Option<Arc<Carried>> {
+        let imprint = weigher.remembered.get(id).or_else(|| self.imprint(row))?;
+        let mut carried = Carried::alone(imprint.clone(), own);
+        carried.own = self.evidence.as_ref()?.config.own;
+        for window in weigher.accumulator.windows(row.session, row.look) {
             carried.add_window(window.map(|(of, score)| {
-                let imprint = if of == *number { Some(own.clone()) } else { remembered.get(of) };
+                let imprint = if of == id { Some(imprint.clone()) } else { weigher.remembered.get(of) };
                 (imprint, score)
             }));
         }
-        verdict.carried = Some(Arc::new(carried));
+        Some(Arc::new(carried))
     }
 
     /// What the heads read of a session; `None` where they cannot.
-    pub(super) fn imprint(&self, session: &Session) -> Option<Arc<Imprint>> {
-        let mut values = self.background.layout.extract(&self.heads, &[session]).ok()?;
-        Some(Arc::new(Imprint::new(session, values.pop()?)))
+    pub(super) fn imprint(&self, row: &Row<'_>) -> Option<Arc<Imprint>> {
+        let session = row.seen();
+        let mut values = self.background.layout.extract(&self.heads, &[&*session]).ok()?;
+        Some(Arc::new(Imprint::new(&session, values.pop()?)))
     }
 }

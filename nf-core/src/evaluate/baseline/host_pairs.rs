@@ -7,7 +7,7 @@ use crate::{
     evaluate::recording::Recording,
     features::FeatureSpec,
     model::Model,
-    session::{FlowKey, KeyKind, Session, SessionConfig},
+    session::{FlowKey, KeyKind, Looks, Session, SessionConfig},
 };
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
@@ -36,7 +36,7 @@ fn spec() -> FeatureSpec {
 }
 
 fn pair_config(config: &SessionConfig) -> SessionConfig {
-    config.clone().key(KeyKind::HostPair).max_packets(PACKETS).active(Some(ACTIVE)).context(false)
+    config.clone().key(KeyKind::HostPair).max_packets(PACKETS).active(Some(ACTIVE)).context(false).looks(Looks::none())
 }
 
 /// What became of the sessions of a pair, by their start.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Error, Result, Timestamp,
     calibration::Calibration,
-    session::{Session, SessionConfig, TableStats},
+    session::{Looks, Session, SessionConfig, TableStats},
 };
 use kitsune::Kitsune;
 use sessions::SessionScore;
@@ -84,6 +84,8 @@ impl Baseline {
         let Some(&name) = NAMES.iter().find(|known| **known == name) else {
             return Err(Error::config("baseline", name, &format!("one of {}", NAMES.join(", "))));
         };
+        // A baseline judges sessions at their end.
+        let config = &config.clone().looks(Looks::none());
         let scorer = match name {
             "kitsune" => Scorer::Kitsune(Box::new(Kitsune::fit(train, config, seed, &mut watch)?)),
             #[cfg(feature = "neural")]
@@ -94,7 +96,8 @@ impl Baseline {
         let scores: Vec<f32> = sessions.iter().map(|session| session.score).collect();
         let calibration = Calibration::fit(&scores).map_err(|error| error.at(format_args!("baseline {name}")))?;
         let series = [Series::calibrated(COMBINED, &calibration)].into();
-        let val = JudgedCapture { series: Arc::clone(&series), sessions, stats }.calibrated(&calibration);
+        let val = JudgedCapture { series: Arc::clone(&series), sessions, stats, drift_alarms: Vec::new() }
+            .calibrated(&calibration);
         Ok(Self { name, config: config.clone(), scorer, calibration, series, val })
     }
 
@@ -114,7 +117,7 @@ impl Baseline {
     /// As [`Capture::open`](crate::Capture::open) and [`Capture::next_frame`](crate::Capture::next_frame).
     pub fn judge(&self, recording: &Recording, mut watch: impl FnMut(u64)) -> Result<JudgedCapture> {
         let (sessions, stats) = self.scorer.judge(recording, &self.config, &mut watch)?;
-        let judged = JudgedCapture { series: Arc::clone(&self.series), sessions, stats };
+        let judged = JudgedCapture { series: Arc::clone(&self.series), sessions, stats, drift_alarms: Vec::new() };
         Ok(judged.calibrated(&self.calibration))
     }
 }

@@ -1,6 +1,5 @@
 //! The charts of the page.
 
-use super::svg::{Axis, Chart, escape};
 use crate::{
     Timestamp,
     evaluate::{
@@ -11,6 +10,7 @@ use crate::{
         report::HeadReport,
         truth::{Episode, Truth},
     },
+    page::{Axis, Chart, escape},
 };
 use std::fmt::Write;
 

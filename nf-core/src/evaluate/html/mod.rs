@@ -1,7 +1,6 @@
 //! An evaluation as one HTML page: tables and plots, without script, network or fonts from elsewhere, in light and dark.
 
 mod charts;
-mod svg;
 mod tables;
 
 use super::{
@@ -11,22 +10,14 @@ use super::{
     report::{CutKind, HeadReport},
     truth::Truth,
 };
-use std::fmt::Write;
-use svg::escape;
-
-const STYLE: &str = include_str!("style.css");
+use crate::page::{self, section};
 
 impl Evaluation {
     /// Everything as one HTML page with plots. `parts` are what the [report](Self::report) was made from; the first is drawn
     /// over time. The page holds all it needs, and follows the reader's choice of light or dark.
     pub fn to_html(&self, title: &str, parts: &[(&JudgedCapture, &Truth)]) -> String {
-        let title = escape(title);
         let combined = self.report.combined();
-        let mut page = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-            <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-            <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
-        );
+        let mut page = page::begin(title);
         page.push_str(&tables::summary(combined));
         section(&mut page, "Recall against the false-positive rate", &charts::recall_curves(&self.curve_rows()));
         section(&mut page, "The detector and its heads", &tables::heads(self.report.heads()));
@@ -52,8 +43,7 @@ impl Evaluation {
             let title = format!("Fitted with {} % attacks among the training sessions", contamination.share() * 100.0);
             section(&mut page, &title, &tables::contamination(contamination));
         }
-        page.push_str("</body>\n</html>\n");
-        page
+        page::end(page)
     }
 
     /// The rows of the comparison, or the heads and all combined; what is evaluated stands last.
@@ -65,13 +55,6 @@ impl Evaluation {
         let heads = if heads.len() > 2 { &heads[1..] } else { &[] };
         let rows = heads.iter().map(|(name, head)| (name.clone(), head));
         rows.chain([("combined".to_owned(), self.report.combined())]).collect()
-    }
-}
-
-/// A part of the page, left out where it has nothing to show.
-fn section(page: &mut String, title: &str, content: &str) {
-    if !content.is_empty() {
-        let _ = write!(page, "<section>\n<h2>{}</h2>\n{content}</section>\n", escape(title));
     }
 }
 

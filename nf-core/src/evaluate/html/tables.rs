@@ -1,7 +1,5 @@
 //! The tables of the page.
 
-use super::svg::escape;
-use crate::calibration::Interval;
 use crate::evaluate::{
     BUDGETS, MACRO_SESSIONS,
     contaminate::ContaminationReport,
@@ -11,39 +9,18 @@ use crate::evaluate::{
     shortcuts::Shortcuts,
     spread::{Repeats, Spread},
 };
-use std::fmt::Write;
+use crate::{
+    calibration::Interval,
+    page::{figures, table},
+};
 
 /// Columns that the table of single columns shows.
 const COLUMNS_SHOWN: usize = 20;
 
-/// A table from cells of plain text: those of the columns named in `words` stand to the left, cells that begin with `!` are
-/// marked.
-fn table(caption: &str, head: &[&str], words: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut html = format!("<table>\n<caption>{}</caption>\n<tr>", escape(caption));
-    let class = |place| if words.contains(&place) { " class=\"text\"" } else { "" };
-    for (place, name) in head.iter().enumerate() {
-        let _ = write!(html, "<th{}>{}</th>", class(place), escape(name));
-    }
-    html.push_str("</tr>\n");
-    for row in rows {
-        html.push_str("<tr>");
-        for (place, cell) in row.iter().enumerate() {
-            let _ = match cell.strip_prefix('!') {
-                Some(bad) => write!(html, "<td class=\"bad\">{}</td>", escape(bad)),
-                None => write!(html, "<td{}>{}</td>", class(place), escape(cell)),
-            };
-        }
-        html.push_str("</tr>\n");
-    }
-    html + "</table>\n"
-}
-
 /// The figures that count most, at the detector's own calibration where it promises the budget.
 pub(super) fn summary(head: &HeadReport) -> String {
-    let mut html = String::from("<div class=\"figures\">\n");
-    let mut add = |value: String, name: String| {
-        let _ = writeln!(html, "<div><b>{}</b><span>{}</span></div>", escape(&value), escape(&name));
-    };
+    let mut shown = Vec::new();
+    let mut add = |value: String, name: String| shown.push((value, name));
     add(text::three(head.macro_auroc), "macro AUROC".to_owned());
     for ((rate, calibrated), empirical) in BUDGETS.iter().zip(&head.calibrated).zip(&head.empirical) {
         let (cut, how) = match calibrated {
@@ -56,7 +33,7 @@ pub(super) fn summary(head: &HeadReport) -> String {
         add(text::percent(cut.figures.fpr), format!("realised FPR at {budget}"));
         add(text::hit(cut), format!("episodes hit at {budget}"));
     }
-    html + "</div>\n"
+    figures(shown)
 }
 
 /// A table for each cut.

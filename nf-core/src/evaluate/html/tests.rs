@@ -43,18 +43,7 @@ fn holds_every_part_and_nothing_from_elsewhere() {
 
 #[test]
 fn every_element_is_closed() {
-    let page = page();
-    let mut open: Vec<&str> = Vec::new();
-    for tag in page.split('<').skip(1) {
-        let inside = tag.split('>').next().unwrap();
-        let name = inside.trim_start_matches('/').split([' ', '\n', '/']).next().unwrap();
-        if inside.starts_with('/') {
-            assert_eq!(open.pop(), Some(name), "at {tag:.60}");
-        } else if !inside.ends_with('/') && !inside.starts_with('!') && name != "meta" {
-            open.push(name);
-        }
-    }
-    assert!(open.is_empty(), "{open:?}");
+    crate::page::testing::assert_closed(&page());
 }
 
 #[test]

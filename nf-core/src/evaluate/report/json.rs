@@ -25,6 +25,7 @@ impl Report {
             "refusals": self.refusals,
             "seconds": seconds,
             "sessions": self.sessions,
+            "looks_a_session": self.looks,
         })
     }
 }
@@ -68,6 +69,7 @@ impl HeadReport {
             head.insert(format!("fpr_interval@{rate}"), interval(cut.and_then(|cut| cut.fpr_interval)));
             head.insert(format!("consistent@{rate}"), json!(cut.and_then(|cut| cut.is_consistent_with(*rate))));
             head.insert(format!("median_delay@{rate}"), json!(delay));
+            head.insert(format!("fpr_last_look@{rate}"), json!(cut.and_then(|cut| cut.last_fpr)));
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct Report {
     sessions: BTreeMap<String, usize>,
     seconds: Vec<(String, f64)>,
     refusals: Vec<String>,
+    /// Looks a session of what is judged; `None` without sessions.
+    looks: Option<f64>,
 }
 
 /// The figures of one head, or of all combined.
@@ -75,6 +77,7 @@ impl Report {
             sessions: counts.map(|(name, count)| (name.to_owned(), count)).into(),
             seconds: Vec::new(),
             refusals: refused.collect(),
+            looks: looks_a_session(parts),
         }
     }
 
@@ -102,10 +105,22 @@ impl Report {
         &self.heads[0].1
     }
 
+    /// At how many looks the sessions judged were judged, in the mean; `None` without sessions.
+    pub fn looks_a_session(&self) -> Option<f64> {
+        self.looks
+    }
+
     /// Which budgets a calibration does not promise, and why: the head's name and the reason.
     pub fn refusals(&self) -> &[String] {
         &self.refusals
     }
+}
+
+fn looks_a_session(parts: &[(&JudgedCapture, &Truth)]) -> Option<f64> {
+    let sessions = || parts.iter().flat_map(|(judged, _)| judged.sessions());
+    let looks: usize = sessions().map(|session| session.looks).sum();
+    let all = sessions().count();
+    (all > 0).then(|| looks as f64 / all as f64)
 }
 
 impl HeadReport {
@@ -124,7 +139,7 @@ impl HeadReport {
             seconds += if scores.benign.len() > benign { judged.seconds() } else { 0.0 };
         }
         let val_scores: Vec<f32> = val.sessions().iter().map(|session| session.of(series).0).collect();
-        let cut = |cut: Cut| CutReport::new(parts, seconds, |session| cut.alerts(session, series));
+        let cut = |cut: Cut| CutReport::new(parts, seconds, cut, series);
         let mut place = 0..;
         let promised = BUDGETS.map(|rate| {
             let refusal = place.next().and_then(|place: usize| val.series[series].refusals[place].as_ref());

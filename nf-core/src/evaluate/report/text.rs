@@ -53,6 +53,7 @@ impl fmt::Display for Report {
         self.fmt_heads(f, CutKind::Empirical)?;
         writeln!(f, "\nAt the detector's own calibration:\n")?;
         self.fmt_heads(f, CutKind::Calibrated)?;
+        self.fmt_looks(f)?;
         for refusal in &self.refusals {
             writeln!(f, "\n{refusal}")?;
         }
@@ -68,6 +69,23 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    /// What looks at open sessions do to the budget.
+    fn fmt_looks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(looks) = self.looks.filter(|looks| *looks > 1.0) else { return Ok(()) };
+        let rates = |kind| {
+            let cuts = self.combined().cuts(kind);
+            let [all, last] =
+                [both(cuts, |cut, _| percent(cut.figures.fpr)), both(cuts, |cut, _| percent(cut.last_fpr))];
+            format!("{all}, at the last look alone {last}")
+        };
+        let (empirical, calibrated) = (rates(CutKind::Empirical), rates(CutKind::Calibrated));
+        writeln!(
+            f,
+            "\n{looks:.2} looks a session. Realised FPR, combined, at the empirical quantile: {empirical}; at the detector's own \
+            calibration: {calibrated}."
+        )
+    }
+
     fn fmt_heads(&self, f: &mut fmt::Formatter<'_>, kind: CutKind) -> fmt::Result {
         writeln!(
             f,

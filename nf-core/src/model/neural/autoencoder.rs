@@ -44,6 +44,8 @@ impl Default for AutoencoderParams {
         let training = TrainingParams {
             epochs: 60,
             batch: 64,
+            micro_batch: 4096,
+            threads: 0,
             learning_rate: 1e-3,
             weight_decay: 0.01,
             clip: 1.0,

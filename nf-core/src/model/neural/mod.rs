@@ -5,10 +5,14 @@ mod autoencoder;
 mod batch;
 mod density;
 mod device;
+mod fused;
+mod gradient;
+mod kernel;
 mod train;
 mod transformer;
 mod weights;
 
+pub use attention::Attention;
 pub use autoencoder::{Autoencoder, AutoencoderParams};
 pub use train::TrainingParams;
 pub use transformer::{Transformer, TransformerParams, TransformerScore};
@@ -132,6 +136,7 @@ mod testing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Model;
 
     #[test]
     fn models_may_be_shared_by_threads() {
@@ -139,6 +144,45 @@ mod tests {
         shared::<Autoencoder>();
         shared::<Transformer>();
         shared::<crate::model::IsolationForest>();
+    }
+
+    /// Damages every byte of a model's parameters and some of its weights: what is read all the same must judge.
+    fn damage(model: &dyn Model, rows: &Rows, read: impl Fn(&[u8]) -> Result<Box<dyn Model>>) {
+        let bytes = model.to_bytes();
+        let parameters = bytes.iter().rposition(|&byte| byte == b'}').expect("parameters as text") + 64;
+        let places = (0..parameters.min(bytes.len())).chain((parameters..bytes.len()).step_by(101));
+        let mut served = 0;
+        for at in places {
+            for value in [0, 0xff, bytes[at] ^ 0x10, bytes[at] ^ 1] {
+                let mut damaged = bytes.clone();
+                damaged[at] = value;
+                match read(&damaged) {
+                    Ok(model) => {
+                        served += 1;
+                        let scores = model.score(rows).unwrap();
+                        assert!(scores.iter().all(|score| score.is_finite()), "{value} at {at}");
+                        model.expected(rows).unwrap();
+                    }
+                    Err(error) => assert_eq!(error.kind(), crate::ErrorKind::ModelFile, "{value} at {at}"),
+                }
+            }
+        }
+        assert!(served > 10, "{served}");
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused_or_judge() {
+        let rows = testing::waves(20, 8, 8, 1, false);
+        for score in [TransformerScore::Error, TransformerScore::Density] {
+            let params = Transformer::params().d_model(8).heads(2).layers(1).d_ff(8).epochs(1).score(score);
+            let model = params.fit(&rows).unwrap();
+            let schema = model.schema().clone();
+            damage(&model, &rows, |bytes| Ok(Box::new(Transformer::from_bytes(schema.clone(), bytes)?)));
+        }
+        let flat = Rows::flat(testing::schema(12), (0..240).map(|i| (i as f32).sin()).collect()).unwrap();
+        let model = Autoencoder::params().hidden([8]).latent(3).epochs(1).fit(&flat).unwrap();
+        let schema = model.schema().clone();
+        damage(&model, &flat, |bytes| Ok(Box::new(Autoencoder::from_bytes(schema.clone(), bytes)?)));
     }
 
     #[test]

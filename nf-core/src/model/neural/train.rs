@@ -3,6 +3,7 @@
 use super::{
     batch::Batch,
     device,
+    gradient::Work,
     weights::{Slots, Weights},
 };
 use crate::{
@@ -20,9 +21,16 @@ use std::{collections::BTreeMap, f64::consts::PI, ops::ControlFlow};
 pub struct TrainingParams {
     /// How often each row is seen, at least 1.
     pub epochs: u32,
-    /// Steps an update is computed from, padding included (for a flat table rows): a bound on memory as well.
-    /// At least 1; an update takes at least one row.
+    /// Steps an update is computed from, padding included (for a flat table rows). At least 1; an update takes at least one
+    /// row.
     pub batch: usize,
+    /// Steps whose gradient is computed at once, where a batch has more: the gradients of the parts are added up. A bound on
+    /// memory, for each thread. At least 1.
+    pub micro_batch: usize,
+    /// How many threads compute the parts of a batch; 0 for one a core. The trained network is the same with any number, so
+    /// this is not stored with it.
+    #[serde(skip)]
+    pub threads: usize,
     /// The largest step of the optimiser, reached after the warm-up; above 0.
     pub learning_rate: f64,
     /// Share of a matrix that decays each update, times the learning rate; 0 or more, gains and biases do not decay
@@ -48,8 +56,12 @@ impl TrainingParams {
     /// # Errors
     /// [`ErrorKind::Config`] with name, value and allowed range.
     pub fn check(&self) -> Result<()> {
-        let at_least_one =
-            [("epochs", self.epochs as usize), ("batch", self.batch), ("patience", self.patience as usize)];
+        let at_least_one = [
+            ("epochs", self.epochs as usize),
+            ("batch", self.batch),
+            ("micro_batch", self.micro_batch),
+            ("patience", self.patience as usize),
+        ];
         if let Some((name, value)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
             return Err(Error::config(name, value, "at least 1"));
         }
@@ -70,6 +82,11 @@ impl TrainingParams {
         Ok(())
     }
 
+    /// Steps whose gradient is computed at once.
+    fn at_once(&self) -> usize {
+        self.micro_batch.min(self.batch)
+    }
+
     /// The learning rate of update `step` of `steps`.
     fn rate(&self, step: usize, steps: usize) -> f64 {
         let warm = (self.warm_up * steps as f64).ceil() as usize;
@@ -82,7 +99,7 @@ impl TrainingParams {
 }
 
 /// What the training loop needs to know of a network.
-pub(super) trait Network {
+pub(super) trait Network: Sync {
     /// The name for messages and progress.
     const KIND: &'static str;
 
@@ -114,29 +131,35 @@ pub(super) fn train<N: Network>(
     let random = Random::new(params.seed);
     let mut weights = Weights::random(network.slots(), &random.stream(0));
     let mut optimiser = AdamW::new(&weights);
-    let held_out = batches(network, rows, trained..rows.len(), params.batch, None);
-    let steps_an_epoch = batches(network, rows, 0..trained, params.batch, None).len();
+    let held_out = batches(network, rows, trained..rows.len(), params.at_once(), None);
+    let each = params.batch.div_ceil(params.at_once());
+    let steps_an_epoch = batches(network, rows, 0..trained, params.at_once(), None).len().div_ceil(each);
     let steps = steps_an_epoch * params.epochs as usize;
     let mut best: Option<(f64, u32, Weights)> = None;
-    let mut progress = Progress { head: N::KIND.to_owned(), done: 0.0, epoch: 1, loss: None, held_out_loss: None };
+    let mut progress = Progress { epoch: 1, ..Progress::new(N::KIND, 0.0) };
     tell(watch, &progress)?;
     for epoch in 1..=params.epochs {
         let random = random.stream(u64::from(epoch));
         let (mut error, mut count) = (0.0, 0);
         progress.epoch = epoch;
-        for (i, indices) in batches(network, rows, 0..trained, params.batch, Some(&random)).into_iter().enumerate() {
+        let parts = batches(network, rows, 0..trained, params.at_once(), Some(&random));
+        for (i, parts) in parts.chunks(each).enumerate() {
             let step = (epoch - 1) as usize * steps_an_epoch + i;
-            let batch = indices.gather(rows);
-            let noise = random.stream(1 + i as u64);
-            let (loss, gradient) = gradient(network, &weights, &batch, &noise);
-            let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-            if !loss.is_finite() || !norm.is_finite() {
-                return Err(diverged(N::KIND, loss, epoch, i + 1, params));
+            let work = Work { network, weights: &weights, rows, parts, random: &random, first: i * each };
+            let update = work.gradient(params.threads, &mut || tell(watch, &progress))?;
+            let norm = update.gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+            if !update.loss.is_finite() || !norm.is_finite() {
+                return Err(diverged(N::KIND, update.loss, epoch, i + 1, params));
             }
-            optimiser.update(&mut weights, &gradient, params, params.rate(step, steps), (params.clip / norm).min(1.0));
-            error += loss * batch.real_values() as f64;
-            count += batch.real_values();
+            let scale = (params.clip / norm).min(1.0);
+            optimiser.update(&mut weights, &update.gradient, params, params.rate(step, steps), scale);
+            error += update.loss * update.real_values as f64;
+            count += update.real_values;
             progress.loss = Some((error / count.max(1) as f64) as f32);
+            progress.gradient_norm = Some(norm as f32);
+            progress.updates += 1;
+            progress.steps += update.real_values as u64 / rows.width().max(1) as u64;
+            progress.padded_steps += parts.iter().map(|part| (part.steps * part.rows.len()) as u64).sum::<u64>();
             progress.done = (step + 1) as f32 / steps as f32;
             tell(watch, &progress)?;
         }
@@ -186,19 +209,19 @@ fn diverged(kind: &str, loss: f64, epoch: u32, step: usize, params: &TrainingPar
     Error::new(ErrorKind::Training, message)
 }
 
-/// The rows of one update.
-struct Update {
-    steps: usize,
-    rows: Vec<usize>,
+/// Rows whose gradient is computed at once.
+pub(super) struct Part {
+    pub(super) steps: usize,
+    pub(super) rows: Vec<usize>,
 }
 
-impl Update {
-    fn gather(&self, rows: &Rows) -> Batch {
+impl Part {
+    pub(super) fn gather(&self, rows: &Rows) -> Batch {
         Batch::gather(rows, &self.rows, self.steps, self.rows.len())
     }
 }
 
-/// Rows of one padded length together, at most `size` steps an update, so that padding costs little; in a random order
+/// Rows of one padded length together, at most `size` steps a part, so that padding costs little; in a random order
 /// where there is a generator.
 fn batches<N: Network>(
     network: &N,
@@ -206,7 +229,7 @@ fn batches<N: Network>(
     range: std::ops::Range<usize>,
     size: usize,
     random: Option<&Random>,
-) -> Vec<Update> {
+) -> Vec<Part> {
     let mut order: Vec<usize> = range.collect();
     if let Some(random) = random {
         order = random.stream(0).permutation(order.len()).into_iter().map(|i| order[i]).collect();
@@ -215,48 +238,31 @@ fn batches<N: Network>(
     for row in order {
         buckets.entry(network.padded(rows.lengths()[row])).or_default().push(row);
     }
-    let mut updates: Vec<Update> = Vec::new();
+    let mut parts: Vec<Part> = Vec::new();
     for (steps, rows) in buckets {
-        updates.extend(rows.chunks((size / steps).max(1)).map(|rows| Update { steps, rows: rows.to_vec() }));
+        parts.extend(rows.chunks((size / steps).max(1)).map(|rows| Part { steps, rows: rows.to_vec() }));
     }
     if let Some(random) = random {
-        let mut shuffled = random.stream(0).stream(0).permutation(updates.len());
-        let mut taken: Vec<Option<Update>> = updates.into_iter().map(Some).collect();
-        updates = shuffled.drain(..).filter_map(|i| taken[i].take()).collect();
+        let mut shuffled = random.stream(0).stream(0).permutation(parts.len());
+        let mut taken: Vec<Option<Part>> = parts.into_iter().map(Some).collect();
+        parts = shuffled.drain(..).filter_map(|i| taken[i].take()).collect();
     }
-    updates
-}
-
-/// The mean squared error over a batch, and its gradient over all weights.
-fn gradient<N: Network>(network: &N, weights: &Weights, batch: &Batch, noise: &Random) -> (f64, Vec<f32>) {
-    let device = device::training();
-    let tensors: Vec<_> = weights.tensors(&device).into_iter().map(Tensor::require_grad).collect();
-    let scale = 1.0 / batch.real_values().max(1) as f64;
-    let loss = network.squared_error(&tensors, batch, Some(noise), &device) * scale;
-    let mut gradients = loss.backward();
-    let mut gradient = Vec::with_capacity(weights.values.len());
-    for tensor in &tensors {
-        match tensor.grad_remove(&mut gradients) {
-            Some(part) => gradient.extend(values(part)),
-            None => gradient.extend(std::iter::repeat_n(0.0, tensor.dims().iter().product())),
-        }
-    }
-    (scalar(loss), gradient)
+    parts
 }
 
 /// The mean squared error over several batches, without noise; `tell` is called after each.
 fn mean_squared_error<N: Network>(
     network: &N,
     weights: &Weights,
-    updates: &[Update],
+    parts: &[Part],
     rows: &Rows,
     tell: &mut impl FnMut() -> Result<()>,
 ) -> Result<f64> {
     let device = device::judging();
     let tensors = weights.tensors(&device);
     let (mut error, mut count) = (0.0, 0);
-    for update in updates {
-        let batch = update.gather(rows);
+    for part in parts {
+        let batch = part.gather(rows);
         error += scalar(network.squared_error(&tensors, &batch, None, &device));
         count += batch.real_values();
         tell()?;
@@ -264,7 +270,7 @@ fn mean_squared_error<N: Network>(
     Ok(error / count.max(1) as f64)
 }
 
-fn scalar(tensor: Tensor<1>) -> f64 {
+pub(super) fn scalar(tensor: Tensor<1>) -> f64 {
     f64::from(tensor.into_scalar::<f32>())
 }
 
@@ -312,17 +318,24 @@ impl AdamW {
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
+    use crate::model::neural::gradient::gradient;
+
+    /// All rows, padded to `steps`, `size` a part.
+    pub(in crate::model::neural) fn parts(rows: &Rows, steps: usize, size: usize) -> Vec<Part> {
+        let order: Vec<usize> = (0..rows.len()).collect();
+        order.chunks(size).map(|rows| Part { steps, rows: rows.to_vec() }).collect()
+    }
 
     /// Holds that every weight's gradient is that of central differences, for some weights of every matrix.
     pub(in crate::model::neural) fn check_gradient<N: Network>(network: &N, weights: &Weights, batch: &Batch) {
         let noise = Random::new(9);
-        let (_, found) = gradient(network, weights, batch, &noise);
+        let (_, found) = gradient(network, weights, batch, &noise, batch.real_values());
         let zeros = found.iter().filter(|g| **g == 0.0).count();
         assert!(zeros * 20 < found.len(), "{zeros} of {} gradients are zero", found.len());
         let loss = |values: Vec<f32>| {
             let mut moved = weights.clone();
             moved.values = values;
-            gradient(network, &moved, batch, &noise).0
+            gradient(network, &moved, batch, &noise, batch.real_values()).0
         };
         let largest = found.iter().fold(0f32, |a, b| a.max(b.abs()));
         for at in (0..found.len()).step_by(found.len() / 40 + 1) {
@@ -452,6 +465,7 @@ mod tests {
     fn parameters_out_of_range_are_refused() {
         let refuse = |change: fn(&mut TrainingParams)| training(change).check().unwrap_err().to_string();
         assert_eq!(refuse(|t| t.batch = 0), "batch is 0, it must be at least 1");
+        assert_eq!(refuse(|t| t.micro_batch = 0), "micro_batch is 0, it must be at least 1");
         assert_eq!(refuse(|t| t.patience = 0), "patience is 0, it must be at least 1");
         assert_eq!(refuse(|t| t.learning_rate = 0.0), "learning_rate is 0, it must be above 0 and finite");
         assert_eq!(refuse(|t| t.clip = f64::NAN), "clip is NaN, it must be above 0 and finite");

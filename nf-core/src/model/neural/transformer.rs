@@ -18,7 +18,7 @@ use crate::{
         random::Random,
     },
 };
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
@@ -49,7 +49,9 @@ pub struct TransformerParams {
     pub d_ff: usize,
     /// Share of units left out in training, 0 to below 1. Default 0.1.
     pub dropout: f32,
-    /// Most packets of a session; longer ones are refused. Default 2048: exact attention takes memory by the square.
+    /// How packets see each other. Default [`Attention::Full`].
+    pub attention: Attention,
+    /// Most packets of a session, 1 to 65536; longer ones are refused. Default 2048.
     pub max_steps: usize,
     /// What is taken for strange. Default [`TransformerScore::Density`].
     pub score: TransformerScore,
@@ -63,6 +65,8 @@ impl Default for TransformerParams {
         let training = TrainingParams {
             epochs: 10,
             batch: 1024,
+            micro_batch: 4096,
+            threads: 0,
             learning_rate: 1e-3,
             weight_decay: 0.01,
             clip: 1.0,
@@ -77,6 +81,7 @@ impl Default for TransformerParams {
             heads: 4,
             d_ff: 128,
             dropout: 0.1,
+            attention: Attention::default(),
             max_steps: 2048,
             score: TransformerScore::default(),
             training,
@@ -117,6 +122,13 @@ impl TransformerParams {
     #[must_use]
     pub fn dropout(mut self, dropout: f32) -> Self {
         self.dropout = dropout;
+        self
+    }
+
+    /// Sets [`attention`](Self::attention).
+    #[must_use]
+    pub fn attention(mut self, attention: Attention) -> Self {
+        self.attention = attention;
         self
     }
 
@@ -180,6 +192,7 @@ impl TransformerParams {
         if !(1..=1 << 16).contains(&self.max_steps) {
             return Err(Error::config("max_steps", self.max_steps, "1 to 65536"));
         }
+        self.attention.check()?;
         self.training.check()
     }
 
@@ -365,8 +378,9 @@ impl Encoder {
         Self { params, width }
     }
 
-    fn attention(&self) -> Attention {
-        Attention { width: self.params.d_model, heads: self.params.heads }
+    fn attention(&self) -> attention::Layer {
+        let TransformerParams { d_model: width, heads, attention, max_steps, .. } = self.params;
+        attention::Layer { width, heads, attention, longest: self.padded(max_steps as u32) }
     }
 
     /// Checks that no row is longer than the positions reach.
@@ -392,15 +406,14 @@ impl Encoder {
             }
             _ => x,
         };
-        let hidden = attention::hide_padding(batch, device);
+        let rows = attention::Rows::new(batch, device);
         let mut x = cursor.linear(batch.tensor(device)) + positions(batch, d, device);
         x = drop(x);
         for _ in 0..self.params.layers {
             let normed = cursor.norm(x.clone());
-            x = x + drop(self.attention().forward(cursor, normed, &hidden));
+            x = x + drop(self.attention().forward(cursor, normed, &rows));
             let normed = cursor.norm(x.clone());
-            let inner = activation::gelu(cursor.linear(normed));
-            x = x + drop(cursor.linear(inner));
+            x = x + drop(cursor.mlp(normed));
         }
         cursor.norm(x)
     }
@@ -464,6 +477,15 @@ fn positions(batch: &Batch, d: usize, device: &Device) -> Tensor<2> {
 }
 
 #[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    pub(in crate::model::neural) fn encoder(params: TransformerParams, width: usize) -> impl Network {
+        Encoder::new(params, width)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{neural::testing::*, testing::auroc};
@@ -486,9 +508,33 @@ mod tests {
         }
     }
 
+    const ATTENTIONS: [Attention; 4] = [
+        Attention::Full,
+        Attention::Window { left: 3, right: 2, global: true },
+        Attention::Linear,
+        Attention::LowRank { rank: 4 },
+    ];
+
+    #[test]
+    fn every_attention_learns() {
+        let train = waves(600, 32, 32, 1, false);
+        let (usual, strange) = (waves(150, 32, 32, 2, false), waves(150, 32, 32, 3, true));
+        for attention in ATTENTIONS {
+            let model = params().epochs(4).attention(attention).max_steps(32).fit(&train).unwrap();
+            let auroc = auroc(&model.score(&strange).unwrap(), &model.score(&usual).unwrap());
+            assert!(auroc > 0.9, "{attention:?} {auroc}");
+            let back = Transformer::from_bytes(schema(3).as_ref().clone(), &model.to_bytes()).unwrap();
+            assert_eq!(back.score(&usual).unwrap(), model.score(&usual).unwrap());
+        }
+    }
+
     #[test]
     fn every_weight_has_a_gradient() {
-        let encoder = Encoder::new(params(), 3);
+        ATTENTIONS.into_iter().for_each(check_gradient);
+    }
+
+    fn check_gradient(attention: Attention) {
+        let encoder = Encoder::new(params().attention(attention).max_steps(16), 3);
         let mut weights = Weights::random(encoder.slots(), &Random::new(1));
         let mut random = Random::new(2);
         weights.values.iter_mut().for_each(|w| *w += 0.05 * random.normal());
@@ -500,8 +546,9 @@ mod tests {
     #[test]
     fn bits_depend_neither_on_the_batch_nor_on_the_padding() {
         let train = waves(200, 16, 16, 1, false);
-        for score in [TransformerScore::Density, TransformerScore::Error] {
-            let model = params().epochs(1).score(score).fit(&train).unwrap();
+        let cases = [TransformerScore::Density, TransformerScore::Error].map(|score| (score, Attention::Full));
+        for (score, attention) in cases.into_iter().chain(ATTENTIONS.map(|a| (TransformerScore::Density, a))) {
+            let model = params().epochs(1).score(score).attention(attention).max_steps(64).fit(&train).unwrap();
             bits_do_not_depend_on_the_batch(&model, &waves(1100, 16, 16, 2, false));
             let mixed = waves(150, 64, 64, 3, false);
             bits_do_not_depend_on_the_batch(&model, &mixed);
@@ -513,9 +560,12 @@ mod tests {
 
     #[test]
     fn same_seed_same_bits_and_padding_takes_no_part_in_training() {
-        let fit = |steps, seed| params().epochs(2).seed(seed).fit(&waves(150, steps, 16, 1, false)).unwrap();
-        assert_eq!(fit(16, 0).to_bytes(), fit(64, 0).to_bytes());
-        assert_ne!(fit(16, 0).weights, fit(16, 1).weights);
+        for attention in ATTENTIONS {
+            let params = params().epochs(2).attention(attention).max_steps(16);
+            let fit = |steps, seed| params.clone().seed(seed).fit(&waves(150, steps, 16, 1, false)).unwrap();
+            assert_eq!(fit(16, 0).to_bytes(), fit(64, 0).to_bytes());
+            assert_ne!(fit(16, 0).weights, fit(16, 1).weights);
+        }
     }
 
     #[test]
@@ -586,6 +636,8 @@ mod tests {
         assert_eq!(refuse(params().heads(3)), "d_model is 16, it must be even, a multiple of heads (3), 2 to 8192");
         assert_eq!(refuse(params().d_ff(0)), "d_ff is 0, it must be 1 to 65536");
         assert_eq!(refuse(params().dropout(1.0)), "dropout is 1, it must be 0 to below 1");
+        let rank = params().attention(Attention::LowRank { rank: 0 });
+        assert_eq!(refuse(rank), "rank is 0, it must be 1 to 4096");
         assert_eq!(refuse(params().max_steps(0)), "max_steps is 0, it must be 1 to 65536");
         let row = train.lengths().iter().position(|&length| length > 4).unwrap();
         let long = format!("row {row} has {} steps, max_steps is 4", train.lengths()[row]);

@@ -1,5 +1,6 @@
 //! The weights of a network: one run of numbers, cut into matrices in the order in which the network reads them.
 
+use super::{device, fused, kernel::norm};
 use crate::{
     Result,
     model::{
@@ -7,7 +8,7 @@ use crate::{
         random::Random,
     },
 };
-use burn::tensor::{Device, Tensor, TensorData, module};
+use burn::tensor::{Device, Tensor, TensorData, activation, module};
 
 /// What a network asks for, in reading order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,6 +35,11 @@ impl Slots {
     pub(super) fn linear(&mut self, inputs: usize, outputs: usize) {
         self.0.push(Slot { shape: [inputs, outputs], role: Role::Matrix });
         self.0.push(Slot { shape: [1, outputs], role: Role::Bias });
+    }
+
+    /// A matrix alone.
+    pub(super) fn matrix(&mut self, inputs: usize, outputs: usize) {
+        self.0.push(Slot { shape: [inputs, outputs], role: Role::Matrix });
     }
 
     /// A layer normalisation.
@@ -121,18 +127,51 @@ impl<'a> Cursor<'a> {
         x.matmul(matrix) + bias
     }
 
+    /// As [`linear`](Self::linear), fused where the device can.
+    pub(super) fn fast_linear(&mut self, x: Tensor<2>) -> Tensor<2> {
+        match device::fused(&x.device()) {
+            true => fused::linear(x, self.next(), self.next()),
+            false => self.linear(x),
+        }
+    }
+
+    /// The next two linear layers, with a GELU between them.
+    pub(super) fn mlp(&mut self, x: Tensor<2>) -> Tensor<2> {
+        match device::fused(&x.device()) {
+            true => fused::mlp(x, [self.next(), self.next()], [self.next(), self.next()]),
+            false => self.plain_mlp(x),
+        }
+    }
+
+    fn plain_mlp(&mut self, x: Tensor<2>) -> Tensor<2> {
+        let inner = activation::gelu(self.linear(x));
+        self.linear(inner)
+    }
+
+    /// The next matrix alone.
+    pub(super) fn matrix(&mut self) -> Tensor<2> {
+        self.next()
+    }
+
     /// The next layer normalisation, over each row.
     pub(super) fn norm(&mut self, x: Tensor<2>) -> Tensor<2> {
+        match device::fused(&x.device()) {
+            true => fused::norm(x, self.next(), self.next()),
+            false => self.plain_norm(x),
+        }
+    }
+
+    fn plain_norm(&mut self, x: Tensor<2>) -> Tensor<2> {
         let (gain, bias) = (self.next(), self.next());
         let width = gain.dims()[1];
-        module::layer_norm(x, gain.reshape([width]), Some(bias.reshape([width])), 1e-5)
+        module::layer_norm(x, gain.reshape([width]), Some(bias.reshape([width])), f64::from(norm::EPSILON))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::neural::device;
+    use crate::model::neural::train;
 
     fn slots() -> Slots {
         let mut slots = Slots::default();
@@ -163,5 +202,45 @@ mod tests {
         let draw = |seed| Weights::random(slots(), &Random::new(seed));
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
+    }
+
+    #[test]
+    fn fused_layers_are_the_plain_ones() {
+        let (count, inputs, hidden) = (9, 20, 37);
+        let mut slots = Slots::default();
+        slots.norm(inputs);
+        slots.linear(inputs, hidden);
+        slots.linear(hidden, inputs);
+        slots.linear(inputs, 3);
+        let mut random = Random::new(1);
+        let mut weights = Weights::random(slots, &random);
+        weights.values.iter_mut().for_each(|w| *w += 0.1 * random.normal());
+        let mut draw = |width: usize| {
+            let values: Vec<f32> = (0..count * width).map(|_| 2.0 * random.normal()).collect();
+            Tensor::<2>::from_data(TensorData::new(values, [count, width]), &device::training())
+        };
+        let (x, gradient) = (draw(inputs), draw(3));
+        let both = |fused: bool| -> Vec<Vec<f32>> {
+            let x = x.clone().require_grad();
+            let tensors: Vec<_> = weights.tensors(&device::training()).into_iter().map(Tensor::require_grad).collect();
+            let mut cursor = Cursor::new(&tensors);
+            let y = if fused {
+                let normed = cursor.norm(x.clone());
+                let y = cursor.mlp(normed);
+                cursor.fast_linear(y)
+            } else {
+                let normed = cursor.plain_norm(x.clone());
+                let y = cursor.plain_mlp(normed);
+                cursor.linear(y)
+            };
+            let mut gradients = (y.clone() * gradient.clone()).sum().backward();
+            let of = [x].into_iter().chain(tensors).map(|tensor| tensor.grad_remove(&mut gradients).unwrap());
+            of.chain([y]).map(train::values).collect()
+        };
+        for (fused, plain) in both(true).iter().zip(both(false)) {
+            let largest = plain.iter().fold(1f32, |a, b| a.max(b.abs()));
+            assert_eq!(fused.len(), plain.len());
+            assert!(fused.iter().zip(&plain).all(|(a, b)| (a - b).abs() < 5e-6 * largest), "{fused:?} {plain:?}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! How sessions of a table settle, end, and make room.
 
-use super::SessionTable;
+use super::{Happened, SessionTable, look::What};
 use crate::{
     Timestamp,
     session::{
+        counters::Unaccounted,
         held::Held,
+        looks::Plan,
         node::Node,
         session::{EndReason, Outcome},
         slots::Slots,
@@ -40,9 +42,12 @@ impl SessionTable {
             let [up, down] = [0, 1].map(|side| total[side] - node.accounted[side]);
             node.accounted = total;
             self.hosts.traffic(&mut node.party, node.opened, up, down, at);
-            context = Some(Box::new(self.hosts.observe(&node.party, outcome, at)));
+            let own = Unaccounted { start: node.opened, bytes: [0; 2] };
+            context = Some(Box::new(self.hosts.observe(&node.party, outcome, &own, at)));
         }
-        node.held.settle(outcome, context);
+        if node.held.settle(outcome, context) {
+            self.recount(slot);
+        }
     }
 
     /// Counts an outcome in the context: once, and once more where it turns out otherwise.
@@ -62,12 +67,12 @@ impl SessionTable {
         }
         self.agenda.close(&mut self.nodes, slot);
         let node = &mut self.nodes[slot];
-        let (held, dormant) = (std::mem::take(&mut node.held), node.dormant);
+        let (held, dormant, id) = (std::mem::take(&mut node.held), node.dormant, node.id);
         self.index.remove(node.canonical.1, slot);
         self.bytes -= node.bytes;
         self.nodes.free(slot);
         if !dormant {
-            self.emit(held, reason);
+            self.emit(held, id, reason);
         }
     }
 
@@ -84,8 +89,9 @@ impl SessionTable {
         node.dormant = true;
         node.counted = None;
         node.accounted = [0; 2];
+        let id = node.id;
         self.recount(slot);
-        self.emit(held, EndReason::Active);
+        self.emit(held, id, EndReason::Active);
     }
 
     /// The first packet after a cut.
@@ -95,6 +101,7 @@ impl SessionTable {
         node.opened = self.clock.now();
         if let Some(session) = node.held.session() {
             (session.start, session.end) = (time, time);
+            session.plan = Plan::new(&self.config.looks, 0, false, node.opened, node.opened);
         }
         self.begin(slot, false);
     }
@@ -102,7 +109,7 @@ impl SessionTable {
     /// What a session leaves behind in the context.
     fn leave(&mut self, slot: u32, at: Timestamp) {
         let node = self.node(slot);
-        if !node.held.has_context() || (node.unsettled() && node.tcp.closed().is_none()) {
+        if !node.held.is_settled() || (node.unsettled() && node.tcp.closed().is_none()) {
             self.settle(slot, at);
         }
         if self.config.context {
@@ -110,16 +117,21 @@ impl SessionTable {
         }
     }
 
-    fn emit(&mut self, mut held: Held, reason: EndReason) {
+    fn emit(&mut self, mut held: Held, id: u64, reason: EndReason) {
+        let seen = held.known().is_some();
+        if !seen {
+            held.note(self.next_moment());
+        }
+        if let Held::Many(session) = &mut held {
+            self.spare.trim(&mut session.packets);
+        }
         held.end(reason, self.clock.now());
         self.stats.ended += 1;
-        self.ended_bytes += held.bytes(self.config.context);
-        self.ended.push_back(held);
-        self.grown = true;
+        self.wait(held, id, What::End { seen });
     }
 
     /// Has the session that follows this one in silence read into the cache, as it is likely the next to be evicted.
-    fn fetch_next(&self, slot: u32) {
+    pub(super) fn fetch_next(&self, slot: u32) {
         if let Some(next) = self.agenda.next_silent(&self.nodes, slot) {
             let node = self.node(next);
             node.held.fetch();
@@ -143,8 +155,13 @@ impl SessionTable {
             self.stats.evicted += u64::from(!self.node(slot).dormant);
             self.end(slot, EndReason::Evicted, self.clock.now());
         }
-        while self.bytes() > limit && self.pop().is_some() {
-            self.stats.dropped += 1;
+        while self.bytes() > limit
+            && let Some(dropped) = self.pop_any()
+        {
+            match dropped {
+                Happened::Look { .. } => self.stats.looks_dropped += 1,
+                Happened::End { .. } => self.stats.dropped += 1,
+            }
         }
         self.stats.context_evicted = self.hosts.evicted();
         self.stats.peak_bytes = self.stats.peak_bytes.max(self.bytes());

@@ -32,23 +32,50 @@ fn a_flood_stays_within_memory_and_nothing_is_lost_silently() {
     assert_eq!(seen + stats.dropped, 50_000);
 }
 
+/// What becomes of a flood at the limit, of mostly new sessions.
+fn flood() -> Vec<String> {
+    let mut table = SessionTable::new(SessionConfig::default().memory_limit(1 << 20)).expect("valid");
+    let mut sessions = Vec::new();
+    for i in 0..60_000u32 {
+        let [_, a, b, c] = (i.wrapping_mul(2_654_435_761) >> 17).to_be_bytes();
+        let mut packet = udp(i64::from(i) / 100, (0, 1), (2, 9), b"x");
+        packet.src = IpAddr::from([11, a, b, c]);
+        table.push_packet(&packet);
+        sessions.extend(std::iter::from_fn(|| table.pop()).map(|session| format!("{session:?}")));
+    }
+    assert!(table.stats().evicted > 0 && table.stats().context_evicted > 0);
+    sessions
+}
+
 #[test]
 fn two_tables_say_the_same_of_one_flood() {
     // Each table draws random numbers of its own for its hashes.
-    let contexts = || {
-        let mut table = SessionTable::new(SessionConfig::default().memory_limit(1 << 20)).expect("valid");
-        let mut contexts = Vec::new();
-        for i in 0..60_000u32 {
-            let [_, a, b, c] = (i.wrapping_mul(2_654_435_761) >> 17).to_be_bytes();
-            let mut packet = udp(i64::from(i) / 100, (0, 1), (2, 9), b"x");
-            packet.src = IpAddr::from([11, a, b, c]);
-            table.push_packet(&packet);
-            contexts.extend(std::iter::from_fn(|| table.pop()).map(|session| session.context().copied()));
+    assert!(flood() == flood());
+}
+
+#[test]
+fn what_is_fetched_ahead_changes_nothing() {
+    let with = flood();
+    crate::session::slots::WITHOUT_FETCH.set(true);
+    assert!(flood() == with);
+}
+
+/// More sessions than the cache is counted on to hold, each with a few packets, until they fall silent.
+#[test]
+fn what_is_fetched_ahead_in_a_crowd_changes_nothing() {
+    let crowd = || {
+        let mut table = SessionTable::new(SessionConfig::default().context(false)).expect("valid");
+        for i in 0..20_000u16 {
+            table.push_packet(&udp(i64::from(i / 5000), (1, i % 5000), (2, 9), b"x"));
         }
-        assert!(table.stats().context_evicted > 0);
-        contexts
+        table.advance(Timestamp::from_nanos(1_000_000_000_000));
+        assert_eq!(table.open(), 0);
+        std::iter::from_fn(|| table.pop()).map(|session| format!("{session:?}")).collect::<Vec<_>>()
     };
-    assert!(contexts() == contexts());
+    let with = crowd();
+    assert_eq!(with.len(), 5000);
+    crate::session::slots::WITHOUT_FETCH.set(true);
+    assert!(crowd() == with);
 }
 
 /// What ends all at once is within memory, and whole but where each session leaves a rest behind.

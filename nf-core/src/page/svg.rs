@@ -1,5 +1,6 @@
 //! A chart as SVG inside a page: axes, lines, dots, bars, with colours by the page's style classes.
 
+use super::escape;
 use std::fmt::Write;
 
 /// Pixels around the plot: left, top, right, bottom.
@@ -11,7 +12,7 @@ const LETTER: f64 = 5.4;
 
 /// One axis: which values it spans, and where its ticks stand.
 #[derive(Debug, Clone)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     low: f64,
     high: f64,
     log: bool,
@@ -21,7 +22,7 @@ pub(super) struct Axis {
 
 impl Axis {
     /// An axis from `low` to `high` with about `ticks` ticks at round values.
-    pub(super) fn linear(low: f64, high: f64, ticks: usize, title: &str) -> Self {
+    pub(crate) fn linear(low: f64, high: f64, ticks: usize, title: &str) -> Self {
         let high = if high > low { high } else { low + 1.0 };
         let raw = (high - low) / ticks.max(1) as f64;
         let magnitude = 10f64.powf(raw.log10().floor());
@@ -35,7 +36,7 @@ impl Axis {
     }
 
     /// An axis of shares from `low` to 1 by decades.
-    pub(super) fn decades(low: f64, title: &str) -> Self {
+    pub(crate) fn decades(low: f64, title: &str) -> Self {
         let count = (-low.log10()).round() as i32;
         let label =
             |share: f64| if share < 1e-3 { format!("{:.2} %", share * 100.0) } else { format!("{} %", share * 100.0) };
@@ -44,7 +45,7 @@ impl Axis {
     }
 
     /// Keeps the ticks without their numbers, for small charts side by side.
-    pub(super) fn sparse(mut self) -> Self {
+    pub(crate) fn sparse(mut self) -> Self {
         let last = self.ticks.len().saturating_sub(1);
         for (i, (_, label)) in self.ticks.iter_mut().enumerate() {
             if i != 0 && i != last && i * 2 != last {
@@ -66,7 +67,7 @@ impl Axis {
 
 /// A chart while it is drawn.
 #[derive(Debug)]
-pub(super) struct Chart {
+pub(crate) struct Chart {
     width: f64,
     height: f64,
     x: Axis,
@@ -78,12 +79,12 @@ pub(super) struct Chart {
 
 impl Chart {
     /// An empty chart of so many pixels.
-    pub(super) fn new(width: f64, height: f64, x: Axis, y: Axis) -> Self {
+    pub(crate) fn new(width: f64, height: f64, x: Axis, y: Axis) -> Self {
         Self { width, height, x, y, lanes: Vec::new(), body: String::new() }
     }
 
     /// The same with room for so many lanes of bars above the plot.
-    pub(super) fn with_lanes(mut self, lanes: usize) -> Self {
+    pub(crate) fn with_lanes(mut self, lanes: usize) -> Self {
         self.lanes = vec![0.0; lanes];
         self.height += LANE * lanes as f64;
         self
@@ -94,18 +95,18 @@ impl Chart {
         MARGIN[1] + LANE * self.lanes.len() as f64
     }
 
-    pub(super) fn x(&self, value: f64) -> f64 {
+    pub(crate) fn x(&self, value: f64) -> f64 {
         let [left, _, right, _] = MARGIN;
         left + self.x.place(value) * (self.width - left - right)
     }
 
-    pub(super) fn y(&self, value: f64) -> f64 {
+    pub(crate) fn y(&self, value: f64) -> f64 {
         let bottom = MARGIN[3];
         self.height - bottom - self.y.place(value) * (self.height - self.top() - bottom)
     }
 
     /// A line through some points.
-    pub(super) fn line(&mut self, points: impl IntoIterator<Item = (f64, f64)>, class: &str, title: &str) {
+    pub(crate) fn line(&mut self, points: impl IntoIterator<Item = (f64, f64)>, class: &str, title: &str) {
         let mut path = String::new();
         for (x, y) in points {
             let sign = if path.is_empty() { 'M' } else { 'L' };
@@ -115,7 +116,7 @@ impl Chart {
     }
 
     /// A dot at each point; those on one pixel are one.
-    pub(super) fn dots(&mut self, points: impl IntoIterator<Item = (f64, f64)>, class: &str, title: &str) {
+    pub(crate) fn dots(&mut self, points: impl IntoIterator<Item = (f64, f64)>, class: &str, title: &str) {
         let mut places: Vec<(i64, i64)> =
             points.into_iter().map(|(x, y)| (self.x(x).round() as i64, self.y(y).round() as i64)).collect();
         places.sort_unstable();
@@ -134,7 +135,7 @@ impl Chart {
     }
 
     /// A bar from the x axis up to `y`.
-    pub(super) fn bar(&mut self, from: f64, to: f64, y: f64, class: &str, title: &str) {
+    pub(crate) fn bar(&mut self, from: f64, to: f64, y: f64, class: &str, title: &str) {
         let (left, right, top, bottom) = (self.x(from), self.x(to), self.y(y), self.y(self.y.low));
         let (width, height) = ((right - left - 1.0).max(1.0), bottom - top);
         let _ = writeln!(
@@ -145,7 +146,7 @@ impl Chart {
     }
 
     /// A bar with words in the first lane above the plot that has room for both; in the last where none has.
-    pub(super) fn lane(&mut self, from: f64, to: f64, class: &str, words: &str, title: &str) {
+    pub(crate) fn lane(&mut self, from: f64, to: f64, class: &str, words: &str, title: &str) {
         let (left, right) = (self.x(from), self.x(to));
         let width = (right - left).max(2.0);
         let Some(last) = self.lanes.len().checked_sub(1) else { return };
@@ -164,7 +165,7 @@ impl Chart {
     }
 
     /// A level line across the plot with words at its right end.
-    pub(super) fn level(&mut self, y: f64, class: &str, words: &str) {
+    pub(crate) fn level(&mut self, y: f64, class: &str, words: &str) {
         let (from, to) = (self.x.low, self.x.high);
         self.line([(from, y), (to, y)], class, words);
         let (x, y) = (self.width - MARGIN[2] - 4.0, self.y(y) - 4.0);
@@ -174,13 +175,13 @@ impl Chart {
     }
 
     /// An upright line, without words.
-    pub(super) fn upright(&mut self, x: f64, class: &str, title: &str) {
+    pub(crate) fn upright(&mut self, x: f64, class: &str, title: &str) {
         let (low, high) = (self.y.low, self.y.high);
         self.line([(x, low), (x, high)], class, title);
     }
 
     /// The chart with its axes.
-    pub(super) fn finish(&self, label: &str) -> String {
+    pub(crate) fn finish(&self, label: &str) -> String {
         let ([left, _, right, bottom], top) = (MARGIN, self.top());
         let (width, height) = (self.width, self.height);
         let (floor, wall) = (height - bottom, width - right);
@@ -218,25 +219,8 @@ impl Chart {
 }
 
 /// What is shown where the pointer rests on a mark.
-fn tip(title: &str) -> String {
+pub(crate) fn tip(title: &str) -> String {
     if title.is_empty() { String::new() } else { format!("<title>{}</title>", escape(title)) }
-}
-
-/// Text that may stand in HTML, in an attribute too.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c if c.is_control() => escaped.push(' '),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

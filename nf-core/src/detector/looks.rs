@@ -1,0 +1,239 @@
+//! The looks at sessions, one row each, and what they come to.
+
+use super::{Carried, Detector, Evidence, EvidenceVerdict, HeadVerdict, LookVerdict, Verdict, Weigher};
+use crate::{
+    Result, Timestamp,
+    evidence::{Accumulator, EvidenceConfig, Weighed},
+    parallel,
+    session::{Moment, Session},
+};
+use smallvec::{SmallVec, smallvec};
+use std::{borrow::Cow, sync::Arc};
+
+/// A look at one of some sessions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(crate) session: &'a Session,
+    /// Which of the sessions.
+    pub(crate) place: usize,
+    /// Which of its looks; behind the last the session as it is.
+    pub(crate) look: usize,
+}
+
+/// The score of each head.
+pub(crate) type Scores = SmallVec<[f32; 4]>;
+
+/// What was said of a session at its looks so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    /// The strangest look.
+    strangest: Seen,
+    /// What an alert by it follows from.
+    carried: Option<Arc<Carried>>,
+    /// The looks that were stranger than all before; the last is the strangest.
+    rises: SmallVec<[Risen; 1]>,
+    /// When it was above the cut for the first time.
+    alerted: Option<Timestamp>,
+    last: Moment,
+    last_look: Risen,
+    looks: u32,
+}
+
+/// A look, as far as incidents and evaluation need it.
+#[derive(Debug, Clone, Copy)]
+struct Risen {
+    at: Timestamp,
+    look: u32,
+    /// The score that decides, before calibration.
+    score: f32,
+    /// Which head found it strangest.
+    head: u32,
+}
+
+/// A look, as far as the verdict needs it.
+#[derive(Debug, Clone)]
+struct Seen {
+    scores: Scores,
+    own: f32,
+    weighed: Option<Weighed>,
+}
+
+impl Seen {
+    fn deciding(&self) -> f32 {
+        self.weighed.map_or(self.own, |weighed| weighed.score)
+    }
+}
+
+impl<'a> Row<'a> {
+    /// All looks at some sessions, those at one session together.
+    pub(crate) fn all(sessions: &[&'a Session]) -> Vec<Self> {
+        let looks = |(place, &session): (usize, &&'a Session)| {
+            (0..=session.looks().len()).map(move |look| Row { session, place, look })
+        };
+        sessions.iter().enumerate().flat_map(looks).collect()
+    }
+
+    /// The places of rows in the order in which they became known; of several tables those of one moment stay in order.
+    pub(crate) fn in_time(rows: &[Self]) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..rows.len()).collect();
+        places.sort_by_key(|&i| rows[i].session.moment(rows[i].look));
+        places
+    }
+
+    /// The session as it was.
+    pub(crate) fn seen(&self) -> Cow<'a, Session> {
+        if self.look < self.session.looks().len() {
+            Cow::Owned(self.session.at_look(self.look))
+        } else {
+            Cow::Borrowed(self.session)
+        }
+    }
+}
+
+impl Standing {
+    /// Whether it was above the cut.
+    pub(crate) fn alerted(&self) -> bool {
+        self.alerted.is_some()
+    }
+
+    /// How many looks were stranger than all before.
+    pub(crate) fn rises(&self) -> usize {
+        self.rises.len()
+    }
+
+    /// When what it holds became known last.
+    pub(crate) fn last(&self) -> Moment {
+        self.last
+    }
+
+    /// Bytes on the heap, without what the allocator adds.
+    pub(crate) fn heap(&self) -> usize {
+        let scores = if self.strangest.scores.spilled() { self.strangest.scores.capacity() } else { 0 };
+        let rises = if self.rises.spilled() { self.rises.capacity() } else { 0 };
+        let carried = self.carried.as_ref().map_or(0, |carried| carried.bytes());
+        scores * size_of::<f32>() + rises * size_of::<Risen>() + carried
+    }
+}
+
+impl Detector {
+    /// The scores of some rows, on this detector's threads.
+    pub(crate) fn score(&self, rows: &[Row<'_>]) -> Result<Vec<Scores>> {
+        parallel::in_chunks(rows, self.threads, |chunk| {
+            let heads = self.heads.iter().map(|head| head.scorer.score(chunk)).collect::<Result<Vec<_>>>()?;
+            Ok((0..chunk.len()).map(|row| heads.iter().map(|scores| scores[row]).collect()).collect())
+        })
+    }
+
+    /// Takes in a look at a session, the next in the order of time, with its scores. `id` is that of no other session of
+    /// the accumulator; without one the session stands for itself. Says whether the session is above the cut for the
+    /// first time.
+    pub(crate) fn take(
+        &self,
+        standing: &mut Option<Standing>,
+        row: &Row<'_>,
+        scores: Scores,
+        id: u64,
+        mut weigher: Option<&mut Weigher>,
+    ) -> bool {
+        let own = self.heads.iter().zip(&scores).map(|(head, score)| head.surprise(*score)).sum::<f64>() as f32;
+        let weighed = weigher.as_deref_mut().map(|weigher| self.weigh(weigher, id, row, own));
+        let (last, seen) = (row.session.moment(row.look), Seen { scores, own, weighed });
+        let (score, above) = (seen.deciding(), self.is_above(&seen, row.session.is_cold()));
+        let rise = |look| Risen { at: last.at, look, score, head: self.strangest_head(&seen.scores) };
+        let carried = |weigher: Option<&mut Weigher>| {
+            weigher.filter(|_| above).and_then(|weigher| self.carried(weigher, id, row, own))
+        };
+        let Some(standing) = standing else {
+            let (alerted, last_look) = (above.then_some(last.at), rise(0));
+            let (rises, carried) = (smallvec![last_look], carried(weigher));
+            *standing = Some(Standing { strangest: seen, carried, rises, alerted, last, last_look, looks: 1 });
+            return above;
+        };
+        let first = above && standing.alerted.is_none();
+        if first {
+            standing.alerted = Some(last.at);
+        }
+        (standing.last, standing.last_look) = (last, rise(standing.looks));
+        if score > standing.strangest.deciding() {
+            standing.rises.push(standing.last_look);
+            (standing.strangest, standing.carried) = (seen, carried(weigher));
+        }
+        standing.looks += 1;
+        first
+    }
+
+    /// The head with the lowest p-value, the first of equal ones.
+    fn strangest_head(&self, scores: &[f32]) -> u32 {
+        let surprises = self.heads.iter().zip(scores).map(|(head, score)| head.calibration.surprise(*score));
+        let strangest = surprises
+            .enumerate()
+            .fold((0, f64::NEG_INFINITY), |best, (i, surprise)| if surprise > best.1 { (i, surprise) } else { best });
+        strangest.0 as u32
+    }
+
+    fn is_above(&self, seen: &Seen, cold: bool) -> bool {
+        match (self.evidence.as_deref(), seen.weighed) {
+            (Some(evidence), Some(weighed)) => {
+                evidence.calibration.surprise(weighed.score, cold) > self.evidence_thresholds[usize::from(cold)]
+            }
+            _ => seen.own > self.threshold,
+        }
+    }
+
+    /// What a session's looks come to: the strangest of them.
+    pub(crate) fn verdict(&self, standing: &Standing, cold: bool) -> Verdict {
+        let Standing { strangest, carried, rises, alerted, last, last_look, .. } = standing;
+        let heads = self.heads.iter().zip(&strangest.scores).map(|(head, &score)| HeadVerdict {
+            name: head.scorer.name.clone(),
+            score,
+            p_value: head.calibration.p_value(score),
+        });
+        // Where sessions stand for themselves their own score decides, else that of their evidence.
+        let weighed = strangest.weighed.zip(self.evidence.as_deref());
+        let calibrated = |score| match weighed {
+            Some((_, Evidence { calibration, .. })) => {
+                (calibration.surprise(score, cold), calibration.p_value(score, cold))
+            }
+            None => (score, self.combined.p_value(score)),
+        };
+        let look = |&Risen { at, look, score, head }: &Risen| {
+            let (score, p_value) = calibrated(score);
+            LookVerdict { at, look: look as usize, score, p_value, head: head as usize }
+        };
+        let (score, p_value) = calibrated(strangest.deciding());
+        Verdict {
+            score: strangest.own,
+            p_value: self.combined.p_value(strangest.own),
+            heads: heads.collect(),
+            evidence: weighed.map(|(weighed, _)| EvidenceVerdict { score, p_value, sessions: weighed.sessions }),
+            threshold: weighed.map_or(self.threshold, |_| self.evidence_thresholds[usize::from(cold)]),
+            anomaly: self.is_above(strangest, cold),
+            cold,
+            look: rises.last().map_or(0, |rise| rise.look as usize),
+            at: alerted.unwrap_or(last.at),
+            rises: rises.iter().map(look).collect(),
+            last: look(last_look),
+            carried: carried.clone(),
+        }
+    }
+}
+
+/// The highest of the scores of each session's rows.
+pub(super) fn highest(sessions: usize, rows: &[Row<'_>], scores: &[f32]) -> Vec<f32> {
+    let mut highest = vec![f32::NEG_INFINITY; sessions];
+    for (row, score) in rows.iter().zip(scores) {
+        highest[row.place] = highest[row.place].max(*score);
+    }
+    highest
+}
+
+/// The evidence of each row of some sessions of one session table, from their own scores.
+pub(super) fn weigh_all(config: &EvidenceConfig, rows: &[Row<'_>], scores: &[f32]) -> Result<Vec<f32>> {
+    let mut accumulator = Accumulator::new(config.clone())?;
+    let mut weighed = vec![0.0; rows.len()];
+    for i in Row::in_time(rows) {
+        let Row { session, place, look } = rows[i];
+        weighed[i] = accumulator.add_look(place as u64, session, look, scores[i]).score;
+    }
+    Ok(weighed)
+}

@@ -1,0 +1,269 @@
+//! What becomes of alerts once they are grouped: lines a reader gets on benign traffic, and attacks that are among them.
+
+use super::{
+    labels::Label,
+    truth::{Episode, Truth},
+};
+use crate::{
+    Detector, Verdict,
+    incident::{Centre, Incident},
+    session::Session,
+};
+use serde_json::{Value, json};
+use std::{fmt, time::Duration};
+
+/// The incidents of labelled recordings at a budget.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct IncidentReport {
+    /// The budget: the share of benign sessions that may alert.
+    pub rate: f64,
+    /// The seed of the detector, where it has one.
+    pub seed: Option<u64>,
+    /// Packet time of the recordings.
+    pub seconds: f64,
+    /// Alerts of benign sessions.
+    pub benign_alerts: usize,
+    /// Incidents with benign sessions and none of an attack, one line each.
+    pub benign: Vec<String>,
+    /// Incidents with sessions of an attack.
+    pub attacks: usize,
+    /// How many of these have benign sessions too.
+    pub mixed: usize,
+    /// What became of each attack.
+    pub episodes: Vec<EpisodeIncidents>,
+    /// The time that grouping took over the time that judging took, where both were measured.
+    pub cost: Option<f64>,
+}
+
+/// What became of an attack.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct EpisodeIncidents {
+    /// Which row of the label file, by its `id`.
+    pub id: String,
+    /// The kind of attack.
+    pub category: String,
+    /// How many of its sessions alerted.
+    pub alerts: usize,
+    /// How many incidents have sessions of it.
+    pub incidents: usize,
+    /// From its first packet until the first of these was open and had one of its sessions; `None` where there is none.
+    pub delay: Option<Duration>,
+}
+
+impl IncidentReport {
+    /// The report of a detector's incidents at its budget, without any recording yet.
+    pub fn new(detector: &Detector) -> Self {
+        Self {
+            rate: detector.false_positive_rate(),
+            seed: detector.provenance().seed,
+            seconds: 0.0,
+            benign_alerts: 0,
+            benign: Vec::new(),
+            attacks: 0,
+            mixed: 0,
+            episodes: Vec::new(),
+            cost: None,
+        }
+    }
+
+    /// Adds a recording: its sessions, what [`judge_all`](Detector::judge_all) said of them, the
+    /// [incidents](crate::incident::incidents) that these came to, and what is known of it.
+    pub fn add(&mut self, sessions: &[Session], verdicts: &[Verdict], found: &[Incident], truth: &Truth) {
+        let first = sessions.iter().map(Session::start).min();
+        let last = sessions.iter().map(Session::end).max();
+        self.seconds += first.zip(last).map_or(0.0, |(first, last)| last.since(first).as_secs_f64());
+        let judged = sessions.iter().zip(verdicts);
+        let alerts: Vec<(&Session, &Verdict)> = judged.filter(|(_, verdict)| verdict.is_anomaly()).collect();
+        let of: Vec<Option<usize>> = alerts.iter().map(|(session, verdict)| place(found, session, verdict)).collect();
+        let labels: Vec<Label<'_>> = alerts.iter().map(|(session, _)| truth.label_session(session)).collect();
+        self.benign_alerts += labels.iter().filter(|label| matches!(label, Label::Benign)).count();
+        for (i, incident) in found.iter().enumerate() {
+            let of_it = || of.iter().zip(&labels).filter(|(of, _)| **of == Some(i)).map(|(_, label)| label);
+            let benign = of_it().any(|label| matches!(label, Label::Benign));
+            if of_it().any(|label| matches!(label, Label::Attack { .. })) {
+                self.attacks += 1;
+                self.mixed += usize::from(benign);
+            } else if benign {
+                self.benign.push(incident.to_string());
+            }
+        }
+        let outcome = |episode: &Episode| {
+            let own = labels.iter().enumerate();
+            let own = own.filter(|(_, label)| matches!(label, Label::Attack { id, .. } if *id == episode.id));
+            let own: Vec<usize> = own.map(|(alert, _)| alert).collect();
+            let mut hit: Vec<usize> = own.iter().filter_map(|&alert| of[alert]).collect();
+            let seen = |&alert: &usize| {
+                let (session, verdict) = alerts[alert];
+                found[of[alert]?].had(session, verdict)
+            };
+            let first = own.iter().filter_map(seen).min();
+            hit.sort_unstable();
+            hit.dedup();
+            EpisodeIncidents {
+                id: episode.id.clone(),
+                category: episode.category.clone(),
+                alerts: own.len(),
+                incidents: hit.len(),
+                delay: first.map(|at| at.since(episode.first())),
+            }
+        };
+        self.episodes.extend(truth.episodes().iter().map(outcome));
+    }
+
+    /// Incidents without a session of an attack, an hour of packet time; `None` without packet time.
+    pub fn benign_per_hour(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.benign.len() as f64 * 3600.0 / self.seconds)
+    }
+
+    /// How many attacks have an incident, and how many there are.
+    pub fn episodes_hit(&self) -> (usize, usize) {
+        (self.episodes.iter().filter(|episode| episode.incidents > 0).count(), self.episodes.len())
+    }
+
+    /// The middle one of the delays until the first incident; `None` where no attack has one.
+    pub fn median_delay(&self) -> Option<Duration> {
+        let mut delays: Vec<Duration> = self.episodes.iter().filter_map(|episode| episode.delay).collect();
+        delays.sort_unstable();
+        delays.get(delays.len().checked_sub(1)? / 2).copied()
+    }
+
+    /// Incidents an attack that has one, the mean; `None` where no attack has one.
+    pub fn incidents_per_episode(&self) -> Option<f64> {
+        let hit: Vec<usize> =
+            self.episodes.iter().map(|episode| episode.incidents).filter(|&count| count > 0).collect();
+        (!hit.is_empty()).then(|| hit.iter().sum::<usize>() as f64 / hit.len() as f64)
+    }
+
+    pub(super) fn to_value(&self) -> Value {
+        let (hit, all) = self.episodes_hit();
+        let seconds = |delay: Option<Duration>| delay.map(|delay| delay.as_secs_f64());
+        let episode = |episode: &EpisodeIncidents| {
+            let EpisodeIncidents { id, category, alerts, incidents, delay } = episode;
+            json!({"id": id, "category": category, "alerts": alerts, "incidents": incidents, "delay": seconds(*delay)})
+        };
+        json!({
+            "rate": self.rate, "seed": self.seed, "seconds": self.seconds, "benign_alerts": self.benign_alerts,
+            "benign_incidents": self.benign.len(), "benign_per_hour": self.benign_per_hour(), "benign": self.benign,
+            "attack_incidents": self.attacks, "mixed_incidents": self.mixed, "episodes_hit": hit, "episodes": all,
+            "median_delay": seconds(self.median_delay()), "incidents_per_episode": self.incidents_per_episode(),
+            "cost": self.cost, "by_episode": self.episodes.iter().map(episode).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The cells of its row in [`table`](Self::table).
+    pub(super) fn row(&self) -> Vec<String> {
+        let (hit, all) = self.episodes_hit();
+        let or = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        vec![
+            self.seed.map_or("-".to_owned(), |seed| seed.to_string()),
+            format!("{} %", self.rate * 100.0),
+            format!("{} / {}", self.benign_alerts, self.benign.len()),
+            or(self.benign_per_hour().map(|rate| format!("{rate:.1}"))),
+            format!("{hit} of {all}"),
+            or(self.median_delay().map(|delay| format!("{:.1} s", delay.as_secs_f64()))),
+            or(self.incidents_per_episode().map(|mean| format!("{mean:.2}"))),
+            or(self.cost.map(|cost| format!("{:.2} %", cost * 100.0))),
+        ]
+    }
+}
+
+/// The names of the cells of a report's row.
+pub(super) const COLUMNS: [&str; 8] = [
+    "seed",
+    "budget",
+    "benign alerts / incidents",
+    "benign incidents an hour",
+    "episodes with an incident",
+    "median time to it",
+    "incidents an episode",
+    "cost of grouping",
+];
+
+/// Which incident a session is part of: that of its source before that of its destination.
+fn place(found: &[Incident], session: &Session, verdict: &Verdict) -> Option<usize> {
+    let covering = || found.iter().enumerate().filter(|(_, incident)| incident.covers(session, verdict));
+    let source = covering().find(|(_, incident)| !matches!(incident.centre, Centre::Destination(_)));
+    source.or_else(|| covering().next()).map(|(i, _)| i)
+}
+
+impl fmt::Display for IncidentReport {
+    /// What became of each episode, as a table in Markdown, and the incidents on benign traffic.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rate, seed) = (self.rate * 100.0, self.seed.map_or(String::new(), |seed| format!(", seed {seed}")));
+        writeln!(f, "Incidents at {rate} %{seed}:\n")?;
+        writeln!(f, "| episode | attack | alerts | incidents | time to the first |\n|---|---|---|---|---|")?;
+        for episode in &self.episodes {
+            let EpisodeIncidents { id, category, alerts, incidents, delay } = episode;
+            let delay = delay.map_or("none".to_owned(), |delay| format!("{:.1} s", delay.as_secs_f64()));
+            writeln!(f, "| {id} | {category} | {alerts} | {incidents} | {delay} |")?;
+        }
+        if !self.benign.is_empty() {
+            writeln!(f, "\nOn benign traffic:\n")?;
+            self.benign.iter().try_for_each(|line| writeln!(f, "* {line}"))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        evaluate::{Recording, testing::pcap_file},
+        incident::{
+            IncidentConfig, incidents,
+            testing::{alert, session},
+        },
+        session::SessionConfig,
+    };
+    use nf_tests::eth;
+
+    #[test]
+    fn counts_and_delays_by_hand() {
+        // An attack of 20 s, of which nothing but its last packets is seen by the sessions below.
+        let packet = |second| eth().ipv4([10, 0, 0, 9], [10, 0, 0, 1]).udp(second, 9).build();
+        let file = pcap_file((100..120).map(|second| (f64::from(second), packet(second))));
+        let recording = Recording::new(file.path());
+        let config = SessionConfig::default();
+        let attack = Truth::attack("scan", &recording, &config).unwrap();
+        let scan: Vec<Session> = (0..10).map(|i| session(9, 1, i, 105.0 + f64::from(i))).collect();
+        let verdicts: Vec<Verdict> = scan.iter().map(|_| alert(9.0)).collect();
+        let found = incidents(&scan, &verdicts, &IncidentConfig::default()).unwrap();
+        let mut report = IncidentReport {
+            rate: 0.001,
+            seed: Some(7),
+            seconds: 0.0,
+            benign_alerts: 0,
+            benign: Vec::new(),
+            attacks: 0,
+            mixed: 0,
+            episodes: Vec::new(),
+            cost: Some(0.01),
+        };
+        assert_eq!((report.benign_per_hour(), report.median_delay()), (None, None));
+        report.add(&scan, &verdicts, &found, &attack);
+        let expected = EpisodeIncidents {
+            id: "scan".into(),
+            category: "scan".into(),
+            alerts: 10,
+            incidents: 1,
+            delay: Some(Duration::from_secs(8)),
+        };
+        assert_eq!(report.episodes, [expected], "the fourth session, 8 s after the first packet, opens it");
+        // The same sessions as benign ones, and five alerts in vain.
+        let few: Vec<Session> = (0..5).map(|i| session(5, 1, 80, 100.0 + 40.0 * f64::from(i))).collect();
+        let both: Vec<Session> = scan.iter().cloned().chain(few).collect();
+        let verdicts: Vec<Verdict> = both.iter().map(|_| alert(9.0)).collect();
+        let found = incidents(&both, &verdicts, &IncidentConfig::default()).unwrap();
+        report.add(&both, &verdicts, &found, &Truth::benign());
+        assert_eq!((report.benign_alerts, report.benign.len(), report.attacks, report.mixed), (15, 1, 1, 0));
+        assert_eq!(report.seconds, 9.0 + 160.0);
+        assert_eq!((report.episodes_hit(), report.incidents_per_episode()), ((1, 1), Some(1.0)));
+        let cells = ["7", "0.1 %", "15 / 1", "21.3", "1 of 1", "8.0 s", "1.00", "1.00 %"];
+        assert_eq!(report.row(), cells);
+        let text = report.to_string();
+        assert!(text.contains("| scan | scan | 10 | 1 | 8.0 s |") && text.contains("* incident 1, 105.0"), "{text}");
+    }
+}

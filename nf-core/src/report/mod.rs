@@ -1,0 +1,187 @@
+//! A judged capture as one HTML page for people: its incidents with their evidence, and all around them.
+//!
+//! Behind the cargo feature `report`. The page needs no script, no network and no fonts from elsewhere; it follows the reader's
+//! choice of light or dark, and can be printed.
+//!
+//! ```no_run
+//! # fn main() -> nf_core::Result<()> {
+//! use nf_core::{Capture, Detector, Monitor, SessionConfig, report::Report};
+//! let mut monitor = Monitor::new(Detector::load("office.nf")?, &SessionConfig::default())?;
+//! let mut report = Report::new("Wednesday");
+//! let mut capture = Capture::open("wednesday.pcap")?;
+//! while let Some(frame) = capture.next_frame()? {
+//!     monitor.push(&frame);
+//!     while let Some(event) = monitor.pop() {
+//!         report.note(&event);
+//!     }
+//! }
+//! monitor.finish();
+//! while let Some(event) = monitor.pop() {
+//!     report.note(&event);
+//! }
+//! # let write = |page: String| ();
+//! write(report.to_html(monitor.detector(), &monitor.stats().table)?);
+//! # Ok(()) }
+//! ```
+
+mod card;
+mod strip;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod when;
+
+use crate::{
+    Detector, Result,
+    detector::Verdict,
+    incident::{Change, Incident},
+    monitor::Event,
+    page::{self, figures, section, table},
+    session::{Session, TableStats},
+};
+use tally::Tally;
+use timeline::Timeline;
+
+/// Incidents that are shown with all their evidence; those beyond stand in the list alone.
+const SHOWN: usize = 40;
+
+/// Incidents that are kept for the list.
+const LISTED: usize = 1000;
+
+/// What a page is made from, gathered as sessions are judged, in bounded memory.
+#[derive(Debug)]
+pub struct Report {
+    title: String,
+    timeline: Timeline,
+    tally: Tally,
+    incidents: Vec<Incident>,
+    /// Incidents beyond those kept.
+    more: u64,
+    judged: u64,
+    alerts: u64,
+    failures: u64,
+}
+
+impl Report {
+    /// A report of nothing yet.
+    pub fn new(title: impl Into<String>) -> Self {
+        let (timeline, tally) = (Timeline::default(), Tally::default());
+        Self { title: title.into(), timeline, tally, incidents: Vec::new(), more: 0, judged: 0, alerts: 0, failures: 0 }
+    }
+
+    /// Takes in what a [`Monitor`](crate::Monitor) has to say.
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            Event::Verdict { session, verdict } => self.add(session, verdict),
+            Event::Incident { change: Change::Closed, incident } => self.add_incident((**incident).clone()),
+            Event::Failure { .. } => self.failures += 1,
+            _ => {}
+        }
+    }
+
+    /// Takes in a session and what was said of it.
+    pub fn add(&mut self, session: &Session, verdict: &Verdict) {
+        self.timeline.add(session, verdict);
+        self.judged += 1;
+        if verdict.is_anomaly() {
+            self.alerts += 1;
+            self.tally.add(session);
+        }
+    }
+
+    /// Takes in an incident that is over.
+    pub fn add_incident(&mut self, incident: Incident) {
+        if self.incidents.len() == LISTED {
+            self.more += 1;
+            return;
+        }
+        self.incidents.push(incident);
+    }
+
+    /// The page. `detector` judged all that was taken in, `input` counts the frames that it was cut from.
+    ///
+    /// # Errors
+    /// As [`Detector::explain`], for the strangest session of an incident.
+    pub fn to_html(&self, detector: &Detector, input: &TableStats) -> Result<String> {
+        let mut incidents: Vec<&Incident> = self.incidents.iter().collect();
+        incidents.sort_by_key(|incident| incident.id);
+        let mut page = page::begin(&self.title);
+        page.push_str(&self.summary(detector, input));
+        section(&mut page, "Over time", &self.timeline.chart(detector.false_positive_rate(), &incidents));
+        section(&mut page, "Incidents", &self.list(&incidents));
+        for incident in incidents.iter().take(SHOWN) {
+            let title = format!("#{} {}", incident.id, incident.summary());
+            section(&mut page, &title, &card::card(incident, &detector.explain(&incident.session)?));
+        }
+        section(&mut page, "Hosts and services of all alerts", &self.tally.tables(&incidents));
+        section(&mut page, "What went in, and what could not be used", &self.counters(input));
+        Ok(page::end(page))
+    }
+
+    fn summary(&self, detector: &Detector, input: &TableStats) -> String {
+        let budget = detector.false_positive_rate() * 100.0;
+        let count = |count: u64, name: &str| (count.to_string(), name.to_owned());
+        let span = self.timeline.span();
+        let when = span.map_or(String::new(), |(first, last)| {
+            let seconds = last.since(first);
+            format!("<p class=\"note\">{} UTC, {}</p>\n", when::date_and_time(first), when::length(seconds))
+        });
+        let shown = [
+            count(self.incidents.len() as u64 + self.more, "incidents"),
+            count(self.alerts, "sessions that alert"),
+            count(self.judged, "sessions judged"),
+            count(input.packets, "packets"),
+            (format!("{budget} %"), "budget of false alerts".to_owned()),
+        ];
+        when + &figures(shown)
+    }
+
+    fn list(&self, incidents: &[&Incident]) -> String {
+        if incidents.is_empty() {
+            return "<p>None: no source or destination had enough alerts within half a minute.</p>\n".to_owned();
+        }
+        let rows = incidents.iter().map(|incident| {
+            vec![
+                incident.id.to_string(),
+                when::time(incident.first),
+                when::length(incident.last.since(incident.first)),
+                incident.summary(),
+                incident.sessions.to_string(),
+                format!("{:.1e}", incident.p_value()),
+                incident.heads.first().map_or(String::new(), |(head, _)| head.to_string()),
+            ]
+        });
+        let head = ["", "first seen", "lasted", "what", "sessions", "lowest p-value", "found by"];
+        let mut html = table("In the order in which they opened, times in UTC", &head, &[3, 6], rows);
+        let beyond = incidents.len().saturating_sub(SHOWN);
+        if beyond > 0 || self.more > 0 {
+            let more = self.more;
+            html +=
+                &format!("<p class=\"note\">{beyond} without a part of their own below, {more} more not listed.</p>\n");
+        }
+        html
+    }
+
+    /// What went in, and what could not be used.
+    fn counters(&self, input: &TableStats) -> String {
+        let stat = |name: &str, count: u64| vec![name.to_owned(), count.to_string()];
+        let rows = [
+            stat("frames", input.frames),
+            stat("bytes on the wire", input.wire_bytes),
+            stat("frames that became packets of a session", input.packets),
+            stat("sessions judged", self.judged),
+            stat("sessions that a model failed on", self.failures),
+            stat("sessions ended early for memory", input.evicted),
+            stat("sessions dropped for memory", input.dropped),
+            stat("context counters dropped for memory", input.context_evicted),
+        ];
+        let skipped: Vec<_> = input.skipped.iter().map(|(skip, count)| stat(&skip.to_string(), count)).collect();
+        let mut html = format!("<div>{}</div>", table("What went in", &["", "how many"], &[0], rows));
+        if !skipped.is_empty() {
+            let skipped = table("Frames that gave no packet, by reason", &["", "frames"], &[0], skipped);
+            html += &format!("<div>{skipped}</div>");
+        }
+        format!("<div class=\"two\">{html}</div>\n")
+    }
+}

@@ -1,0 +1,140 @@
+//! How a table looks at open sessions, and what waits to be popped.
+
+use super::SessionTable;
+use crate::{
+    Timestamp,
+    session::{Session, counters::Unaccounted, held::Held, look::Moment, session::Outcome},
+};
+use std::num::NonZero;
+
+/// A session that ended, or as it was at a look, until it is popped.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    held: Held,
+    id: u64,
+    what: What,
+}
+
+/// Why it waits.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    Look,
+    /// It ended; `seen`: it was looked at as it is.
+    End {
+        seen: bool,
+    },
+}
+
+/// What happened to a session. Its number is that of no other session of the table.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    /// It was looked at: this is what it was.
+    Look { id: u64, session: Session },
+    /// It ended; `seen`: as it was at its last look.
+    End { id: u64, session: Session, seen: bool },
+}
+
+impl SessionTable {
+    /// From now on looks are popped as well, by [`pop_any`](Self::pop_any).
+    pub(crate) fn follow(&mut self) {
+        self.following = true;
+    }
+
+    /// Bytes that whoever follows the sessions keeps for them: they count as if the table held them.
+    pub(crate) fn charge(&mut self, bytes: usize) {
+        self.grown |= bytes > self.charged;
+        self.charged = bytes;
+    }
+
+    /// What happened next, in the order in which it did; looks only where the table is [followed](Self::follow).
+    pub(crate) fn pop_any(&mut self) -> Option<Happened> {
+        let Waiting { held, id, what } = self.ended.pop_front()?;
+        self.ended_bytes -= held.bytes(self.config.context);
+        let session = held.into_session()?;
+        Some(match what {
+            What::Look => Happened::Look { id, session },
+            What::End { seen } => Happened::End { id, session, seen },
+        })
+    }
+
+    /// The numbers of all open sessions.
+    pub(crate) fn open_ids(&self) -> impl Iterator<Item = u64> {
+        let nodes = (0..self.nodes.ever() as u32).map(|slot| self.node(slot));
+        nodes.filter(|node| node.is_open() && !node.dormant).map(|node| node.id)
+    }
+
+    /// Has it wait to be popped.
+    pub(super) fn wait(&mut self, held: Held, id: u64, what: What) {
+        self.ended_bytes += held.bytes(self.config.context);
+        self.ended.push_back(Waiting { held, id, what });
+        self.grown = true;
+    }
+
+    /// Now, behind all that became known before.
+    pub(super) fn next_moment(&mut self) -> Moment {
+        self.turn += 1;
+        Moment { at: self.clock.now(), turn: NonZero::new(self.turn).unwrap_or(NonZero::<u64>::MAX) }
+    }
+
+    /// A packet of the session came.
+    pub(super) fn touch(&mut self, slot: u32) {
+        let node = &mut self.nodes[slot];
+        let waits = match node.tcp.closed() {
+            None => self.config.context || self.config.looks.any(),
+            Some(_) => self.config.looks.silence && !node.rested,
+        };
+        self.agenda.touch(&mut self.nodes, slot, waits);
+    }
+
+    /// The session fell silent, by what was due at `at`.
+    pub(super) fn rest(&mut self, slot: u32, at: Timestamp) {
+        let closed = self.node(slot).tcp.closed().is_some();
+        if closed {
+            // Its outcome and its context are those of its close.
+            self.agenda.settle(&mut self.nodes, slot);
+            self.nodes[slot].rested = true;
+        } else {
+            self.settle(slot, at);
+        }
+        let due = match &self.node(slot).held {
+            Held::Nothing => false,
+            Held::One(_) => self.config.looks.silence,
+            Held::Many(session) => {
+                let packets = session.stats.packets();
+                session.plan.is_due_in_silence(packets) || (closed && self.config.looks.silence)
+            }
+        };
+        if due && self.node(slot).held.known().is_none() {
+            self.look(slot, true);
+        }
+    }
+
+    /// Looks at a session whose packet just came.
+    pub(super) fn look_at_packet(&mut self, slot: u32) {
+        let (now, node) = (self.clock.now(), &mut self.nodes[slot]);
+        if node.tcp.closed().is_none() {
+            // Nothing is counted: whether silence follows is not known.
+            let counted = node.counted.map(|(outcome, _)| outcome);
+            let outcome = node.held.known_outcome().or(counted).unwrap_or(Outcome::Pending);
+            let total = node.held.payload();
+            let own = Unaccounted { start: node.opened, bytes: [0, 1].map(|side| total[side] - node.accounted[side]) };
+            let context = self.config.context.then(|| Box::new(self.hosts.observe(&node.party, outcome, &own, now)));
+            node.held.settle(outcome, context);
+        }
+        self.look(slot, false);
+    }
+
+    fn look(&mut self, slot: u32, silence: bool) {
+        let moment = self.next_moment();
+        let (looks, node) = (&self.config.looks, &mut self.nodes[slot]);
+        node.held.note(moment);
+        if let Held::Many(session) = &mut node.held {
+            session.plan.look(looks, session.stats.packets(), node.opened, moment.at, silence);
+        }
+        self.stats.looks += 1;
+        if self.following {
+            let (held, id) = (node.held.snapshot(), node.id);
+            self.wait(held, id, What::Look);
+        }
+    }
+}
