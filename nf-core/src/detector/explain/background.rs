@@ -4,7 +4,7 @@ use super::layout::{Layout, Part};
 use crate::{Result, detector::head::Head, session::Session};
 
 /// Benign sessions whose values are kept with the detector, at most: expected values are taken from the nearest of them.
-/// Measured in docs/detection.md.
+/// A quarter or four times as many change little: what a model makes of the nearest row counts more than how near it is.
 const SAMPLES: usize = 512;
 
 /// The share of benign values that a column's reach leaves out at either end: one session in a thousand.
@@ -85,16 +85,20 @@ impl Background {
         self.samples.len().checked_div(self.layout.flat.columns.len()).unwrap_or(0)
     }
 
-    /// The nearest value that benign traffic reaches in a column of whole sessions: what it never reaches is not expected.
-    pub(super) fn within_reach(&self, place: usize, stored: f32) -> f32 {
-        let [least, most] = self.reach[place];
+    /// The nearest value that benign traffic reaches in a column: what it never reaches is not expected.
+    pub(super) fn within_reach(&self, part: &Part, place: usize, stored: f32) -> f32 {
+        let [least, most] = self.stored_reach(part, place);
         if least <= most { stored.clamp(least, most) } else { stored }
+    }
+
+    fn stored_reach(&self, part: &Part, place: usize) -> [f32; 2] {
+        let offset = if std::ptr::eq(part, &self.layout.flat) { 0 } else { self.layout.flat.columns.len() };
+        self.reach[offset + place]
     }
 
     /// Between what the values of a column lie, in its unit.
     pub(super) fn reach(&self, part: &Part, place: usize) -> Option<[f64; 2]> {
-        let offset = if std::ptr::eq(part, &self.layout.flat) { 0 } else { self.layout.flat.columns.len() };
-        let reach = self.reach[offset + place];
+        let reach = self.stored_reach(part, place);
         let transform = part.columns[place].transform;
         (!reach[0].is_nan()).then(|| reach.map(|stored| transform.invert(stored)))
     }

@@ -18,6 +18,9 @@ const ROUNDS: usize = 2;
 /// yet named must not decide alone which row is near.
 const FAR: f32 = 16.0;
 
+/// How near what was expected values are left as they are, in deviations of the training; the first that does.
+const NEAR: [f32; 3] = [2.0, 1.0, 0.5];
+
 /// A fact that can be named: of a session, or of one of its packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
@@ -218,6 +221,32 @@ impl<'a> Probe<'a> {
         Ok(values.into_iter().zip(scores).map(|(values, score)| Altered { values, score }).collect())
     }
 
+    /// Leaves values that are near what was expected as they are, as many as the verdict stays normal with.
+    pub(super) fn settle(&self, named: &[Place], altered: &mut Vec<Altered>) -> Result<()> {
+        let part = &self.background.layout.flat;
+        let columns = self.flat_columns(named);
+        let tasks: Vec<Task<'_>> = (0..altered.len()).map(|i| (i, named)).collect();
+        let of_each = vec![columns.clone(); altered.len()];
+        for near in NEAR {
+            let mut values: Vec<Values> = altered.iter().map(|altered| altered.values.clone()).collect();
+            for (values, subject) in values.iter_mut().zip(&self.subjects) {
+                for &column in &columns {
+                    let observed = subject.imprint.values[0][column];
+                    let scale = |value| part.scale(&self.detector.heads, column, value);
+                    if (scale(observed) - scale(values[0][column])).abs() < near {
+                        values[0][column] = observed;
+                    }
+                }
+            }
+            let scores = self.scores(&tasks, &of_each, &values, None, |_, _| true)?;
+            if self.is_normal(&scores) {
+                *altered = values.into_iter().zip(scores).map(|(values, score)| Altered { values, score }).collect();
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The scores of sessions with these values by the heads to ask; those of one head may be known.
     fn scores(
         &self,
@@ -306,7 +335,7 @@ impl<'a> Probe<'a> {
                         // A benign row without such a quantity says that there is none.
                         if part.columns[place].missing != Some(values[0][place]) {
                             let value = head.scorer.scaler.invert(column, expected[column]);
-                            values[0][place] = self.background.within_reach(place, value);
+                            values[0][place] = self.background.within_reach(part, place, value);
                         }
                     }
                 }
@@ -347,7 +376,8 @@ impl<'a> Probe<'a> {
                         let columns = &part.facts[place.fact].1;
                         for (column, at) in places.iter().enumerate().filter(|(_, at)| columns.contains(at)) {
                             let value = expected[row * size + packet * places.len() + column];
-                            values[1][packet * width + at] = head.scorer.scaler.invert(column, value);
+                            let value = head.scorer.scaler.invert(column, value);
+                            values[1][packet * width + at] = self.background.within_reach(part, *at, value);
                         }
                     }
                 }

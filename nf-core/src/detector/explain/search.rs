@@ -30,9 +30,15 @@ pub(super) struct Found {
 /// Greedy: facts in the order of what each takes off the score alone, until the verdict is normal; where that takes more than
 /// five, the fact that takes off most beside those named already, one by one; then those that are not needed are given up. The search
 /// is on the strangest session, as if what a fact takes off its score were taken off the others' in proportion; what it
-/// finds is checked on all of them, and more facts are named where that does not hold.
+/// finds is checked on all of them, and more facts are named where that does not hold. Last, values of named facts that are near what was
+/// expected are left as they are, where the verdict is normal all the same.
 pub(super) fn search(probe: &Probe<'_>, candidates: &[Place]) -> Result<Found> {
-    Search::new(probe, candidates)?.run()
+    let mut found = Search::new(probe, candidates)?.run()?;
+    if found.turned_normal {
+        let named: Vec<Place> = found.named.iter().map(|(place, _)| *place).collect();
+        probe.settle(&named, &mut found.altered)?;
+    }
+    Ok(found)
 }
 
 struct Search<'a> {
@@ -145,7 +151,7 @@ impl<'a> Search<'a> {
 
     /// Whether the verdict would be normal, were all sessions as much less strange as the lead.
     fn would_do(&self, score: f32) -> bool {
-        let ratio = score / self.observed;
+        let ratio = if self.observed > 0.0 { score / self.observed } else { 1.0 };
         let scores: Vec<f32> = self.probe.observed().into_iter().map(|observed| observed * ratio).collect();
         self.probe.is_normal(&scores)
     }

@@ -61,6 +61,37 @@ fn named_facts_turn_the_verdict_normal_and_say_what_was_seen() {
 }
 
 #[test]
+fn heads_that_read_packets_alone_name_packets() {
+    let (spec, scaler, model) = Distance::head(FeatureSpec::packets(16), &BENIGN[..600]);
+    let detector = Detector::builder().head("packets", spec, scaler, model).calibrate(&BENIGN[600..]).unwrap();
+    let sessions = cut(&frames_with_a_silence(50, 6));
+    let session = sessions.iter().find(|session| session.duration().as_secs() >= 60).unwrap();
+    for detector in [Detector::from_bytes_with(&detector.to_bytes(), Distance::load).unwrap(), detector] {
+        let explanation = detector.explain(session).unwrap();
+        assert!(explanation.verdict.is_anomaly() && explanation.turned_normal, "{explanation}");
+        assert!(explanation.facts.iter().all(|fact| fact.packet.is_some()), "{explanation}");
+        assert_eq!((explanation.facts[0].packet, explanation.facts[0].name.as_str()), (Some(3), "gap"));
+        let sum: f64 = explanation.packets.iter().sum();
+        assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+    }
+}
+
+#[test]
+fn backgrounds_of_other_heads_or_numbers_are_refused() {
+    let detector = own(0.02);
+    let numbers: Vec<f32> = detector.background.numbers().collect();
+    let read = |numbers: &[f32]| Background::from_numbers(&detector.heads, numbers);
+    let back = read(&numbers).expect("what was written");
+    assert!(back.numbers().eq(numbers.iter().copied()) && back.samples() == 512);
+    assert!(read(&numbers[1..]).is_none() && read(&[]).is_none());
+    for (place, value) in [(0, f32::INFINITY), (0, f32::NAN), (numbers.len() - 1, f32::NAN)] {
+        let mut damaged = numbers.clone();
+        damaged[place] = value;
+        assert!(read(&damaged).is_none(), "{value} at {place}");
+    }
+}
+
+#[test]
 fn the_check_is_what_judging_the_changed_rows_gives() {
     let detector = forest();
     let (session, verdict) = upload(&detector);
@@ -72,11 +103,9 @@ fn the_check_is_what_judging_the_changed_rows_gives() {
     let schema = head.scorer.spec.schema();
     let carried = verdict.carried.clone().unwrap();
     let probe = Probe::new(&detector, &verdict, &carried).unwrap();
-    let facts = &detector.background.layout.flat.facts;
-    let place =
-        |fact: &Fact| Place { packet: None, fact: facts.iter().position(|(name, _)| *name == fact.name).unwrap() };
-    let named: Vec<Place> = explanation.facts.iter().map(place).collect();
-    let altered = probe.alter(&[(0, &named)]).unwrap();
+    let facts = detector.background.layout.flat.facts.len();
+    let candidates: Vec<Place> = (0..facts).map(|fact| Place { packet: None, fact }).collect();
+    let altered = search::search(&probe, &candidates).unwrap().altered;
     for (i, column) in schema.columns().iter().enumerate() {
         let named = explanation.facts.iter().any(|fact| column.fact.split(' ').any(|of| of == fact.name));
         let value = altered[0].values[0][i];
