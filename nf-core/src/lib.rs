@@ -75,9 +75,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod error;
-#[cfg(any(feature = "evaluate", feature = "report"))]
 mod page;
 mod parallel;
+mod setters;
 mod time;
 
 pub mod calibration;

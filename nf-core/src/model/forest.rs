@@ -11,6 +11,7 @@ use crate::{
     Error, ErrorKind, Result,
     features::{Rows, Schema},
     parallel::in_chunks,
+    setters::setters,
 };
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -39,35 +40,9 @@ impl Default for IsolationForestParams {
     }
 }
 
+setters!(IsolationForestParams { trees: usize, samples: usize, seed: u64, threads: usize });
+
 impl IsolationForestParams {
-    /// Sets [`trees`](Self::trees).
-    #[must_use]
-    pub fn trees(mut self, trees: usize) -> Self {
-        self.trees = trees;
-        self
-    }
-
-    /// Sets [`samples`](Self::samples).
-    #[must_use]
-    pub fn samples(mut self, samples: usize) -> Self {
-        self.samples = samples;
-        self
-    }
-
-    /// Sets [`seed`](Self::seed).
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Sets [`threads`](Self::threads).
-    #[must_use]
-    pub fn threads(mut self, threads: usize) -> Self {
-        self.threads = threads;
-        self
-    }
-
     /// Checks the ranges.
     ///
     /// # Errors

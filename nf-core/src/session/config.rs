@@ -4,6 +4,7 @@ use super::{KeyKind, Looks};
 use crate::{
     Error, Result,
     decode::{Decoder, Protocol},
+    setters::setters,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -71,22 +72,7 @@ impl Default for SessionConfig {
     }
 }
 
-macro_rules! setters {
-    ($($name:ident: $type:ty),* $(,)?) => {
-        impl SessionConfig {
-            $(
-                #[doc = concat!("Sets [`", stringify!($name), "`](Self#structfield.", stringify!($name), ").")]
-                #[must_use]
-                pub fn $name(mut self, $name: $type) -> Self {
-                    self.$name = $name;
-                    self
-                }
-            )*
-        }
-    };
-}
-
-setters!(
+setters!(SessionConfig {
     key: KeyKind,
     vlan_in_key: bool,
     tunnels: u8,
@@ -100,7 +86,7 @@ setters!(
     context: bool,
     looks: Looks,
     memory_limit: usize,
-);
+});
 
 /// Sessions share one idle timeout within a class; there are this many classes.
 pub(crate) const IDLE_CLASSES: usize = 4;

@@ -16,6 +16,7 @@ use crate::{
         one_step,
         random::Random,
     },
+    setters::setters,
 };
 use burn::tensor::{Device, Tensor, activation};
 use serde::{Deserialize, Serialize};
@@ -58,25 +59,13 @@ impl Default for AutoencoderParams {
     }
 }
 
+setters!(AutoencoderParams { latent: usize, noise: f32, training: TrainingParams });
+
 impl AutoencoderParams {
     /// Sets [`hidden`](Self::hidden).
     #[must_use]
     pub fn hidden(mut self, hidden: impl Into<Vec<usize>>) -> Self {
         self.hidden = hidden.into();
-        self
-    }
-
-    /// Sets [`latent`](Self::latent).
-    #[must_use]
-    pub fn latent(mut self, latent: usize) -> Self {
-        self.latent = latent;
-        self
-    }
-
-    /// Sets [`noise`](Self::noise).
-    #[must_use]
-    pub fn noise(mut self, noise: f32) -> Self {
-        self.noise = noise;
         self
     }
 
@@ -91,13 +80,6 @@ impl AutoencoderParams {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.training.seed = seed;
-        self
-    }
-
-    /// Sets [`training`](Self::training).
-    #[must_use]
-    pub fn training(mut self, training: TrainingParams) -> Self {
-        self.training = training;
         self
     }
 
