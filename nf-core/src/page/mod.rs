@@ -1,10 +1,12 @@
 //! What pages are made of: one file without script, network or fonts from elsewhere, in light and dark and on paper.
 #![cfg_attr(not(all(feature = "evaluate", feature = "report")), allow(dead_code, reason = "each page needs a part"))]
 
+#[cfg(any(feature = "evaluate", feature = "report"))]
 mod svg;
 
 #[cfg(feature = "report")]
 pub(crate) use svg::tip;
+#[cfg(any(feature = "evaluate", feature = "report"))]
 pub(crate) use svg::{Axis, Chart};
 
 use std::fmt::Write;
