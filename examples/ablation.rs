@@ -8,7 +8,7 @@ use nf_core::{
     evidence::{EvidenceConfig, EvidenceKey},
     session::Looks,
 };
-use nf_examples::{Inputs, Part, Phases};
+use nf_examples::{Inputs, Part, Phases, exit};
 use std::{ops::ControlFlow, process::ExitCode, sync::Arc};
 
 const USAGE: &str = "\
@@ -29,13 +29,7 @@ const GROUPS: &[(&str, &[&str])] = &[
 type Variant = (String, Recipe, SessionConfig);
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("ablation: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit("ablation", run())
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {

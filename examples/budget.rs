@@ -5,7 +5,7 @@ use nf_core::{
     Detector, Result, SessionConfig,
     evaluate::{CutMetrics, JudgedCapture, JudgedSession, Label, Recording, Truth, empirical_threshold},
 };
-use nf_examples::{Inputs, Part, Phases};
+use nf_examples::{Inputs, Part, Phases, exit};
 use std::{collections::BTreeMap, ops::ControlFlow, process::ExitCode, sync::Arc};
 
 const USAGE: &str = "\
@@ -115,13 +115,7 @@ fn by_group(held: &[JudgedSession], rate: f64, group: fn(&JudgedSession) -> Stri
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("budget: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit("budget", run())
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {

@@ -5,7 +5,7 @@ use nf_core::{
     Detector, Result, Session, SessionConfig, Timestamp,
     evaluate::{Change, DriftTrial, Label, RecalibrationTrial, Truth},
 };
-use nf_examples::{Inputs, Phases};
+use nf_examples::{Inputs, Phases, exit};
 use std::{
     collections::BTreeMap,
     ops::ControlFlow,
@@ -19,13 +19,7 @@ usage: drift [--seed N] [--only drift|recalibration] [--card FILE]
 Prints tables; --card writes the detector's card as a page. The lab corpus is read from $NF_DATA/lab, other networks from $NF_DATA/labelled.";
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("drift: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit("drift", run())
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {

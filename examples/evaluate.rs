@@ -11,7 +11,7 @@ use nf_core::{
     incident::{IncidentConfig, incidents},
     session::TableStats,
 };
-use nf_examples::{Bar, Inputs, Part, Phases, TruthSource};
+use nf_examples::{Bar, Inputs, Part, Phases, TruthSource, exit};
 use std::{
     fs,
     ops::ControlFlow,
@@ -88,13 +88,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("evaluate: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit("evaluate", run(&options))
 }
 
 fn run(options: &Options) -> Result<()> {

@@ -5,7 +5,7 @@ use nf_core::{
     detector::{Explanation, Fact},
     session::Direction,
 };
-use nf_examples::{Phases, data, read_sessions};
+use nf_examples::{Phases, data, exit, read_sessions};
 use std::{net::IpAddr, ops::ControlFlow, path::PathBuf, process::ExitCode};
 
 const USAGE: &str = "\
@@ -33,13 +33,7 @@ struct Options {
 
 fn main() -> ExitCode {
     match Options::parse(lexopt::Parser::from_env()) {
-        Ok(Some(options)) => match run(&options) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("explain: {error}");
-                ExitCode::FAILURE
-            }
-        },
+        Ok(Some(options)) => exit("explain", run(&options)),
         Ok(None) => {
             println!("{USAGE}");
             ExitCode::SUCCESS

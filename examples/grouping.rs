@@ -6,7 +6,7 @@ use nf_core::{
     evaluate::{IncidentReport, Truth},
     incident::{IncidentConfig, incidents},
 };
-use nf_examples::{Inputs, Phases};
+use nf_examples::{Inputs, Phases, exit};
 use std::{ops::ControlFlow, process::ExitCode, time::Duration};
 
 const USAGE: &str = "\
@@ -46,13 +46,7 @@ struct Judged<'a> {
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("grouping: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit("grouping", run())
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {

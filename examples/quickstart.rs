@@ -7,7 +7,7 @@ use nf_core::{
     incident::Change,
     report::Report,
 };
-use nf_examples::{Phases, data, read_sessions};
+use nf_examples::{Phases, data, exit, read_sessions};
 use std::{collections::BTreeMap, fs, ops::ControlFlow, process::ExitCode};
 
 /// The share of benign sessions that may alert.
@@ -27,13 +27,7 @@ struct Count {
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("quickstart: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit("quickstart", run())
 }
 
 fn run() -> Result<()> {

@@ -11,9 +11,22 @@ pub use inputs::{Inputs, Part, TruthSource};
 use indicatif::{ProgressBar, ProgressStyle};
 use nf_core::{Capture, Progress, Result, SessionConfig, session::Sessions};
 use std::{
+    fmt::Display,
     path::{Path, PathBuf},
+    process::ExitCode,
     time::{Duration, Instant},
 };
+
+/// How a program of this name ends: an error goes to standard error.
+pub fn exit<E: Display>(name: &str, result: std::result::Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{name}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// A file that comes with the examples.
 pub fn data(name: &str) -> PathBuf {
