@@ -48,7 +48,7 @@ impl Transformer {
     /// The transformer that [`to_bytes`](Model::to_bytes) wrote.
     ///
     /// # Errors
-    /// [`ErrorKind::ModelFile`] where the bytes are no transformer over the columns of `schema`.
+    /// [`ErrorKind::ModelFile`](crate::ErrorKind::ModelFile) where the bytes are no transformer over the columns of `schema`.
     pub fn from_bytes(schema: Schema, bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(Self::KIND, bytes);
         let params = read_params(&mut reader, TransformerParams::check)?;
