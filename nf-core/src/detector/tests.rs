@@ -280,7 +280,17 @@ fn another_budget_moves_the_cut_alone() {
         assert_eq!((a.score, a.p_value, a.heads), (b.score, b.p_value, b.heads));
     }
     assert_eq!(detector.with_false_positive_rate(0.0005).unwrap_err().kind(), ErrorKind::Data);
-    assert_eq!(detector.with_false_positive_rate(0.0).unwrap_err().kind(), ErrorKind::Config);
+    for rate in [0.0, 1.0, -0.01, f64::NAN] {
+        let refused = [
+            detector.with_false_positive_rate(rate).unwrap_err(),
+            Detector::recipe().heads(&["forest"]).unwrap().false_positive_rate(rate).fit(&BENIGN).unwrap_err(),
+            detector.recalibration().false_positive_rate(rate).run(&BENIGN).unwrap_err(),
+        ];
+        for error in refused {
+            let message = format!("false_positive_rate is {rate}, it must be above 0 and at most 0.5");
+            assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, message));
+        }
+    }
 }
 
 #[test]
