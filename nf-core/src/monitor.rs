@@ -1,5 +1,7 @@
 //! Frames in, verdicts and incidents out, in one bounded loop.
 
+mod hosted;
+
 use crate::{
     Error, Result, Timestamp,
     capture::Frame,
@@ -7,6 +9,7 @@ use crate::{
     incident::{Change, Incident, IncidentConfig, IncidentStats, Incidents},
     session::{Happened, Session, SessionConfig, SessionTable, TableStats},
 };
+pub use hosted::{HostedMonitor, HostedSession, Judged};
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
@@ -142,9 +145,12 @@ impl Monitor {
     /// cut so would not mean to the detector what those of its training did
     /// ([`check_sessions`](Detector::check_sessions)).
     pub fn new(detector: impl Into<Arc<Detector>>, config: &SessionConfig) -> Result<Self> {
-        let detector = detector.into();
+        Self::with_table(detector.into(), config, SessionTable::new(config.clone())?)
+    }
+
+    /// A monitor of the sessions of this table, which end as if cut by `config`.
+    fn with_table(detector: Arc<Detector>, config: &SessionConfig, mut table: SessionTable) -> Result<Self> {
         detector.check_sessions(config)?;
-        let mut table = SessionTable::new(config.clone())?;
         table.follow();
         let weigher = detector.weigher();
         let drift = detector.drift().ok().map(|drift| drift.session_config(config));
@@ -237,7 +243,7 @@ impl Monitor {
     }
 
     /// Judges what happened, at most a batch: judged together sessions cost less, and get the same verdicts. Says whether
-    /// anything did.
+    /// more may have happened.
     fn judge(&mut self) -> bool {
         let happened: Vec<Happened> = std::iter::from_fn(|| self.table.pop_any()).take(BATCH).collect();
         let rows: Vec<Row<'_>> = happened.iter().filter_map(unseen).collect();
@@ -269,7 +275,7 @@ impl Monitor {
         }
         let each = size_of::<(u64, Known)>() + 1;
         self.table.charge(self.known.capacity() * each + self.heap);
-        more || !self.ready.is_empty()
+        more
     }
 
     /// Ends all incidents once what an end ended was judged.

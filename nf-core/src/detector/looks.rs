@@ -1,6 +1,6 @@
 //! The looks at sessions, one row each, and what they come to.
 
-use super::{Carried, Detector, Evidence, EvidenceVerdict, HeadVerdict, LookVerdict, Verdict, Weigher};
+use super::{Carried, Detector, Evidence, EvidenceVerdict, HeadVerdict, LookVerdict, Verdict, Weigher, Weighing};
 use crate::{
     Result, Timestamp,
     evidence::{Accumulator, EvidenceConfig, Weighed},
@@ -133,16 +133,40 @@ impl Detector {
         row: &Row<'_>,
         scores: Scores,
         id: u64,
-        mut weigher: Option<&mut Weigher>,
+        weigher: Option<&mut Weigher>,
+    ) -> bool {
+        self.take_by(standing, row, scores, id, weigher.map(Weighing::Take))
+    }
+
+    /// What was said of a session so far, had this look at it been [taken](Self::take) in: nothing is remembered of it.
+    pub(crate) fn preview(
+        &self,
+        mut standing: Option<Standing>,
+        row: &Row<'_>,
+        scores: Scores,
+        id: u64,
+        weigher: Option<&Weigher>,
+    ) -> Option<Standing> {
+        self.take_by(&mut standing, row, scores, id, weigher.map(Weighing::Preview));
+        standing
+    }
+
+    fn take_by(
+        &self,
+        standing: &mut Option<Standing>,
+        row: &Row<'_>,
+        scores: Scores,
+        id: u64,
+        mut weigher: Option<Weighing<'_>>,
     ) -> bool {
         let own = self.own_score(&scores);
-        let weighed = weigher.as_deref_mut().map(|weigher| self.weigh(weigher, id, row, own));
+        let weighed = weigher.as_mut().map(|weigher| self.weigh(weigher, id, row, own));
         let (last, seen) = (row.session.moment(row.look), Seen { scores, own, weighed });
         let (score, above) = (seen.deciding(), self.is_above(&seen, row.session.is_cold()));
         let head = self.strangest_head(&seen.scores);
         let rise = |look, carried| Risen { at: last.at, look, score, head, carried };
-        let carried = |weigher: Option<&mut Weigher>| {
-            weigher.filter(|_| above).and_then(|weigher| self.carried(weigher, id, row, own))
+        let carried = |weigher: Option<Weighing<'_>>| {
+            weigher.filter(|_| above).and_then(|weigher| self.carried(&weigher, id, row, own))
         };
         let Some(standing) = standing else {
             let (alerted, last_look) = (above.then_some(last.at), rise(0, None));

@@ -11,16 +11,18 @@ mod head;
 mod looks;
 mod recalibrate;
 mod recipe;
+mod records;
 mod report;
 mod verdict;
 
 pub use builder::Builder;
 pub use card::{Card, CardHead, Promise, Source};
 pub use drift::{Drift, DriftAlarm, Moved};
-pub(crate) use explain::{Carried, Weigher};
+pub(crate) use explain::{Carried, Weigher, Weighing};
 pub use explain::{Carrier, Cell, Explanation, Fact};
 pub use recalibrate::{Recalibration, RecalibrationRecord};
 pub use recipe::Recipe;
+pub use records::{Doors, RecordVerdict, Records};
 pub use report::CalibrationReport;
 pub use verdict::{EvidenceVerdict, HeadVerdict, LookVerdict, Verdict};
 

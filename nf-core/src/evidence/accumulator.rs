@@ -126,6 +126,39 @@ impl Accumulator {
         enough.map(|entries| entries.iter().map(|entry| (entry.id, entry.score)))
     }
 
+    /// What [`add_look`](Self::add_look) would give, and then [`windows`](Self::windows), had it taken the look in.
+    pub(crate) fn preview(
+        &self,
+        id: u64,
+        session: &Session,
+        look: usize,
+        score: f32,
+    ) -> (Weighed, Vec<Vec<(u64, f32)>>) {
+        let now = self.now.max(session.moment(look).at);
+        let window = |kind: &EvidenceKey| {
+            let key = Key::of(session, session.outcome_at(look), *kind);
+            let known = self.often.get(&key).or_else(|| self.once.get(&key)).into_iter().flatten();
+            let mut entries: Vec<Entry> = known.filter(|entry| entry.id != id).copied().collect();
+            entries.drain(..(entries.len() + 1).saturating_sub(self.config.last));
+            entries.push(Entry { at: now, id, score });
+            let late = entries.iter().take_while(|entry| now.since(entry.at) > self.config.span).count();
+            entries.drain(..late);
+            (entries.len() >= self.config.from)
+                .then(|| entries.iter().map(|entry| (entry.id, entry.score)).collect::<Vec<_>>())
+        };
+        let windows: Vec<Vec<(u64, f32)>> = self.config.keys.iter().filter_map(window).collect();
+        let alone = Weighed { score, sessions: 1 };
+        let strangest = windows.iter().map(|window| mean(window.iter().map(|(_, score)| *score))).fold(
+            None,
+            |strangest: Option<Weighed>, together| {
+                Some(strangest.filter(|other| other.score >= together.score).unwrap_or(together))
+            },
+        );
+        let own = self.config.own * score;
+        let weighed = strangest.map_or(alone, |together| Weighed { score: together.score.max(own), ..together });
+        (weighed, windows)
+    }
+
     /// Keys dropped because there were too many.
     pub fn evicted(&self) -> u64 {
         self.evicted
@@ -179,11 +212,17 @@ impl Accumulator {
         while entries.front().is_some_and(|first| self.now.since(first.at) > self.config.span) {
             entries.pop_front();
         }
-        let count = entries.len();
-        let mean = entries.iter().map(|entry| f64::from(entry.score)).sum::<f64>() / count as f64;
+        let together = mean(entries.iter().map(|entry| entry.score));
         keys.insert(key, entries);
-        (count >= self.config.from).then_some(Weighed { score: mean as f32, sessions: count as u32 })
+        (together.sessions as usize >= self.config.from).then_some(together)
     }
+}
+
+/// The mean of some scores.
+fn mean(scores: impl ExactSizeIterator<Item = f32>) -> Weighed {
+    let count = scores.len();
+    let mean = scores.map(f64::from).sum::<f64>() / count as f64;
+    Weighed { score: mean as f32, sessions: count as u32 }
 }
 
 #[cfg(test)]
@@ -318,6 +357,23 @@ mod tests {
                 let expected = if scores.len() < 3 { score } else { mean };
                 let weighed = evidence.another(&session(source, 9, now), score);
                 prop_assert!((weighed.score - expected).abs() < 1e-4);
+            }
+        }
+
+        #[test]
+        fn a_preview_is_what_taking_in_gives(
+            steps in prop::collection::vec((0u64..12, 0u32..3, 0i64..40, 0u8..100), 1..80), activity: bool,
+        ) {
+            let keys = if activity { vec![EvidenceKey::Activity, EvidenceKey::Pair] } else { vec![EvidenceKey::Pair] };
+            let mut evidence = accumulator(EvidenceConfig { keys, ..EvidenceConfig::default() });
+            let mut now = 0;
+            for (id, source, step, score) in steps {
+                now += step;
+                let (session, score) = (session(source, 9, now), f32::from(score));
+                let (previewed, windows) = evidence.preview(id, &session, 0, score);
+                prop_assert_eq!(previewed, evidence.add_look(id, &session, 0, score));
+                let taken: Vec<Vec<(u64, f32)>> = evidence.windows(&session, 0).map(Iterator::collect).collect();
+                prop_assert_eq!(windows, taken);
             }
         }
     }

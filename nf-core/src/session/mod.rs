@@ -44,5 +44,5 @@ pub use reader::{SessionReader, Sessions};
 pub use record::{Direction, Order, PacketRecord};
 pub use session::{EndReason, Outcome, Session};
 pub use stats::{DirectionStats, SessionStats};
-pub(crate) use table::Happened;
 pub use table::SessionTable;
+pub(crate) use table::{Happened, Hosted};

@@ -1,6 +1,7 @@
 //! Packets to sessions, in packet time and bounded memory.
 
 mod end;
+mod hosted;
 mod look;
 
 use super::{
@@ -25,6 +26,7 @@ use crate::{
     capture::Frame,
     decode::{Decoder, DnsFacts, Packet, Protocol, Skip, TcpFlags, Transport},
 };
+pub(crate) use hosted::Hosted;
 pub(crate) use look::Happened;
 use look::Waiting;
 use std::{collections::VecDeque, time::Duration};
@@ -273,7 +275,7 @@ impl SessionTable {
                 self.open_session(key, swapped, packet, entropy, dns);
             }
             Some(slot) => self.update(slot, swapped, packet, entropy, dns),
-            None => self.open_session(key, swapped, packet, entropy, dns),
+            None => _ = self.open_session(key, swapped, packet, entropy, dns),
         }
         if self.grown {
             self.keep_within_memory();
@@ -310,7 +312,7 @@ impl SessionTable {
         packet: &Packet<'_>,
         entropy: f32,
         dns: Option<DnsFacts>,
-    ) {
+    ) -> u32 {
         let mut key = FlowKey::in_table(packet, &self.config);
         let sender = swapped;
         let mut macs = packet.macs;
@@ -336,7 +338,7 @@ impl SessionTable {
             let session = Session { cold, plan, ..Session::new(key, macs, packet.time) };
             self.nodes[slot].held = Held::Many(Box::new(session));
             self.update(slot, sender, packet, entropy, dns);
-            return;
+            return slot;
         }
         self.stats.packets += 1;
         let node = &mut self.nodes[slot];
@@ -360,6 +362,7 @@ impl SessionTable {
             self.settle(slot, self.clock.now());
         }
         self.touch(slot);
+        slot
     }
 
     /// Counts the session as started now; `new`: it does not continue one that was cut.

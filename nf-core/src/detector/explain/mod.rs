@@ -12,7 +12,7 @@ mod weigher;
 pub(super) use background::Background;
 pub(crate) use carried::Carried;
 pub use carried::Carrier;
-pub(crate) use weigher::Weigher;
+pub(crate) use weigher::{Weigher, Weighing};
 
 use super::{Detector, Verdict};
 use crate::{Error, ErrorKind, Result, features::Column, parallel, session::Session};

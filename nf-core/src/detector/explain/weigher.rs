@@ -15,6 +15,15 @@ pub(crate) struct Weigher {
     remembered: Remembered,
 }
 
+/// How a look is added up with those before it.
+#[derive(Debug)]
+pub(crate) enum Weighing<'a> {
+    /// For good.
+    Take(&'a mut Weigher),
+    /// To see what it would come to: nothing is remembered of it.
+    Preview(&'a Weigher),
+}
+
 impl Weigher {
     /// Bytes held for explanations.
     pub(crate) fn remembered_bytes(&self) -> usize {
@@ -36,7 +45,11 @@ impl Detector {
     }
 
     /// Adds a look at a session, the next in the order of time, with its own score. `id` is that of no other session.
-    pub(in crate::detector) fn weigh(&self, weigher: &mut Weigher, id: u64, row: &Row<'_>, own: f32) -> Weighed {
+    pub(in crate::detector) fn weigh(&self, weighing: &mut Weighing<'_>, id: u64, row: &Row<'_>, own: f32) -> Weighed {
+        let weigher = match weighing {
+            Weighing::Take(weigher) => weigher,
+            Weighing::Preview(weigher) => return weigher.accumulator.preview(id, row.session, row.look, own).0,
+        };
         if let Some(evidence) = &self.evidence {
             let (cold, at) = (row.session.is_cold(), row.session.moment(row.look).at);
             weigher.remembered.forget(at, evidence.config.span);
@@ -51,16 +64,27 @@ impl Detector {
     /// What an alert at the look that was added last follows from.
     pub(in crate::detector) fn carried(
         &self,
-        weigher: &Weigher,
+        weighing: &Weighing<'_>,
         id: u64,
         row: &Row<'_>,
         own: f32,
     ) -> Option<Arc<Carried>> {
-        let imprint = weigher.remembered.get(id).or_else(|| self.imprint(row))?;
+        let (weigher, windows) = match weighing {
+            Weighing::Take(weigher) => {
+                let windows = weigher.accumulator.windows(row.session, row.look);
+                (&**weigher, windows.map(Iterator::collect::<Vec<_>>).collect())
+            }
+            Weighing::Preview(weigher) => (*weigher, weigher.accumulator.preview(id, row.session, row.look, own).1),
+        };
+        let remembered = match weighing {
+            Weighing::Take(_) => weigher.remembered.get(id),
+            Weighing::Preview(_) => None,
+        };
+        let imprint = remembered.or_else(|| self.imprint(row))?;
         let mut carried = Carried::alone(imprint.clone(), own);
         carried.own = self.evidence.as_ref()?.config.own;
-        for window in weigher.accumulator.windows(row.session, row.look) {
-            carried.add_window(window.map(|(of, score)| {
+        for window in windows {
+            carried.add_window(window.into_iter().map(|(of, score)| {
                 let imprint = if of == id { Some(imprint.clone()) } else { weigher.remembered.get(of) };
                 (imprint, score)
             }));

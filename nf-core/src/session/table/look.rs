@@ -3,7 +3,7 @@
 use super::SessionTable;
 use crate::{
     Timestamp,
-    session::{Session, counters::Unaccounted, held::Held, look::Moment, session::Outcome},
+    session::{Context, Session, counters::Unaccounted, held::Held, look::Moment, session::Outcome},
 };
 use std::num::NonZero;
 
@@ -111,17 +111,25 @@ impl SessionTable {
 
     /// Looks at a session whose packet just came.
     pub(super) fn look_at_packet(&mut self, slot: u32) {
-        let (now, node) = (self.clock.now(), &mut self.nodes[slot]);
-        if node.tcp.closed().is_none() {
-            // Nothing is counted: whether silence follows is not known.
-            let counted = node.counted.map(|(outcome, _)| outcome);
-            let outcome = node.held.known_outcome().or(counted).unwrap_or(Outcome::Pending);
-            let total = node.held.payload();
-            let own = Unaccounted { start: node.opened, bytes: [0, 1].map(|side| total[side] - node.accounted[side]) };
-            let context = self.config.context.then(|| Box::new(self.hosts.observe(&node.party, outcome, &own, now)));
-            node.held.settle(outcome, context);
+        if let Some((outcome, context)) = self.so_far(slot) {
+            self.nodes[slot].held.settle(outcome, context);
         }
         self.look(slot, false);
+    }
+
+    /// Outcome and context of a session as far as they are known now; `None` where they are those of its close. Nothing is
+    /// counted: whether silence follows is not known.
+    pub(super) fn so_far(&self, slot: u32) -> Option<(Outcome, Option<Box<Context>>)> {
+        let node = self.node(slot);
+        if node.tcp.closed().is_some() {
+            return None;
+        }
+        let counted = node.counted.map(|(outcome, _)| outcome);
+        let outcome = node.held.known_outcome().or(counted).unwrap_or(Outcome::Pending);
+        let total = node.held.payload();
+        let own = Unaccounted { start: node.opened, bytes: [0, 1].map(|side| total[side] - node.accounted[side]) };
+        let observe = || Box::new(self.hosts.observe(&node.party, outcome, &own, self.clock.now()));
+        Some((outcome, self.config.context.then(observe)))
     }
 
     fn look(&mut self, slot: u32, silence: bool) {
