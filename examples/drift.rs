@@ -167,14 +167,16 @@ fn recalibrate(detector: &Detector, long: &[Session], test: &[Session], truth: &
             let name = format!("test from {from} to {to} s, judged on the rest");
             row(&name, rate, &recent, &|session| !inside(session));
         }
-        let mut kinds: BTreeMap<&str, Vec<Session>> = BTreeMap::new();
-        for session in test {
-            if let Label::Attack { category, .. } = truth.label_session(session) {
-                kinds.entry(category).or_default().push(session.clone());
-            }
+    }
+    let mut kinds: BTreeMap<&str, Vec<Session>> = BTreeMap::new();
+    for session in test {
+        if let Label::Attack { category, .. } = truth.label_session(session) {
+            kinds.entry(category).or_default().push(session.clone());
         }
-        for (kind, sessions) in kinds {
-            let recent = [before(600.0), sessions].concat();
+    }
+    for (kind, sessions) in &kinds {
+        let recent = [&before(600.0)[..], sessions].concat();
+        for rate in [0.001, 0.01] {
             row(&format!("all of {kind}, judged on all"), rate, &recent, &|_| true);
         }
     }

@@ -106,7 +106,7 @@ fn count(counts: &mut BTreeMap<String, Count>, labels: &Labels, session: &Sessio
 
 fn print_incidents(detector: &Detector, mut incidents: Vec<Incident>) -> Result<()> {
     incidents.sort_by_key(|incident| std::cmp::Reverse(incident.sessions));
-    println!("\nWhat happened, the {LINES} largest of {} incidents:\n", incidents.len());
+    println!("\nWhat happened, the {} largest of {} incidents:\n", LINES.min(incidents.len()), incidents.len());
     for incident in incidents.iter().take(LINES) {
         println!("{incident}");
         for fact in incident.explain(detector)?.facts.iter().take(FACTS) {

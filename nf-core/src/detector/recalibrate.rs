@@ -39,8 +39,8 @@ pub struct RecalibrationRecord {
     pub kept: u64,
     /// How many strange ones came in clumps: of one source, to one destination, or of one pair. None was calibrated on.
     pub clumped: u64,
-    /// How many scores of strange sessions of the first calibration stand in for these: at most so many that 1 in 100 of
-    /// all is strange.
+    /// How many strange sessions of the first calibration stand in for these: half as many as there are too few for 1 in
+    /// 100 of all to be strange, and no more than were left out.
     #[serde(default)]
     pub replaced: u64,
     /// How many of those outside of clumps were left out because so strange ones came more than ten times as often as they
@@ -61,13 +61,13 @@ pub(super) struct Original {
 }
 
 impl Original {
-    /// The strange ones among the sessions it was calibrated on.
+    /// The strange ones among the sessions it was calibrated on, without those of a first minute: recent ones mostly have none.
     fn strange(&self) -> Vec<HeldOut> {
         let p_value = |held: &HeldOut| match self.evidence.as_deref() {
             Some(evidence) => evidence.calibration.p_value(held.score, held.cold),
             None => self.combined.p_value(held.score),
         };
-        self.held_out.iter().filter(|held| p_value(held) <= STRANGE).copied().collect()
+        self.held_out.iter().filter(|held| !held.cold && p_value(held) <= STRANGE).copied().collect()
     }
 }
 
@@ -89,7 +89,7 @@ impl Detector {
     /// out: strange ones in clumps (of one source, to one destination, or of one pair more than ten times as many as the
     /// calibration foretells), as attacks are; and the strangest of the rest, as far as they come more than ten times as often as
     /// they should. Benign ones come in clumps as well, and without them the cut would fall: for those left out stand strange
-    /// sessions of the first calibration, as far as 1 in 100 of all are foretold to be strange. Together with the tenth this bounds what a recalibration, or any number of them, can do: no
+    /// sessions of the first calibration, half as many as there are too few for 1 in 100 of all to be strange. Together with the tenth this bounds what a recalibration, or any number of them, can do: no
     /// p-value becomes more than about ten times what it was with the first calibration, nor less than a tenth of it.
     ///
     /// [`recalibration`](Self::recalibration) has what can be set.
@@ -319,10 +319,12 @@ impl Sorted {
         Ok(Self { outside, clumped, strange_share })
     }
 
-    /// How many strange sessions of the first calibration stand in for those in clumps.
+    /// How many strange sessions of the first calibration stand in for those in clumps: half as many as there are too few.
+    /// With none the cut falls, since benign sessions come in clumps too; with all it rises wherever the others are stranger
+    /// than those were, and an attack among the recent sessions, which leaves more to fill, costs recall.
     fn replaced(&self) -> usize {
         let count = (self.outside.len() - self.clumped) as f64;
-        fill(self.strange_share * count, count).min(self.clumped)
+        (fill(self.strange_share * count, count) / 2).min(self.clumped)
     }
 
     /// Those outside of clumps, but for the strangest that come too often. With the scores they have without the others.

@@ -101,9 +101,11 @@ impl Detector {
         let length = last.since(first).as_nanos() / BLOCKS as u128 + 1;
         let block = |held: &HeldOut| (held.start.since(first).as_nanos() / length) as usize;
         let mut events = Vec::with_capacity(self.held_out.len());
+        // Sorted once, so that no part has to be: what is left in order sorts in one pass.
+        let mut held: Vec<&HeldOut> = self.held_out.iter().collect();
+        held.sort_unstable_by(|a, b| a.score.total_cmp(&b.score));
         for left_out in 0..BLOCKS {
-            let (out, rest): (Vec<&HeldOut>, Vec<&HeldOut>) =
-                self.held_out.iter().partition(|held| block(held) == left_out);
+            let (out, rest): (Vec<&HeldOut>, Vec<&HeldOut>) = held.iter().partition(|held| block(held) == left_out);
             if out.is_empty() || rest.is_empty() {
                 continue;
             }

@@ -9,7 +9,7 @@ use crate::{
 use std::fmt::{Display, Write};
 
 /// A fact with more letters than this takes a row of its own.
-const LONG: usize = 40;
+const LONG: usize = 30;
 
 /// Everything of an incident. `explanation` is that of its strangest session, with those that carry its alert.
 pub(super) fn card(incident: &Incident, explanation: &Explanation) -> String {
@@ -32,7 +32,6 @@ pub(super) fn card(incident: &Incident, explanation: &Explanation) -> String {
     let heads: Vec<String> = incident.heads.iter().map(|(head, count)| format!("{head} {count}")).collect();
     fact("found by", heads.join(", "));
     html.push_str("</dl>\n");
-    html += &evidence(&incident.evidence);
     let _ = write!(
         html,
         "<h3>The strangest session</h3>\n<p class=\"note\">{}</p>\n",
@@ -43,7 +42,9 @@ pub(super) fn card(incident: &Incident, explanation: &Explanation) -> String {
     let told = told(&incident.session, explanation);
     html += &strip(&incident.session, parts, &told);
     html += &format!("<p class=\"note\">{}</p>\n", escape(&legend(parts, &told)));
-    html + &facts(explanation) + &carriers(&explanation.carriers)
+    let sessions = [evidence(&incident.evidence), carriers(&explanation.carriers)];
+    let sessions: String = sessions.iter().map(|table| format!("<div>{table}</div>\n")).collect();
+    html + &facts(explanation) + "<div class=\"two\">\n" + &sessions + "</div>\n"
 }
 
 /// What the strip of packets shows.
@@ -83,7 +84,12 @@ fn evidence(sightings: &[Sighting]) -> String {
             sighting.head.as_deref().unwrap_or_default().to_owned(),
         ]
     });
-    table("Its strangest sessions", &["start", "session", "packets", "score", "p-value", "head"], &[0, 1, 5], rows)
+    table(
+        "The strangest sessions of the incident",
+        &["start", "session", "packets", "score", "p-value", "head"],
+        &[0, 1, 5],
+        rows,
+    )
 }
 
 fn facts(explanation: &Explanation) -> String {
@@ -107,5 +113,10 @@ fn carriers(carriers: &[Carrier]) -> String {
     let rows = carriers
         .iter()
         .map(|carrier| vec![carrier.start.time_of_day(), carrier.key.to_string(), format!("{:.2}", carrier.score)]);
-    table("The sessions that carry it together", &["start", "session", "own score"], &[0, 1], rows)
+    table(
+        "The sessions that carry the alert of the strangest together",
+        &["start", "session", "own score"],
+        &[0, 1],
+        rows,
+    )
 }

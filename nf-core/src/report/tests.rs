@@ -46,7 +46,7 @@ fn holds_every_part_and_nothing_from_elsewhere() {
         "<h2>Over time</h2>",
         "<h2>Incidents</h2>",
         "<h2>#1 10.0.0.66 &gt; 10.0.1.1: 40 answered dns sessions under evil&quot;&#39;&amp;.test</h2>",
-        "Its strangest sessions",
+        "The strangest sessions of the incident",
         "Why it is strange",
         "class=\"strip\"",
         "Hosts and services of all alerts",
