@@ -116,4 +116,5 @@ fn a_network_with_twice_the_clients_keeps_the_budget() {
     });
     println!("1 % realised: {calm:?}, with twice the clients {busy:?}");
     assert!(busy.1.low <= 0.01, "{busy:?} after {calm:?}");
+    assert!(busy.0 <= 1.5 * calm.0, "{busy:?} after {calm:?}");
 }

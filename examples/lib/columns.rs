@@ -33,7 +33,8 @@ pub fn columns() -> String {
             FeatureSpec::context(),
             "`FeatureSpec::context()`",
             "What the session's source, its pair of hosts and its destination did lately, and its DNS question, shape \
-            (sessions, 1, columns). A column knows only what was known at that moment.",
+            (sessions, 1, columns). A column knows only what was known at that moment. Clients of the network are the different sources \
+            of answered TCP sessions in 60 s, at least 1 and at most 256.",
         ),
         (
             FeatureSpec::services(),

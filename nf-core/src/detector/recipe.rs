@@ -355,7 +355,7 @@ impl Recipe {
     ///
     /// Forests are fitted on all of them first: what is rare stays alone in its branches, while a network would learn it. Their
     /// evidence ranks, as an attack is mostly more than one session; and beside it the distance to others ([`usual`]).
-    fn clean<'a>(&self, training: &[&'a Session], watch: &mut Watch<'_>) -> Result<Vec<&'a Session>> {
+    pub(super) fn clean<'a>(&self, training: &[&'a Session], watch: &mut Watch<'_>) -> Result<Vec<&'a Session>> {
         let drop = (training.len() as f64 * (self.contamination * TRIM).min(0.5)).round() as usize;
         if drop == 0 {
             return Ok(training.to_vec());

@@ -19,13 +19,13 @@ pub(super) fn columns() -> Vec<FlatColumn> {
         columns.push((Column::new(name, unit, meaning).transform(transform).catches(catches), value));
     };
     macro_rules! counts {
-        ($($name:literal, $unit:literal, $meaning:literal, $catches:literal, $($field:ident).+;)*) => {
+        ($($name:literal, $unit:literal, $meaning:literal, $catches:literal, $($field:ident).+ $(, for each of $each:ident)?;)*) => {
             $(
                 add(concat!($name, "_10s"), $unit, COUNT, concat!($meaning, ", in 10 s"), $catches, |s| {
-                    context(s).$($field).+[0]
+                    context(s).$($field).+[0] $(/ $each(s))?
                 });
                 add(concat!($name, "_60s"), $unit, COUNT, concat!($meaning, ", in 60 s"), $catches, |s| {
-                    context(s).$($field).+[1]
+                    context(s).$($field).+[1] $(/ $each(s))?
                 });
             )*
         };
@@ -45,14 +45,16 @@ pub(super) fn columns() -> Vec<FlatColumn> {
             "port scans where they failed, guessing and searches for paths where they were answered", pair.sessions;
         "pair_ports", "ports", "different destination ports in these",
             "port scans of one host", pair.ports;
-        "destination_sessions", "sessions", "the destination's sessions of this class and outcome",
-            "floods, also with forged senders; guessing from many hosts", destination.sessions;
+        "destination_sessions", "sessions per client",
+            "the destination's sessions of this class and outcome, for each client of the network",
+            "floods, also with forged senders; guessing from many hosts", destination.sessions, for each of clients;
         "destination_ports", "ports", "different destination ports in these",
             "port scans of one host from many", destination.ports;
-        "destination_hosts", "hosts", "different sources in these",
-            "floods with forged senders, scans and guessing from many hosts", destination.hosts;
-        "port_hosts", "hosts", "different sources in sessions of this outcome to this port of the destination",
-            "floods with forged senders and guessing from many hosts at one service", port_sources;
+        "destination_hosts", "hosts per client", "different sources in these, for each client of the network",
+            "floods with forged senders, scans and guessing from many hosts", destination.hosts, for each of clients;
+        "port_hosts", "hosts per client",
+            "different sources in sessions of this outcome to this port of the destination, for each client of the network",
+            "floods with forged senders and guessing from many hosts at one service", port_sources, for each of clients;
         "service_sessions", "sessions", "sessions of the pair to this service",
             "guessing, searches for paths and floods at one service; beacons where there is little else", service.sessions;
         "host_pair_sessions", "sessions", "sessions of the pair over all services",
@@ -273,6 +275,12 @@ fn where_asked() -> Vec<FlatColumn> {
         |s| context(s).arp_claims,
     );
     columns
+}
+
+/// Sources of answered TCP sessions in the whole network, and at least one. What comes together at a server grows with the number
+/// of its clients, so it is counted for each of them.
+fn clients(session: &Session) -> f64 {
+    context(session).clients.max(1.0)
 }
 
 fn context(session: &Session) -> Context {

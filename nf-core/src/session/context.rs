@@ -22,6 +22,9 @@ pub struct Context {
     pub domain: Domain,
     /// Protocol addresses that the sender's hardware address claimed in ARP messages in 60 s; 0 for other protocols.
     pub arp_claims: f64,
+    /// Different sources of answered TCP sessions in 60 s in the whole network, at most 256. Forged senders are not among them,
+    /// as they complete no handshake.
+    pub clients: f64,
 }
 
 /// Counts of sessions over 10 s and 60 s.

@@ -12,6 +12,7 @@ use super::{
         ActivityCounters, DomainCounters, Event, PairCounters, PortCounters, ServiceCounters, StationCounters,
         Unaccounted,
     },
+    distinct::Distinct,
     keyed::{Key, Keyed, address, number},
     session::Outcome,
     store::{Counters, Handle, Store},
@@ -32,6 +33,9 @@ pub(super) const SETTLE: Duration = Duration::from_secs(2);
 /// What each store may take of the memory, in sixteenths: each has its own, so that a flood of one kind does not push out
 /// the others.
 const SHARES: [usize; 6] = [5, 5, 2, 2, 1, 1];
+
+/// The index of answered sessions among outcomes.
+const ANSWERED: usize = 1;
 
 /// Sessions are compared within a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +83,8 @@ pub(super) struct HostTable {
     ports: Store<PortCounters>,
     domains: Store<DomainCounters>,
     stations: Store<StationCounters>,
+    /// Sources of answered TCP sessions in the whole network: who forges its address completes no handshake.
+    clients: Distinct<1>,
     /// When any counter was last touched: what is older than that by the time to forget is forgotten.
     touched: Timestamp,
     /// The second in which forgotten counters were last dropped.
@@ -184,7 +190,7 @@ fn index(outcome: Outcome) -> Option<usize> {
     match outcome {
         Outcome::Pending => None,
         Outcome::Failed => Some(0),
-        Outcome::Answered => Some(1),
+        Outcome::Answered => Some(ANSWERED),
     }
 }
 
@@ -255,6 +261,7 @@ impl HostTable {
             ports: Store::new(ports),
             domains: Store::new(domains),
             stations: Store::new(stations),
+            clients: Distinct::default(),
             touched: Timestamp::from_nanos(i64::MIN),
             swept: 0,
         }
@@ -268,6 +275,7 @@ impl HostTable {
             + self.ports.bytes()
             + self.domains.bytes()
             + self.stations.bytes()
+            + self.clients.heap()
     }
 
     /// Counters dropped for want of room.
@@ -325,6 +333,9 @@ impl HostTable {
         let Some(outcome) = index(outcome) else { return };
         let before = before.and_then(|(outcome, time)| Some((index(outcome)?, second(time))));
         let (port, source) = (party.port_item(), item(party.source));
+        if (party.protocol, outcome) == (Protocol::Tcp, ANSWERED) {
+            self.clients.add(s, 0, source);
+        }
         let event = Event::Outcome { before, outcome, port, host: item(party.destination) };
         let missing = self.missing(party, now);
         self.touched = now;
@@ -457,6 +468,7 @@ impl HostTable {
             port_sources: port.map_or([0.0; 2], |counters| counters.observe(outcome, s)),
             service: service.map(|counters| counters.observe(s, own)).unwrap_or_default(),
             host_pair: pair.map(|counters| counters.observe(s, own)).unwrap_or_default(),
+            clients: self.clients.counts(s, 0)[1] as f64,
             ..Context::default()
         };
         if let Class::Domain(domain) = party.class {

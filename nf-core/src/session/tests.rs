@@ -307,6 +307,37 @@ fn context_counts_what_a_scan_does_and_leaves_others_alone() {
     let client = sessions.iter().find(|s| s.key().orig.addr == addr(1)).expect("there");
     let context = client.context().expect("kept");
     assert_eq!((context.source.sessions[1], context.destination.sessions[1]), (1.0, 1.0));
+    assert_eq!((last_probe.context().expect("kept").clients, context.clients), (0.0, 1.0), "who is refused is none");
+}
+
+#[test]
+fn clients_are_those_whose_handshakes_are_answered() {
+    let mut packets = Vec::new();
+    let mut exchange = |millis: i64, host: u8, port: u16| {
+        let (client, server) = ((host, port), (200, 80));
+        packets.push(tcp(millis, client, server, SYN, b""));
+        packets.push(tcp(millis + 1, server, client, SYN | ACK, b""));
+        packets.push(tcp(millis + 2, client, server, ACK, b"get"));
+        packets.push(tcp(millis + 3, server, client, ACK, b"page"));
+    };
+    (1..=3).for_each(|host| exchange(i64::from(host) * 10, host, 50_000));
+    exchange(9_000, 1, 50_001);
+    exchange(90_000, 2, 50_001);
+    // Forged senders of SYNs, and of questions that are answered.
+    for host in 10..90 {
+        packets.push(tcp(1_000 + i64::from(host), (host, 50_000), (200, 80), SYN, b""));
+        packets.push(udp(1_000 + i64::from(host), (host, 50_000), (200, 99), b"question"));
+        packets.push(udp(1_001 + i64::from(host), (200, 99), (host, 50_000), b"answer"));
+    }
+    packets.sort_by_key(|packet| packet.time);
+    let (sessions, _) = run(SessionConfig::default(), &packets);
+    let clients = |host, millis: i64| {
+        let began =
+            |s: &&Session| s.key().orig.addr == addr(host) && s.start() == Timestamp::from_nanos(millis * 1_000_000);
+        sessions.iter().find(began).expect("there").context().expect("kept").clients
+    };
+    assert_eq!((clients(50, 1_050), clients(1, 9_000)), (3.0, 3.0));
+    assert_eq!(clients(2, 90_000), 1.0, "those of the last minute");
 }
 
 #[test]

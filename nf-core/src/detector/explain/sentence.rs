@@ -130,6 +130,9 @@ pub(super) fn number(value: f64) -> String {
 }
 
 fn singular(plural: &str) -> String {
+    if let Some((noun, each)) = plural.split_once(" per ") {
+        return format!("{} per {each}", singular(noun));
+    }
     match plural {
         _ if plural.ends_with("ies") => format!("{}y", &plural[..plural.len() - 3]),
         _ if plural.ends_with("sses") => plural[..plural.len() - 2].to_owned(),
@@ -147,6 +150,8 @@ mod tests {
         let cases = [
             ("sessions", 1.0, "1 session"),
             ("sessions", 1.02, "1 session"),
+            ("sessions per client", 1.0, "1 session per client"),
+            ("hosts per client", 0.3, "0.3 hosts per client"),
             ("sessions", 54.0, "54 sessions"),
             ("sessions", 0.0, "0 sessions"),
             ("sessions", 3.37, "3.4 sessions"),
