@@ -5,20 +5,21 @@ use nf_core::{
     Detector, Error, ErrorKind, Monitor, Result, Session, SessionConfig,
     detector::Recipe,
     evaluate::{
-        BUDGETS, Baseline, Comparison, ContaminationReport, Evaluation, ExplanationCheck, IncidentReport,
+        BUDGETS, Baseline, Comparison, ContaminationReport, Costs, Evaluation, ExplanationCheck, IncidentReport,
         JudgedCapture, Label, Recording, Repeats, Report, Shortcuts, Truth, contaminate,
     },
     incident::{IncidentConfig, incidents},
     session::TableStats,
 };
 use nf_examples::{Bar, Inputs, Part, Phases, TruthSource, exit};
+use nf_tests::cpu_time;
 use std::{
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const USAGE: &str = "\
@@ -217,17 +218,25 @@ impl Bench {
             // On one thread, so that the times compare.
             let detector = detector.with_threads(1);
             let mut report = IncidentReport::new(&detector);
-            let (mut judging, mut grouping) = (Duration::ZERO, Duration::ZERO);
+            let mut spent = [Duration::ZERO; 4];
+            let mut timed = |what: usize, before: Duration| spent[what] += cpu_time() - before;
             for (sessions, truth) in sessions.iter().zip(&self.truths) {
-                let start = Instant::now();
+                let start = cpu_time();
+                detector.judge_batch(sessions)?;
+                timed(0, start);
+                let start = cpu_time();
                 let verdicts = detector.judge_all(sessions)?;
-                judging += start.elapsed();
-                let start = Instant::now();
+                timed(1, start);
+                let start = cpu_time();
                 let found = incidents(sessions, &verdicts, &IncidentConfig::default())?;
-                grouping += start.elapsed();
+                timed(2, start);
+                let start = cpu_time();
+                found.iter().try_for_each(|incident| incident.explain(&detector).map(|_| ()))?;
+                timed(3, start);
                 report.add(sessions, &verdicts, &found, truth);
             }
-            report.cost = (!judging.is_zero()).then(|| grouping.as_secs_f64() / judging.as_secs_f64());
+            let [alone, judging, grouping, explaining] = spent;
+            report.costs = Costs::of(alone, judging, grouping, explaining);
             reports.push(report);
         }
         Ok(reports)

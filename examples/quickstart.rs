@@ -109,7 +109,7 @@ fn print_incidents(detector: &Detector, mut incidents: Vec<Incident>) -> Result<
     println!("\nWhat happened, the {LINES} largest of {} incidents:\n", incidents.len());
     for incident in incidents.iter().take(LINES) {
         println!("{incident}");
-        for fact in detector.explain(&incident.session)?.facts.iter().take(FACTS) {
+        for fact in incident.explain(detector)?.facts.iter().take(FACTS) {
             println!("    {fact}");
         }
     }

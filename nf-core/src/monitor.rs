@@ -95,7 +95,8 @@ pub enum Event {
         /// What the model returned.
         error: Error,
     },
-    /// The traffic is no longer what the detector was calibrated on. Behind the verdict of the session that showed it.
+    /// The traffic is no longer what the detector was calibrated on. Behind the verdict of the session that showed it, or
+    /// when time was said to have passed.
     Drift(DriftAlarm),
     /// Alerts became an [incident](crate::incident), or what was one grew to twice its sessions, or is over.
     Incident {
@@ -260,6 +261,8 @@ impl Monitor {
         }
         if !more {
             self.forget_dropped();
+            let alarm = self.drift.as_mut().and_then(|drift| drift.advance(self.advanced));
+            self.alarm(alarm);
             self.end_incidents();
             self.incidents.advance(self.advanced);
             self.take_incidents();
@@ -336,13 +339,17 @@ impl Monitor {
             Known { .. } => return,
         };
         self.ready.push_back(event);
-        if let Some(alarm) = alarm {
-            self.drift_alarms += 1;
-            self.ready.push_back(Event::Drift(alarm));
-        }
+        self.alarm(alarm);
         self.take_incidents();
         if self.known.len() < self.known.capacity() / 8 {
             self.known.shrink_to(2 * self.known.len());
+        }
+    }
+
+    fn alarm(&mut self, alarm: Option<DriftAlarm>) {
+        if let Some(alarm) = alarm {
+            self.drift_alarms += 1;
+            self.ready.push_back(Event::Drift(alarm));
         }
     }
 

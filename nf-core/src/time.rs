@@ -49,6 +49,26 @@ impl Timestamp {
     pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0).max(0) as u64
     }
+
+    /// `2017-07-14 02:40:00`, in UTC.
+    pub(crate) fn date_and_time(self) -> String {
+        let days = self.0.div_euclid(86_400_000_000_000);
+        // H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days: days since 0000-03-01, in eras of 400 years.
+        let since = days + 719_468;
+        let (era, day) = (since.div_euclid(146_097), since.rem_euclid(146_097));
+        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+        let year = year + era * 400 + i64::from(month <= 2);
+        format!("{year:04}-{month:02}-{day:02} {}", self.time_of_day())
+    }
+
+    /// `02:40:00`, in UTC.
+    pub(crate) fn time_of_day(self) -> String {
+        let seconds = self.0.div_euclid(1_000_000_000).rem_euclid(86_400);
+        format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    }
 }
 
 impl std::ops::Add<Duration> for Timestamp {
@@ -71,6 +91,22 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        // date -u -d @N
+        let known = [
+            (0, "1970-01-01 00:00:00"),
+            (-1, "1969-12-31 23:59:59"),
+            (951_782_399, "2000-02-28 23:59:59"),
+            (951_782_400, "2000-02-29 00:00:00"),
+            (1_500_000_000, "2017-07-14 02:40:00"),
+            (1_795_304_177, "2026-11-21 23:36:17"),
+        ];
+        for (seconds, text) in known {
+            assert_eq!(Timestamp::from_parts(seconds, 999_999_999).date_and_time(), text);
+        }
+    }
 
     #[test]
     fn arithmetic_saturates_instead_of_overflowing() {

@@ -28,8 +28,6 @@ pub(crate) type Scores = SmallVec<[f32; 4]>;
 pub(crate) struct Standing {
     /// The strangest look.
     strangest: Seen,
-    /// What an alert by it follows from.
-    carried: Option<Arc<Carried>>,
     /// The looks that were stranger than all before; the last is the strangest.
     rises: SmallVec<[Risen; 1]>,
     /// When it was above the cut for the first time.
@@ -40,7 +38,7 @@ pub(crate) struct Standing {
 }
 
 /// A look, as far as incidents and evaluation need it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Risen {
     at: Timestamp,
     look: u32,
@@ -48,6 +46,8 @@ struct Risen {
     score: f32,
     /// Which head found it strangest.
     head: u32,
+    /// What an alert by it follows from.
+    carried: Option<Arc<Carried>>,
 }
 
 /// A look, as far as the verdict needs it.
@@ -110,8 +110,8 @@ impl Standing {
     pub(crate) fn heap(&self) -> usize {
         let scores = if self.strangest.scores.spilled() { self.strangest.scores.capacity() } else { 0 };
         let rises = if self.rises.spilled() { self.rises.capacity() } else { 0 };
-        let carried = self.carried.as_ref().map_or(0, |carried| carried.bytes());
-        scores * size_of::<f32>() + rises * size_of::<Risen>() + carried
+        let carried = self.rises.iter().filter_map(|rise| rise.carried.as_ref()).map(|carried| carried.bytes());
+        scores * size_of::<f32>() + rises * size_of::<Risen>() + carried.sum::<usize>()
     }
 }
 
@@ -135,28 +135,29 @@ impl Detector {
         id: u64,
         mut weigher: Option<&mut Weigher>,
     ) -> bool {
-        let own = self.heads.iter().zip(&scores).map(|(head, score)| head.surprise(*score)).sum::<f64>() as f32;
+        let own = self.own_score(&scores);
         let weighed = weigher.as_deref_mut().map(|weigher| self.weigh(weigher, id, row, own));
         let (last, seen) = (row.session.moment(row.look), Seen { scores, own, weighed });
         let (score, above) = (seen.deciding(), self.is_above(&seen, row.session.is_cold()));
-        let rise = |look| Risen { at: last.at, look, score, head: self.strangest_head(&seen.scores) };
+        let head = self.strangest_head(&seen.scores);
+        let rise = |look, carried| Risen { at: last.at, look, score, head, carried };
         let carried = |weigher: Option<&mut Weigher>| {
             weigher.filter(|_| above).and_then(|weigher| self.carried(weigher, id, row, own))
         };
         let Some(standing) = standing else {
-            let (alerted, last_look) = (above.then_some(last.at), rise(0));
-            let (rises, carried) = (smallvec![last_look], carried(weigher));
-            *standing = Some(Standing { strangest: seen, carried, rises, alerted, last, last_look, looks: 1 });
+            let (alerted, last_look) = (above.then_some(last.at), rise(0, None));
+            let rises = smallvec![rise(0, carried(weigher))];
+            *standing = Some(Standing { strangest: seen, rises, alerted, last, last_look, looks: 1 });
             return above;
         };
         let first = above && standing.alerted.is_none();
         if first {
             standing.alerted = Some(last.at);
         }
-        (standing.last, standing.last_look) = (last, rise(standing.looks));
+        (standing.last, standing.last_look) = (last, rise(standing.looks, None));
         if score > standing.strangest.deciding() {
-            standing.rises.push(standing.last_look);
-            (standing.strangest, standing.carried) = (seen, carried(weigher));
+            standing.rises.push(rise(standing.looks, carried(weigher)));
+            standing.strangest = seen;
         }
         standing.looks += 1;
         first
@@ -182,12 +183,7 @@ impl Detector {
 
     /// What a session's looks come to: the strangest of them.
     pub(crate) fn verdict(&self, standing: &Standing, cold: bool) -> Verdict {
-        let Standing { strangest, carried, rises, alerted, last, last_look, .. } = standing;
-        let heads = self.heads.iter().zip(&strangest.scores).map(|(head, &score)| HeadVerdict {
-            name: head.scorer.name.clone(),
-            score,
-            p_value: head.calibration.p_value(score),
-        });
+        let Standing { strangest, rises, alerted, last, last_look, .. } = standing;
         // Where sessions stand for themselves their own score decides, else that of their evidence.
         let weighed = strangest.weighed.zip(self.evidence.as_deref());
         let calibrated = |score| match weighed {
@@ -196,15 +192,19 @@ impl Detector {
             }
             None => (score, self.combined.p_value(score)),
         };
-        let look = |&Risen { at, look, score, head }: &Risen| {
+        let look = |&Risen { at, look, score, head, .. }: &Risen| {
             let (score, p_value) = calibrated(score);
             LookVerdict { at, look: look as usize, score, p_value, head: head as usize }
+        };
+        let carried = match rises.iter().any(|rise| rise.carried.is_some()) {
+            true => rises.iter().map(|rise| rise.carried.clone()).collect(),
+            false => Vec::new(),
         };
         let (score, p_value) = calibrated(strangest.deciding());
         Verdict {
             score: strangest.own,
             p_value: self.combined.p_value(strangest.own),
-            heads: heads.collect(),
+            heads: self.head_verdicts(&strangest.scores),
             evidence: weighed.map(|(weighed, _)| EvidenceVerdict { score, p_value, sessions: weighed.sessions }),
             threshold: weighed.map_or(self.threshold, |_| self.evidence_thresholds[usize::from(cold)]),
             anomaly: self.is_above(strangest, cold),
@@ -213,9 +213,59 @@ impl Detector {
             at: alerted.unwrap_or(last.at),
             rises: rises.iter().map(look).collect(),
             last: look(last_look),
-            carried: carried.clone(),
+            carried,
         }
     }
+
+    /// The verdict on a session as it is that was told of it before, with what it was carried by.
+    pub(crate) fn told(&self, session: &Session, told: Told<'_>) -> Result<Verdict> {
+        let Told { at, score, p_value, carried } = told;
+        let look = session.looks().len();
+        let scores = self.score(&[Row { session, place: 0, look }])?.swap_remove(0);
+        let own = self.own_score(&scores);
+        let (cold, head) = (session.is_cold(), self.strangest_head(&scores) as usize);
+        let threshold = self.evidence.as_ref().map_or(self.threshold, |_| self.evidence_thresholds[usize::from(cold)]);
+        let sessions = carried.map_or(1, |carried| carried.sessions());
+        let last = LookVerdict { at, look, score, p_value, head };
+        Ok(Verdict {
+            score: own,
+            p_value: self.combined.p_value(own),
+            heads: self.head_verdicts(&scores),
+            evidence: self.evidence.as_ref().map(|_| EvidenceVerdict { score, p_value, sessions }),
+            threshold,
+            anomaly: score > threshold,
+            cold,
+            look,
+            at,
+            rises: vec![last],
+            last,
+            carried: carried.map(|carried| Some(carried.clone())).into_iter().collect(),
+        })
+    }
+
+    /// What the heads' scores come to.
+    fn own_score(&self, scores: &[f32]) -> f32 {
+        self.heads.iter().zip(scores).map(|(head, score)| head.surprise(*score)).sum::<f64>() as f32
+    }
+
+    fn head_verdicts(&self, scores: &[f32]) -> Vec<HeadVerdict> {
+        let heads = self.heads.iter().zip(scores).map(|(head, &score)| HeadVerdict {
+            name: head.scorer.name.clone(),
+            score,
+            p_value: head.calibration.p_value(score),
+        });
+        heads.collect()
+    }
+}
+
+/// What was told of a session when it was strangest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'a> {
+    pub(crate) at: Timestamp,
+    /// The score that decided, calibrated, and its p-value.
+    pub(crate) score: f32,
+    pub(crate) p_value: f64,
+    pub(crate) carried: Option<&'a Arc<Carried>>,
 }
 
 /// The highest of the scores of each session's rows.

@@ -35,7 +35,7 @@ use crate::{
 use budget::{Budget, Volume};
 use explain::Background;
 use head::{Head, Scorer};
-pub(crate) use looks::{Row, Scores, Standing};
+pub(crate) use looks::{Row, Scores, Standing, Told};
 use looks::{highest, weigh_all};
 use report::HeldOut;
 use serde::{Deserialize, Serialize};

@@ -37,9 +37,12 @@ pub struct RecalibrationRecord {
     pub recent: Span,
     /// How many of them were calibrated on.
     pub kept: u64,
-    /// How many strange ones came in clumps: of one source, to one destination, or of one pair. Of these at most so many were
-    /// calibrated on, the least strange, that 1 in 100 of all is strange.
+    /// How many strange ones came in clumps: of one source, to one destination, or of one pair. None was calibrated on.
     pub clumped: u64,
+    /// How many scores of strange sessions of the first calibration stand in for these: at most so many that 1 in 100 of
+    /// all is strange.
+    #[serde(default)]
+    pub replaced: u64,
     /// How many of those outside of clumps were left out because so strange ones came more than ten times as often as they
     /// should.
     pub trimmed: u64,
@@ -55,6 +58,17 @@ pub(super) struct Original {
     pub(super) held_out: Arc<[HeldOut]>,
     pub(super) drift: Option<Arc<drift::Basis>>,
     pub(super) calibration: Span,
+}
+
+impl Original {
+    /// The strange ones among the sessions it was calibrated on.
+    fn strange(&self) -> Vec<HeldOut> {
+        let p_value = |held: &HeldOut| match self.evidence.as_deref() {
+            Some(evidence) => evidence.calibration.p_value(held.score, held.cold),
+            None => self.combined.p_value(held.score),
+        };
+        self.held_out.iter().filter(|held| p_value(held) <= STRANGE).copied().collect()
+    }
 }
 
 /// A recalibration before it is made.
@@ -73,8 +87,9 @@ impl Detector {
     /// A session's scores stay what they are; what they are held against is the recent sessions, beside a tenth from the
     /// calibration that the detector was made with. So that an attack among them does not become normal, two kinds of session are left
     /// out: strange ones in clumps (of one source, to one destination, or of one pair more than ten times as many as the
-    /// calibration foretells), as attacks are, but for the least strange where 1 in 100 of all are foretold to be strange; and the strangest of the rest, as far as they come more than ten times as often as
-    /// they should. Together with the tenth this bounds what a recalibration, or any number of them, can do: no
+    /// calibration foretells), as attacks are; and the strangest of the rest, as far as they come more than ten times as often as
+    /// they should. Benign ones come in clumps as well, and without them the cut would fall: for those left out stand strange
+    /// sessions of the first calibration, as far as 1 in 100 of all are foretold to be strange. Together with the tenth this bounds what a recalibration, or any number of them, can do: no
     /// p-value becomes more than about ten times what it was with the first calibration, nor less than a tenth of it.
     ///
     /// [`recalibration`](Self::recalibration) has what can be set.
@@ -191,6 +206,7 @@ impl Recalibration<'_> {
             recent: Span::of(&sessions),
             kept: kept.sessions.len() as u64,
             clumped: sorted.clumped as u64,
+            replaced: sorted.replaced() as u64,
             trimmed: sorted.trimmed(&all, &kept) as u64,
             strange_share: sorted.strange_share,
         };
@@ -201,10 +217,15 @@ impl Recalibration<'_> {
         let original = self.detector.to_original();
         // A tenth, so that nothing that was usual becomes more than ten times as strange.
         let tenth = (kept.sessions.len() as f64 / (MOST_CHANGE - 1.0)).round() as usize;
-        let combined = [&kept.scores[..], &spread_out(original.combined.scores(), tenth)].concat();
+        let replaced = record.replaced as usize;
+        let then = original.combined.scores();
+        let strange = &then[then.partition_point(|score| original.combined.p_value(*score) > STRANGE)..];
+        let combined = [&kept.scores[..], &spread_out(then, tenth), &spread_out(strange, replaced)].concat();
         let evidence = match &self.detector.evidence {
             Some(evidence) => {
-                let then = spread_out(&original.held_out, tenth);
+                let mut strange = original.strange();
+                strange.sort_by(|a, b| a.score.total_cmp(&b.score));
+                let then = [spread_out(&original.held_out, tenth), spread_out(&strange, replaced)].concat();
                 let scores: Vec<f32> =
                     kept.deciding.iter().copied().chain(then.iter().map(|held| held.score)).collect();
                 let cold = kept.sessions.iter().map(|session| session.is_cold());
@@ -298,18 +319,15 @@ impl Sorted {
         Ok(Self { outside, clumped, strange_share })
     }
 
-    /// Those outside of clumps, and of clumps the least strange as far as these are no more than benign ones would be; but for the
-    /// strangest that come too often. With the scores they have without the others.
-    fn kept<'a>(&self, first: &Detector, all: &Kept<'a>) -> Result<Kept<'a>> {
-        let mut inside: Vec<(usize, f64)> =
-            (0..self.outside.len()).filter(|&i| !self.outside[i]).map(|i| (i, all.p_value(first, i))).collect();
-        inside.sort_by(|a, b| b.1.total_cmp(&a.1));
+    /// How many strange sessions of the first calibration stand in for those in clumps.
+    fn replaced(&self) -> usize {
         let count = (self.outside.len() - self.clumped) as f64;
-        let mut stay = self.outside.clone();
-        for (i, _) in inside.into_iter().take(fill(self.strange_share * count, count)) {
-            stay[i] = true;
-        }
-        let kept = all.those(first, &stay)?;
+        fill(self.strange_share * count, count).min(self.clumped)
+    }
+
+    /// Those outside of clumps, but for the strangest that come too often. With the scores they have without the others.
+    fn kept<'a>(&self, first: &Detector, all: &Kept<'a>) -> Result<Kept<'a>> {
+        let kept = all.those(first, &self.outside)?;
         let seldom = seldom_enough(&kept.scores, |i| first.combined.p_value(kept.scores[i]));
         let kept = kept.those(first, &seldom)?;
         let seldom = seldom_enough(&kept.deciding, |i| kept.p_value(first, i));
@@ -420,8 +438,7 @@ fn seldom_enough(scores: &[f32], p_value: impl Fn(usize) -> f64) -> Vec<bool> {
     stay
 }
 
-/// How many strange sessions there must be more for these to be as many as the first calibration foretells. Benign ones come in
-/// clumps as well, and where all clumps are left out the cut falls.
+/// How many strange sessions there must be more for these to be as many as the first calibration foretells.
 fn fill(strange: f64, all: f64) -> usize {
     ((STRANGE * all - strange) / (1.0 - STRANGE)).max(0.0).round() as usize
 }

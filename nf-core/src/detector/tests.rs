@@ -280,7 +280,17 @@ fn another_budget_moves_the_cut_alone() {
         assert_eq!((a.score, a.p_value, a.heads), (b.score, b.p_value, b.heads));
     }
     assert_eq!(detector.with_false_positive_rate(0.0005).unwrap_err().kind(), ErrorKind::Data);
-    assert_eq!(detector.with_false_positive_rate(0.0).unwrap_err().kind(), ErrorKind::Config);
+    for rate in [0.0, 1.0, -0.01, f64::NAN] {
+        let refused = [
+            detector.with_false_positive_rate(rate).unwrap_err(),
+            Detector::recipe().heads(&["forest"]).unwrap().false_positive_rate(rate).fit(&BENIGN).unwrap_err(),
+            detector.recalibration().false_positive_rate(rate).run(&BENIGN).unwrap_err(),
+        ];
+        for error in refused {
+            let message = format!("false_positive_rate is {rate}, it must be above 0 and at most 0.5");
+            assert_eq!((error.kind(), error.to_string()), (ErrorKind::Config, message));
+        }
+    }
 }
 
 #[test]
@@ -369,7 +379,9 @@ fn networks_give_the_same_bits_alone_batched_over_threads_and_from_a_file() {
     let upload = sessions.iter().find(|s| s.duration().as_secs() > 60).unwrap();
     let explanation = detector.explain(upload).unwrap();
     assert!(explanation.verdict.is_anomaly());
-    assert!(explanation.turned_normal, "{explanation}");
+    // What is strange about a sequence of packets is not always in a few of its values: the explanation says whether it is.
+    assert_eq!(explanation.turned_normal, !explanation.after.is_anomaly(), "{explanation}");
+    assert!(explanation.after.score < explanation.verdict.score, "{explanation}");
     assert!(explanation.facts.iter().any(|fact| fact.packet.is_some()), "{explanation}");
     assert_eq!(explanation.packets.len(), upload.packets().len());
 }

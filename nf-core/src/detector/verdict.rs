@@ -31,8 +31,8 @@ pub struct Verdict {
     pub rises: Vec<LookVerdict>,
     /// The last look, at the session as it ended or, where it goes on, as it is.
     pub last: LookVerdict,
-    /// What an alert by evidence follows from.
-    pub(crate) carried: Option<Arc<Carried>>,
+    /// What an alert at each of the rises follows from; empty where there is none.
+    pub(crate) carried: Vec<Option<Arc<Carried>>>,
 }
 
 /// What one look at a session comes to.
@@ -95,7 +95,12 @@ impl Verdict {
     /// The sessions that carry an alert, its own first: the last of its pair of hosts that are stranger than half the cut.
     /// Empty for a session that was judged by itself, and for one that is no alert.
     pub fn carriers(&self) -> &[Carrier] {
-        self.carried.as_ref().map_or(&[], |carried| carried.carriers())
+        self.carried().map_or(&[], |carried| carried.carriers())
+    }
+
+    /// What the alert follows from at the strangest look.
+    pub(crate) fn carried(&self) -> Option<&Arc<Carried>> {
+        self.carried.last().and_then(Option::as_ref)
     }
 
     /// The p-value that goes with the [deciding score](Self::deciding_score).
@@ -142,7 +147,7 @@ mod tests {
             at: Timestamp::default(),
             rises: Vec::new(),
             last: LookVerdict { at: Timestamp::default(), look: 0, score: 8.294, p_value: 2.1e-4, head: 0 },
-            carried: None,
+            carried: Vec::new(),
         };
         let shown = "anomaly, score 8.29 > 6.90, p-value 2.1e-4 (session 1.0e-3, forest 2.5e-1)";
         assert_eq!(verdict.to_string(), shown);

@@ -16,6 +16,9 @@ const FEW: usize = 5;
 /// Alerts of one kind that are explained at most, evenly over its alerts.
 const EXPLAINED: usize = 50;
 
+/// Of these, how many are explained by single columns as well, at most.
+const BY_COLUMN: usize = 10;
+
 /// How often explanations hold, for each of the [budgets](BUDGETS) that the detector can promise.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -33,6 +36,8 @@ pub struct ExplainedCut {
     /// The budget: the share of benign sessions that may alert.
     pub rate: f64,
     detector: Detector,
+    /// It explains by single columns.
+    by_column: Detector,
     /// The alerts of each kind: `benign`, `attackers, other`, and the kinds of attack.
     pub kinds: BTreeMap<String, ExplainedKind>,
 }
@@ -47,6 +52,9 @@ pub struct ExplainedKind {
     pub facts: Vec<Option<usize>>,
     /// For each of these how many values its facts are made of, those that are as expected left out.
     pub cells: Vec<usize>,
+    /// For each of those explained by single columns too, at most 10: how many columns turn it normal, where each is a fact
+    /// of its own; `None` where those named do not.
+    pub columns: Vec<Option<usize>>,
     /// What the explanations took, in seconds.
     pub seconds: f64,
 }
@@ -54,8 +62,12 @@ pub struct ExplainedKind {
 impl ExplainedKind {
     /// The share of those explained that at most five facts turn normal.
     pub fn share(&self) -> Option<f64> {
-        let held = self.facts.iter().filter(|facts| facts.is_some_and(|facts| facts <= FEW)).count();
-        (!self.facts.is_empty()).then(|| held as f64 / self.facts.len() as f64)
+        held(&self.facts)
+    }
+
+    /// The share of those explained by single columns that at most five columns turn normal.
+    pub fn column_share(&self) -> Option<f64> {
+        held(&self.columns)
     }
 
     /// The median number of facts, those that none turn normal above all others; `None` where that is one of these.
@@ -85,6 +97,7 @@ impl ExplainedCut {
             all.alerts += kind.alerts;
             all.facts.extend(&kind.facts);
             all.cells.extend(&kind.cells);
+            all.columns.extend(&kind.columns);
             all.seconds += kind.seconds;
             all
         })
@@ -92,9 +105,24 @@ impl ExplainedCut {
 
     /// The mean over the kinds of the share that at most five facts turn normal.
     pub fn macro_share(&self) -> Option<f64> {
-        let shares: Vec<f64> = self.kinds.values().filter_map(ExplainedKind::share).collect();
+        self.mean(ExplainedKind::share)
+    }
+
+    /// The mean over the kinds of the share that at most five columns turn normal, where each is a fact of its own.
+    pub fn macro_column_share(&self) -> Option<f64> {
+        self.mean(ExplainedKind::column_share)
+    }
+
+    fn mean(&self, of: impl Fn(&ExplainedKind) -> Option<f64>) -> Option<f64> {
+        let shares: Vec<f64> = self.kinds.values().filter_map(of).collect();
         (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
     }
+}
+
+/// The share that few turn normal.
+fn held(counts: &[Option<usize>]) -> Option<f64> {
+    let held = counts.iter().filter(|count| count.is_some_and(|count| count <= FEW)).count();
+    (!counts.is_empty()).then(|| held as f64 / counts.len() as f64)
 }
 
 impl ExplanationCheck {
@@ -103,7 +131,10 @@ impl ExplanationCheck {
         let mut check = Self { cuts: Vec::new(), refusals: Vec::new() };
         for rate in BUDGETS {
             match detector.with_false_positive_rate(rate) {
-                Ok(detector) => check.cuts.push(ExplainedCut { rate, detector, kinds: BTreeMap::new() }),
+                Ok(detector) => {
+                    let by_column = detector.with_columns_as_facts();
+                    check.cuts.push(ExplainedCut { rate, detector, by_column, kinds: BTreeMap::new() });
+                }
                 Err(error) => check.refusals.push(error.to_string()),
             }
         }
@@ -122,13 +153,15 @@ impl ExplanationCheck {
         let kind = |kind: &ExplainedKind| {
             json!({
                 "alerts": kind.alerts, "explained": kind.facts.len(), "share": kind.share(), "median_facts": kind.median(),
-                "median_cells": kind.median_cells(),
+                "median_cells": kind.median_cells(), "column_share": kind.column_share(),
                 "seconds_each": kind.seconds_each(),
             })
         };
         let cut = |cut: &ExplainedCut| {
             let kinds: BTreeMap<&str, Value> = cut.kinds.iter().map(|(name, of)| (name.as_str(), kind(of))).collect();
-            (cut.rate.to_string(), json!({"all": kind(&cut.all()), "macro_share": cut.macro_share(), "kinds": kinds}))
+            let (all, shares) = (kind(&cut.all()), [cut.macro_share(), cut.macro_column_share()]);
+            let value = json!({"all": all, "macro_share": shares[0], "macro_column_share": shares[1], "kinds": kinds});
+            (cut.rate.to_string(), value)
         };
         json!({
             "budgets": self.cuts.iter().map(cut).collect::<BTreeMap<_, _>>(), "refusals": self.refusals, "few": FEW,
@@ -160,8 +193,40 @@ impl ExplainedCut {
                 of.facts.push(explanation.turned_normal.then_some(explanation.facts.len()));
             }
             of.seconds += started.elapsed().as_secs_f64();
+            let count = alerts.len().min(BY_COLUMN);
+            for i in 0..count {
+                let (session, verdict) = alerts[i * alerts.len() / count];
+                let explanation = self.by_column.explain_verdict(session, verdict)?;
+                of.columns.push(explanation.turned_normal.then_some(explanation.facts.len()));
+            }
         }
         Ok(())
+    }
+}
+
+/// The names of the cells of a kind's row.
+pub(super) const COLUMNS: [&str; 8] =
+    ["alerts", "number", "explained", "share", "median facts", "median values", "share by single columns", "ms each"];
+
+impl ExplainedCut {
+    /// A row for each kind, and one for all.
+    pub(super) fn rows(&self) -> Vec<Vec<String>> {
+        let all = self.all();
+        let kinds = self.kinds.iter().map(|(name, kind)| (name.as_str(), kind));
+        let row = |(name, kind): (&str, &ExplainedKind)| {
+            let shown = |median: Option<usize>| median.map_or("-".to_owned(), |median| median.to_string());
+            vec![
+                name.to_owned(),
+                kind.alerts.to_string(),
+                kind.facts.len().to_string(),
+                three(kind.share()),
+                shown(kind.median()),
+                shown(kind.median_cells()),
+                three(kind.column_share()),
+                kind.seconds_each().map_or("-".to_owned(), |seconds| format!("{:.1}", 1e3 * seconds)),
+            ]
+        };
+        kinds.chain([("all", &all)]).map(row).collect()
     }
 }
 
@@ -174,19 +239,10 @@ impl fmt::Display for ExplanationCheck {
                 "Alerts at {} that at most {FEW} facts, set to what was expected, turn normal:\n",
                 percent(Some(cut.rate))
             )?;
-            writeln!(f, "| alerts | number | explained | share | median facts | median values | ms each |")?;
-            writeln!(f, "|---|---|---|---|---|---|---|")?;
-            let all = cut.all();
-            let kinds = cut.kinds.iter().map(|(name, kind)| (name.as_str(), kind));
-            for (name, kind) in kinds.chain([("all", &all)]) {
-                let shown = |median: Option<usize>| median.map_or("-".to_owned(), |median| median.to_string());
-                let (facts, values) = (shown(kind.median()), shown(kind.median_cells()));
-                let each = kind.seconds_each().map_or("-".to_owned(), |seconds| format!("{:.1}", 1e3 * seconds));
-                let (alerts, explained) = (kind.alerts, kind.facts.len());
-                let share = three(kind.share());
-                writeln!(f, "| {name} | {alerts} | {explained} | {share} | {facts} | {values} | {each} |")?;
-            }
-            writeln!(f, "\nMean over the kinds: {}\n", three(cut.macro_share()))?;
+            writeln!(f, "| {} |\n|{}", COLUMNS.join(" | "), "---|".repeat(COLUMNS.len()))?;
+            cut.rows().iter().try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))?;
+            let [facts, columns] = [cut.macro_share(), cut.macro_column_share()].map(three);
+            writeln!(f, "\nMean over the kinds: {facts}; {columns} where each column is a fact of its own\n")?;
         }
         self.refusals.iter().try_for_each(|refusal| writeln!(f, "{refusal}"))
     }
@@ -209,7 +265,7 @@ mod tests {
         let alerts = detector.judge_all(&sessions).unwrap().iter().filter(|verdict| verdict.is_anomaly()).count();
         assert!(alerts >= 3);
         assert_eq!((all.alerts, all.facts.len()), (alerts, alerts.min(EXPLAINED)));
-        assert_eq!(check.cuts[0].macro_share(), all.share());
+        assert_eq!((check.cuts[0].macro_share(), all.columns.len()), (all.share(), alerts.min(BY_COLUMN)));
         let text = check.to_string();
         assert!(
             text.contains(&format!("| benign | {alerts} | {} |", alerts.min(EXPLAINED)))
@@ -227,10 +283,12 @@ mod tests {
             alerts: 9,
             facts: facts.to_vec(),
             cells: vec![7, 1, 3],
+            columns: vec![Some(6), Some(5), None, Some(1)],
             seconds: 1.0,
         };
         let some = kind(&[Some(1), None, Some(6), Some(2)]);
         assert_eq!((some.share(), some.median(), some.seconds_each()), (Some(0.5), Some(2), Some(0.25)));
+        assert_eq!(some.column_share(), Some(0.5));
         assert_eq!((some.median_cells(), kind(&[None, None, Some(1)]).median()), (Some(3), None));
         assert_eq!((kind(&[]).share(), kind(&[]).median(), kind(&[]).seconds_each()), (None, None, None));
     }

@@ -32,8 +32,36 @@ pub struct IncidentReport {
     pub mixed: usize,
     /// What became of each attack.
     pub episodes: Vec<EpisodeIncidents>,
-    /// The time that grouping took over the time that judging took, where both were measured.
-    pub cost: Option<f64>,
+    /// What it took beside judging, where that was measured.
+    pub costs: Option<Costs>,
+}
+
+/// The time that all behind judging each session by itself takes, as shares of the time that judging takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Costs {
+    /// Adding scores up over the sessions of a pair, and keeping what explains that.
+    pub evidence: f64,
+    /// Grouping alerts into incidents.
+    pub grouping: f64,
+    /// Explaining the strangest session of each incident, with those that carry its alert.
+    pub explaining: f64,
+}
+
+impl Costs {
+    /// From the times of judging each session by itself, of judging them with evidence, of grouping and of explaining; `None`
+    /// where judging took no time.
+    pub fn of(alone: Duration, judging: Duration, grouping: Duration, explaining: Duration) -> Option<Self> {
+        let share = |time: Duration| time.as_secs_f64() / alone.as_secs_f64();
+        let evidence = judging.saturating_sub(alone);
+        let costs = Self { evidence: share(evidence), grouping: share(grouping), explaining: share(explaining) };
+        (!alone.is_zero()).then_some(costs)
+    }
+
+    /// All of it.
+    pub fn total(&self) -> f64 {
+        self.evidence + self.grouping + self.explaining
+    }
 }
 
 /// What became of an attack.
@@ -64,7 +92,7 @@ impl IncidentReport {
             attacks: 0,
             mixed: 0,
             episodes: Vec::new(),
-            cost: None,
+            costs: None,
         }
     }
 
@@ -143,12 +171,15 @@ impl IncidentReport {
             let EpisodeIncidents { id, category, alerts, incidents, delay } = episode;
             json!({"id": id, "category": category, "alerts": alerts, "incidents": incidents, "delay": seconds(*delay)})
         };
+        let costs = self.costs.map(|Costs { evidence, grouping, explaining }| {
+            json!({"evidence": evidence, "grouping": grouping, "explaining": explaining})
+        });
         json!({
             "rate": self.rate, "seed": self.seed, "seconds": self.seconds, "benign_alerts": self.benign_alerts,
             "benign_incidents": self.benign.len(), "benign_per_hour": self.benign_per_hour(), "benign": self.benign,
             "attack_incidents": self.attacks, "mixed_incidents": self.mixed, "episodes_hit": hit, "episodes": all,
             "median_delay": seconds(self.median_delay()), "incidents_per_episode": self.incidents_per_episode(),
-            "cost": self.cost, "by_episode": self.episodes.iter().map(episode).collect::<Vec<_>>(),
+            "costs": costs, "by_episode": self.episodes.iter().map(episode).collect::<Vec<_>>(),
         })
     }
 
@@ -164,7 +195,11 @@ impl IncidentReport {
             format!("{hit} of {all}"),
             or(self.median_delay().map(|delay| format!("{:.1} s", delay.as_secs_f64()))),
             or(self.incidents_per_episode().map(|mean| format!("{mean:.2}"))),
-            or(self.cost.map(|cost| format!("{:.2} %", cost * 100.0))),
+            or(self.costs.map(|costs| {
+                let Costs { evidence, grouping, explaining } = costs;
+                let all = [evidence, grouping, explaining, costs.total()].map(|share| share * 100.0);
+                format!("{:.1} + {:.1} + {:.1} = {:.1} %", all[0], all[1], all[2], all[3])
+            })),
         ]
     }
 }
@@ -178,7 +213,7 @@ pub(super) const COLUMNS: [&str; 8] = [
     "episodes with an incident",
     "median time to it",
     "incidents an episode",
-    "cost of grouping",
+    "cost of evidence + grouping + explaining",
 ];
 
 /// Which incident a session is part of: that of its source before that of its destination.
@@ -231,6 +266,7 @@ mod tests {
         let scan: Vec<Session> = (0..10).map(|i| session(9, 1, i, 105.0 + f64::from(i))).collect();
         let verdicts: Vec<Verdict> = scan.iter().map(|_| alert(9.0)).collect();
         let found = incidents(&scan, &verdicts, &IncidentConfig::default()).unwrap();
+        let seconds = Duration::from_secs;
         let mut report = IncidentReport {
             rate: 0.001,
             seed: Some(7),
@@ -240,7 +276,7 @@ mod tests {
             attacks: 0,
             mixed: 0,
             episodes: Vec::new(),
-            cost: Some(0.01),
+            costs: Costs::of(seconds(20), seconds(21), seconds(1), seconds(3)),
         };
         assert_eq!((report.benign_per_hour(), report.median_delay()), (None, None));
         report.add(&scan, &verdicts, &found, &attack);
@@ -261,7 +297,7 @@ mod tests {
         assert_eq!((report.benign_alerts, report.benign.len(), report.attacks, report.mixed), (15, 1, 1, 0));
         assert_eq!(report.seconds, 9.0 + 160.0);
         assert_eq!((report.episodes_hit(), report.incidents_per_episode()), ((1, 1), Some(1.0)));
-        let cells = ["7", "0.1 %", "15 / 1", "21.3", "1 of 1", "8.0 s", "1.00", "1.00 %"];
+        let cells = ["7", "0.1 %", "15 / 1", "21.3", "1 of 1", "8.0 s", "1.00", "5.0 + 5.0 + 15.0 = 25.0 %"];
         assert_eq!(report.row(), cells);
         let text = report.to_string();
         assert!(text.contains("| scan | scan | 10 | 1 | 8.0 s |") && text.contains("* incident 1, 105.0"), "{text}");

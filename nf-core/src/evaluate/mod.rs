@@ -40,7 +40,7 @@ pub use drift::{Change, DriftTrial};
 pub use episodes::{Detection, EpisodeOutcome, episode_outcomes};
 pub use evaluation::Evaluation;
 pub use explanations::{ExplainedCut, ExplainedKind, ExplanationCheck};
-pub use incidents::{EpisodeIncidents, IncidentReport};
+pub use incidents::{Costs, EpisodeIncidents, IncidentReport};
 pub use judged::{JudgedCapture, JudgedLook, JudgedSession};
 pub use labels::{Label, Labels};
 pub use leave_out::LeaveOneOut;

@@ -4,7 +4,7 @@ use super::{Centre, IncidentKind};
 use crate::{
     Timestamp,
     decode::Protocol,
-    detector::{LookVerdict, Verdict},
+    detector::{Carried, LookVerdict, Verdict},
     session::{Moment, Session},
 };
 use std::{f64::consts::LN_2, sync::Arc};
@@ -29,6 +29,8 @@ pub(super) struct Alert<'a> {
     pub(super) p_value: f64,
     threshold: f32,
     pub(super) head: Option<&'a Arc<str>>,
+    /// What it follows from, where sessions add up.
+    pub(super) carried: Option<&'a Arc<Carried>>,
 }
 
 impl<'a> Alert<'a> {
@@ -41,8 +43,8 @@ impl<'a> Alert<'a> {
             p_value: verdict.deciding_p_value(),
             head: 0,
         });
-        let rises = verdict.rises.iter().copied().chain(own);
-        rises.filter(|rise| rise.score > verdict.threshold).map(move |rise| Self {
+        let rises = verdict.rises.iter().copied().chain(own).enumerate();
+        rises.filter(|(_, rise)| rise.score > verdict.threshold).map(move |(place, rise)| Self {
             session,
             look: rise.look,
             at: rise.at,
@@ -51,6 +53,7 @@ impl<'a> Alert<'a> {
             p_value: rise.p_value,
             threshold: verdict.threshold,
             head: verdict.heads.get(rise.head).map(|head| &head.name),
+            carried: verdict.carried.get(place).and_then(Option::as_ref),
         })
     }
 

@@ -1,14 +1,22 @@
 //! An incident while it grows.
 
 use super::{Centre, Incident, IncidentKind, ServicePort, Sighting, alert::Alert, listed::Distinct};
-use crate::{Timestamp, decode::parent_domain, session::Session};
+use crate::{Timestamp, decode::parent_domain, detector::Carried, session::Session};
 use std::{net::IpAddr, sync::Arc};
 
 /// Sessions kept as evidence.
 const EVIDENCE: usize = 5;
 
-/// The strangest session of some, as it was then, and its score.
-pub(super) type Strangest = Arc<(Session, f32)>;
+/// The strangest session of some, as it was then, and what was said of it.
+pub(super) type Strangest = Arc<Whole>;
+
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) session: Session,
+    sighting: Sighting,
+    /// What the alert follows from.
+    carried: Option<Arc<Carried>>,
+}
 
 /// An incident while it grows.
 #[derive(Debug)]
@@ -94,7 +102,7 @@ impl Gathered {
         } else {
             self.count(&part);
         }
-        if alert.score > self.strangest.1 {
+        if alert.score > self.strangest.sighting.score {
             self.strangest = whole(alert);
         }
     }
@@ -159,17 +167,20 @@ impl Gathered {
             domains: self.domains.listed(),
             heads,
             evidence: self.evidence.clone(),
-            session: self.strangest.0.clone(),
+            session: self.strangest.session.clone(),
+            strangest: self.strangest.sighting.clone(),
+            carried: self.strangest.carried.clone(),
         }
     }
 }
 
 /// The stranger of what is kept and an alert.
 pub(super) fn stranger(kept: Option<Strangest>, alert: Alert<'_>) -> Strangest {
-    kept.filter(|kept| kept.1 >= alert.score).unwrap_or_else(|| whole(alert))
+    kept.filter(|kept| kept.sighting.score >= alert.score).unwrap_or_else(|| whole(alert))
 }
 
 /// The session of an alert as it was then.
 fn whole(alert: Alert<'_>) -> Strangest {
-    Arc::new((alert.session.at_look(alert.look), alert.score))
+    let (session, sighting) = (alert.session.at_look(alert.look), Sighting::of(&alert));
+    Arc::new(Whole { session, sighting, carried: alert.carried.cloned() })
 }

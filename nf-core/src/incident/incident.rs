@@ -2,9 +2,9 @@
 
 use super::{IncidentKind, Listed, alert::Alert};
 use crate::{
-    Timestamp,
+    Error, ErrorKind, Result, Timestamp,
     decode::Protocol,
-    detector::Verdict,
+    detector::{Carried, Carrier, Detector, Explanation, Told, Verdict},
     session::{FlowKey, Session},
 };
 use std::{fmt, net::IpAddr, sync::Arc};
@@ -65,6 +65,10 @@ pub struct Incident {
     pub evidence: Vec<Sighting>,
     /// The strangest of them all, as it was when it was strangest.
     pub session: Session,
+    /// What was said of it then.
+    pub strangest: Sighting,
+    /// What its alert follows from.
+    pub(crate) carried: Option<Arc<Carried>>,
 }
 
 /// A session of an incident, as far as it is kept.
@@ -121,6 +125,26 @@ impl Incident {
                 && alert.at <= self.updated
         });
         alerts.next().map(|alert| alert.at.max(self.opened))
+    }
+
+    /// The sessions that carry the alert of its strangest session, that one first; empty where each was judged by itself.
+    pub fn carriers(&self) -> &[Carrier] {
+        self.carried.as_ref().map_or(&[], |carried| carried.carriers())
+    }
+
+    /// Why its strangest session alerted, with the sessions that carried it: by the detector that judged it.
+    ///
+    /// # Errors
+    /// As [`Detector::explain_verdict`]; [`ErrorKind::Data`] where the detector has other heads.
+    pub fn explain(&self, detector: &Detector) -> Result<Explanation> {
+        let known = |name: &str| detector.head_names().any(|known| known == name);
+        if let Some((name, _)) = self.heads.iter().find(|(name, _)| !known(name)) {
+            let message = format!("incident {}: the detector has no head {name}", self.id);
+            return Err(Error::new(ErrorKind::Data, message));
+        }
+        let Sighting { at, score, p_value, .. } = self.strangest;
+        let told = Told { at, score, p_value, carried: self.carried.as_ref() };
+        detector.explain_verdict(&self.session, &detector.told(&self.session, told)?)
     }
 
     /// The p-value of its strangest session.

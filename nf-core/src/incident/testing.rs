@@ -43,6 +43,6 @@ pub(crate) fn alert(score: f32) -> Verdict {
         at: Timestamp::default(),
         rises: Vec::new(),
         last: LookVerdict { at: Timestamp::default(), look: 0, score, p_value, head: 0 },
-        carried: None,
+        carried: Vec::new(),
     }
 }

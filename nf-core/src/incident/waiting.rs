@@ -80,7 +80,7 @@ impl Waiting {
             parts.pop_front();
         }
         // What was strangest goes with the alerts that are forgotten.
-        let kept = kept.filter(|kept| parts.iter().any(|part| part.sighting.is_of(&kept.0)));
+        let kept = kept.filter(|kept| parts.iter().any(|part| part.sighting.is_of(&kept.session)));
         parts.push_back(Part::of(alert, weight));
         let few = Few { parts, strangest: stranger(kept, alert) };
         if opens(&few) {

@@ -83,7 +83,7 @@ fn each() -> IncidentConfig {
 }
 
 fn told(change: Change, incident: &Incident) -> String {
-    format!("{change:?} {incident} {:?} {:?}", incident.updated, incident.evidence)
+    format!("{change:?} {incident} {:?} {:?} {:?}", incident.updated, incident.evidence, incident.carriers())
 }
 
 #[test]
@@ -201,6 +201,75 @@ fn what_is_known_of_open_sessions_counts_as_memory() {
     assert!(stats.table.looks_dropped > 0 && stats.table.dropped > 0 && stats.table.looks > 1000, "{stats:?}");
     assert_eq!((judged, stats.judged), (stats.judged, 6000 - stats.table.dropped));
     assert!(monitor.known.is_empty() && monitor.heap == 0, "{} are left", monitor.known.len());
+}
+
+#[test]
+fn a_flood_of_sources_changes_neither_the_cap_nor_what_is_open() {
+    let sources: u32 = if std::env::var_os("NF_SLOW").is_some() { 1_000_000 } else { 10_000 };
+    let benign = cut(&frames(800, 1));
+    let (spec, scaler, model) = Distance::head(FeatureSpec::flow(), &benign[..400]);
+    let detector = Detector::builder().head("distance", spec, scaler, model).calibrate(&benign[400..]).unwrap();
+    let (limit, rules) = (4 << 20, IncidentConfig::default());
+    let mut monitor = Monitor::new(detector, &SessionConfig::default().memory_limit(limit)).unwrap();
+    let mut now = 0;
+    // One strange datagram, of whom to whom.
+    let datagram = |monitor: &mut Monitor, now: i64, from: u32, to: u32, port: u16| {
+        let packet = eth().ipv4(from.to_be_bytes(), to.to_be_bytes()).udp(4000, port).payload(&[7; 1400]).build();
+        monitor.push(&frame(&(Timestamp::from_nanos(now), packet)));
+    };
+    let (mut news, mut alerts) = (Vec::new(), 0);
+    let mut drain = |monitor: &mut Monitor| {
+        while let Some(event) = monitor.pop() {
+            match event {
+                Event::Verdict { verdict, .. } => alerts += u64::from(verdict.is_anomaly()),
+                Event::Incident { change, incident } => news.push((change, incident.id, incident.sessions)),
+                _ => {}
+            }
+        }
+        let (open, waiting) = monitor.incidents.held();
+        assert!(open <= rules.most_open && waiting <= rules.most_waiting, "{open} open, {waiting} waiting");
+        assert!(monitor.table.bytes() <= limit, "{} bytes", monitor.table.bytes());
+        let stats = monitor.stats();
+        assert!(stats.remembered_bytes <= 64 << 20, "{} bytes", stats.remembered_bytes);
+    };
+    // Behind the first minute, in which alerts count less.
+    datagram(&mut monitor, now, 0x0a00_0002, 0x0a00_0003, 9);
+    now += 120_000_000_000;
+    let scan = 0x0a09_0909;
+    (0..8).for_each(|port| datagram(&mut monitor, now, scan, 0x0a00_0001, port));
+    now += 3_000_000_000;
+    monitor.advance(Timestamp::from_nanos(now));
+    drain(&mut monitor);
+    assert_eq!(monitor.stats().incidents.opened, 1, "the scan");
+    for i in 0..sources {
+        now += 20_000;
+        datagram(&mut monitor, now, 0x1400_0000 + i, 0x1e00_0000 + i, 9);
+        if i % 5000 == 0 {
+            datagram(&mut monitor, now, scan, 0x0a00_0001, 100 + (i / 5000) as u16);
+        }
+        if i % 100 == 0 {
+            drain(&mut monitor);
+        }
+    }
+    monitor.finish();
+    drain(&mut monitor);
+    let stats = monitor.stats();
+    let own = 8 + u64::from(sources / 5000);
+    assert_eq!(stats.anomalies, alerts);
+    assert_eq!(
+        (stats.judged + stats.table.dropped, stats.table.dropped),
+        (u64::from(sources) + own + 1, 0),
+        "{stats:?}"
+    );
+    assert!(alerts > u64::from(sources) && stats.table.evicted > 0, "{stats:?}");
+    // Each source, and each destination, waited and made room for others; none became an incident.
+    assert_eq!((stats.incidents.opened, stats.incidents.refused), (1, 0));
+    assert!(stats.incidents.evicted >= 2 * u64::from(sources) - 2 * rules.most_waiting as u64, "{stats:?}");
+    assert_eq!(
+        (news.first(), news.last()),
+        (Some(&(Change::Opened, 1, 4)), Some(&(Change::Closed, 1, own))),
+        "{news:?}"
+    );
 }
 
 #[test]

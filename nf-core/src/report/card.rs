@@ -1,20 +1,17 @@
 //! One incident with its evidence.
 
-use super::{strip::strip, when};
+use super::{strip::strip, told::told, when};
 use crate::{
-    detector::{Explanation, Fact},
+    detector::{Carrier, Explanation, Fact},
     incident::{Incident, Listed, Sighting},
     page::{escape, table},
 };
 use std::fmt::{Display, Write};
 
-/// Facts shown.
-const FACTS: usize = 5;
-
 /// A fact with more letters than this takes a row of its own.
 const LONG: usize = 40;
 
-/// Everything of an incident. `explanation` is that of its strangest session.
+/// Everything of an incident. `explanation` is that of its strangest session, with those that carry its alert.
 pub(super) fn card(incident: &Incident, explanation: &Explanation) -> String {
     let mut html = String::from("<dl>\n");
     let mut fact = |name: &str, text: String| {
@@ -24,7 +21,7 @@ pub(super) fn card(incident: &Incident, explanation: &Explanation) -> String {
         }
     };
     let opened = when::length(incident.opened.since(incident.first));
-    fact("first seen", format!("{} UTC", when::date_and_time(incident.first)));
+    fact("first seen", format!("{} UTC", incident.first.date_and_time()));
     fact("lasted", when::length(incident.last.since(incident.first)));
     fact("known after", opened);
     fact("sessions", incident.sessions.to_string());
@@ -41,13 +38,28 @@ pub(super) fn card(incident: &Incident, explanation: &Explanation) -> String {
         "<h3>The strangest session</h3>\n<p class=\"note\">{}</p>\n",
         escape(&incident.session.to_string())
     );
-    html += &strip(&incident.session, &explanation.packets);
-    if explanation.packets.iter().all(|part| *part == 0.0) {
-        html.push_str("<p class=\"note\">Its packets, tall where they are long. No head reads single packets.</p>\n");
-    } else {
-        html.push_str("<p class=\"note\">Its packets, tall where they are long, red where the score comes from.</p>\n");
+    // Another session that carries the alert may be the one whose packets were looked into.
+    let parts = if explanation.shown == 0 { &explanation.packets[..] } else { &[] };
+    let told = told(&incident.session, explanation);
+    html += &strip(&incident.session, parts, &told);
+    html += &format!("<p class=\"note\">{}</p>\n", escape(&legend(parts, &told)));
+    html + &facts(explanation) + &carriers(&explanation.carriers)
+}
+
+/// What the strip of packets shows.
+fn legend(parts: &[f64], told: &[Vec<&str>]) -> String {
+    let mut text = "Its packets, tall where they are long".to_owned();
+    text += match parts.iter().any(|part| *part > 0.0) {
+        true => ", red where the score comes from.",
+        false => ". The heads read the session as a whole: no packet has a part of its own in the score.",
+    };
+    let mut columns: Vec<&str> = told.iter().flatten().copied().collect();
+    columns.sort_unstable();
+    columns.dedup();
+    if !columns.is_empty() {
+        text += &format!(" Outlined: those that state a strange value by themselves ({}).", columns.join(", "));
     }
-    html + &facts(&explanation.facts)
+    text
 }
 
 /// What is listed, and how many more there are.
@@ -63,7 +75,7 @@ fn listed<T: Display>(listed: &Listed<T>) -> String {
 fn evidence(sightings: &[Sighting]) -> String {
     let rows = sightings.iter().map(|sighting| {
         vec![
-            when::time(sighting.start),
+            sighting.start.time_of_day(),
             sighting.key.to_string(),
             sighting.packets.to_string(),
             format!("{:.2}", sighting.score),
@@ -74,13 +86,26 @@ fn evidence(sightings: &[Sighting]) -> String {
     table("Its strangest sessions", &["start", "session", "packets", "score", "p-value", "head"], &[0, 1, 5], rows)
 }
 
-fn facts(facts: &[Fact]) -> String {
-    if facts.is_empty() {
+fn facts(explanation: &Explanation) -> String {
+    if explanation.facts.is_empty() {
         return String::new();
     }
-    let rows = facts.iter().take(FACTS).map(|fact| {
+    let rows = explanation.facts.iter().map(|fact: &Fact| {
         let place = fact.packet.map_or(String::new(), |packet| format!("packet {}: ", packet + 1));
         vec![format!("{place}{}", fact.sentence), format!("{:.0} %", fact.contribution * 100.0), fact.name.clone()]
     });
-    table("Why it is strange", &["", "part of the score", "fact"], &[0, 2], rows)
+    let table = table("Why it is strange", &["", "part of the score", "fact"], &[0, 2], rows);
+    let check = explanation.check().map(|check| format!("<p class=\"note\">Checked: {}.</p>\n", escape(&check)));
+    table + &check.unwrap_or_default()
+}
+
+/// The sessions that carry the alert, where these are several.
+fn carriers(carriers: &[Carrier]) -> String {
+    if carriers.len() < 2 {
+        return String::new();
+    }
+    let rows = carriers
+        .iter()
+        .map(|carrier| vec![carrier.start.time_of_day(), carrier.key.to_string(), format!("{:.2}", carrier.score)]);
+    table("The sessions that carry it together", &["start", "session", "own score"], &[0, 1], rows)
 }

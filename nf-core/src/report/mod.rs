@@ -30,6 +30,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod told;
 mod when;
 
 use crate::{
@@ -102,7 +103,7 @@ impl Report {
     /// The page. `detector` judged all that was taken in, `input` counts the frames that it was cut from.
     ///
     /// # Errors
-    /// As [`Detector::explain`], for the strangest session of an incident.
+    /// As [`Incident::explain`].
     pub fn to_html(&self, detector: &Detector, input: &TableStats) -> Result<String> {
         let mut incidents: Vec<&Incident> = self.incidents.iter().collect();
         incidents.sort_by_key(|incident| incident.id);
@@ -112,7 +113,7 @@ impl Report {
         section(&mut page, "Incidents", &self.list(&incidents));
         for incident in incidents.iter().take(SHOWN) {
             let title = format!("#{} {}", incident.id, incident.summary());
-            section(&mut page, &title, &card::card(incident, &detector.explain(&incident.session)?));
+            section(&mut page, &title, &card::card(incident, &incident.explain(detector)?));
         }
         section(&mut page, "Hosts and services of all alerts", &self.tally.tables(&incidents));
         section(&mut page, "What went in, and what could not be used", &self.counters(input));
@@ -125,7 +126,7 @@ impl Report {
         let span = self.timeline.span();
         let when = span.map_or(String::new(), |(first, last)| {
             let seconds = last.since(first);
-            format!("<p class=\"note\">{} UTC, {}</p>\n", when::date_and_time(first), when::length(seconds))
+            format!("<p class=\"note\">{} UTC, {}</p>\n", first.date_and_time(), when::length(seconds))
         });
         let shown = [
             count(self.incidents.len() as u64 + self.more, "incidents"),
@@ -144,7 +145,7 @@ impl Report {
         let rows = incidents.iter().map(|incident| {
             vec![
                 incident.id.to_string(),
-                when::time(incident.first),
+                incident.first.time_of_day(),
                 when::length(incident.last.since(incident.first)),
                 incident.summary(),
                 incident.sessions.to_string(),

@@ -20,8 +20,9 @@ const LONGEST: f64 = 1500.0;
 /// Steps of heat.
 const HEATS: f64 = 4.0;
 
-/// The strip. `parts` is the part of each packet in the score, 0 to 1; all 0 where no head reads packets.
-pub(super) fn strip(session: &Session, parts: &[f64]) -> String {
+/// The strip. `parts` is the part of each packet in the score, 0 to 1; all 0 where no head reads packets. `told` has for each
+/// packet the columns whose value it states.
+pub(super) fn strip(session: &Session, parts: &[f64], told: &[Vec<&str>]) -> String {
     let packets = &session.packets()[..session.packets().len().min(MOST)];
     if packets.is_empty() {
         return String::new();
@@ -45,12 +46,14 @@ pub(super) fn strip(session: &Session, parts: &[f64]) -> String {
         let share = (1.0 + f64::from(packet.payload_len)).ln() / (1.0 + LONGEST).ln();
         let tall = 4.0 + (HALF - 6.0) * share.min(1.0);
         let top = if packet.direction == Direction::Orig { 4.0 + HALF - tall } else { 4.0 + HALF };
+        let told = told.get(i).map_or(&[][..], Vec::as_slice);
+        let outlined = if told.is_empty() { "" } else { " told" };
         let (x, width) = (LEFT + 4.0 + step * i as f64, (step - 1.0).max(0.8));
         let before = i.checked_sub(1).map(|i| packets[i].time);
         let _ = writeln!(
             svg,
-            "<rect class=\"{heat}\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{tall:.1}\">{}</rect>",
-            tip(&words(i, packet, before.map_or(0.0, |before| packet.time.since(before).as_secs_f64()), part)),
+            "<rect class=\"{heat}{outlined}\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{tall:.1}\">{}</rect>",
+            tip(&words(i, packet, before.map_or(0.0, |before| packet.time.since(before).as_secs_f64()), part, told)),
         );
     }
     let last = LEFT + 4.0 + step * packets.len() as f64;
@@ -65,7 +68,7 @@ pub(super) fn strip(session: &Session, parts: &[f64]) -> String {
 }
 
 /// A packet in words.
-fn words(place: usize, packet: &PacketRecord, gap: f64, part: f64) -> String {
+fn words(place: usize, packet: &PacketRecord, gap: f64, part: f64, told: &[&str]) -> String {
     let way = if packet.direction == Direction::Orig { "out" } else { "back" };
     let mut text = format!("packet {}, {gap:.6} s later, {} bytes {way}", place + 1, packet.payload_len);
     if packet.protocol == Protocol::Tcp {
@@ -76,6 +79,9 @@ fn words(place: usize, packet: &PacketRecord, gap: f64, part: f64) -> String {
     }
     if part > 0.0 {
         text += &format!(", {:.0} % of the score", part * 100.0);
+    }
+    if !told.is_empty() {
+        text += &format!("; states {}", told.join(", "));
     }
     text
 }

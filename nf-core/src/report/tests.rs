@@ -27,7 +27,8 @@ fn page() -> String {
         session.end = session.start;
         (session.ended, session.cold) = (session.start, false);
     }
-    let verdicts: Vec<Verdict> = scan.iter().map(|_| alert(9.0)).collect();
+    let mut verdicts: Vec<Verdict> = scan.iter().map(|_| alert(9.0)).collect();
+    verdicts.iter_mut().flat_map(|verdict| &mut verdict.heads).for_each(|head| head.name = "forest".into());
     scan.iter().zip(&verdicts).for_each(|(session, verdict)| report.add(session, verdict));
     for incident in incidents(&scan, &verdicts, &IncidentConfig::default()).unwrap() {
         report.add_incident(incident);

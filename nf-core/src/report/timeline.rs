@@ -1,6 +1,5 @@
 //! How strange sessions were when, and the incidents above them.
 
-use super::when;
 use crate::{
     Timestamp,
     detector::Verdict,
@@ -60,7 +59,7 @@ impl Timeline {
         let since = |time: Timestamp| time.since(first).as_secs_f64();
         let highest = self.places.iter().map(|(_, strange, _)| *strange).max().unwrap_or_default();
         let high = (f64::from(highest) / FINE[1] + 0.5).ceil().clamp(4.0, MOST);
-        let title = format!("start of the session, seconds from {}", when::time(first));
+        let title = format!("start of the session, seconds from {}", first.time_of_day());
         let mut chart = Chart::new(
             1000.0,
             320.0,

@@ -20,21 +20,8 @@ fn percent(share: f64) -> String {
 
 /// `11550 sessions, 2026-01-01 08:00:00 to 2026-01-01 08:12:04 UTC`.
 fn span(span: &Span) -> String {
-    let day = |time: crate::Timestamp| day(time.as_nanos().div_euclid(1_000_000_000));
-    format!("{} sessions, begun {} to {} UTC", span.sessions, day(span.first), day(span.last))
-}
-
-/// Seconds since the epoch as a date and time of day (Hinnant, "chrono-compatible low-level date algorithms", civil_from_days).
-fn day(seconds: i64) -> String {
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let z = days + 719_468;
-    let (era, of_era) = (z.div_euclid(146_097), z.rem_euclid(146_097));
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let (d, m) = (of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
-    let y = year + era * 400 + i64::from(m <= 2);
-    format!("{y:04}-{m:02}-{d:02} {:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60)
+    let Span { sessions, first, last } = span;
+    format!("{sessions} sessions, begun {} to {} UTC", first.date_and_time(), last.date_and_time())
 }
 
 impl Card {
@@ -143,9 +130,9 @@ impl Source {
 }
 
 fn recalibration(record: &RecalibrationRecord) -> (String, String) {
-    let RecalibrationRecord { reason, recent, kept, clumped, trimmed, strange_share } = record;
+    let RecalibrationRecord { reason, recent, kept, clumped, replaced, trimmed, strange_share } = record;
     let mut text = format!(
-        "{}; {kept} kept; {clumped} strange ones came in clumps, {trimmed} others were left out as too strange; {} of the others strange at 1 %",
+        "{}; {kept} kept; {clumped} strange ones came in clumps, for which stand {replaced} of the first calibration, {trimmed} others were left out as too strange; {} of the others strange at 1 %",
         span(recent),
         percent(*strange_share)
     );
@@ -167,25 +154,5 @@ impl fmt::Display for Card {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::day;
-
-    #[test]
-    fn days_are_those_of_the_calendar() {
-        // date -u -d @N
-        let known = [
-            (0, "1970-01-01 00:00:00"),
-            (951_782_399, "2000-02-28 23:59:59"),
-            (951_782_400, "2000-02-29 00:00:00"),
-            (1_795_304_139, "2026-11-21 23:35:39"),
-            (-1, "1969-12-31 23:59:59"),
-        ];
-        for (seconds, text) in known {
-            assert_eq!(day(seconds), text);
-        }
     }
 }

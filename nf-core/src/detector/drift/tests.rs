@@ -139,6 +139,33 @@ fn a_monitor_gives_alarms_as_events() {
 }
 
 #[test]
+fn time_that_passes_without_a_frame_gives_alarms_too() {
+    let mut changed = frames(1200, 5);
+    changed.iter_mut().for_each(|(time, _)| *time = Timestamp::from_nanos(time.as_nanos() * 10));
+    let alarms = |monitor: &mut Monitor| -> Vec<DriftAlarm> {
+        let events = std::iter::from_fn(|| monitor.pop());
+        events.filter_map(|event| if let Event::Drift(alarm) = event { Some(alarm) } else { None }).collect()
+    };
+    let monitor = || Monitor::new(DETECTOR.clone(), &SessionConfig::default()).unwrap();
+    let mut whole = monitor();
+    let called = changed.iter().find_map(|f| {
+        whole.push(&frame(f));
+        alarms(&mut whole).pop()
+    });
+    let called = called.expect("a tenth of the load is called");
+    let mut silent = monitor();
+    let before = changed.iter().filter(|(time, _)| called.at.since(*time) > Duration::from_secs(15));
+    before.for_each(|f| silent.push(&frame(f)));
+    silent.advance(Timestamp::from_parts(1, 0));
+    assert_eq!(alarms(&mut silent), [], "not known yet, and time does not go back");
+    silent.advance(called.at);
+    let [alarm] = &alarms(&mut silent)[..] else { panic!("no alarm at {}", called.at) };
+    assert_eq!((alarm.at, alarm.since, silent.stats().drift_alarms), (called.at, called.since, 1));
+    silent.advance(called.at);
+    assert_eq!(alarms(&mut silent), []);
+}
+
+#[test]
 fn time_that_jumps_and_silence_cost_nothing() {
     let mut drift = DETECTOR.drift().unwrap();
     assert!(drift.advance(Timestamp::from_nanos(i64::MAX)).is_none());
@@ -158,6 +185,7 @@ fn time_that_jumps_and_silence_cost_nothing() {
     }
     assert!(drift.late() >= 16);
     let before = drift.blocks();
+    assert!(drift.advance(Timestamp::from_nanos(0)).is_none() && drift.blocks() == before, "time does not go back");
     assert!(drift.advance(sessions[399].ended() + Duration::from_secs(86_400)).is_none(), "silence is no drift");
     assert!(drift.blocks() > before && drift.open.is_empty());
 }

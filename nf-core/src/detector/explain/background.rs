@@ -63,6 +63,12 @@ impl Background {
         Self { layout, samples, scaled, reach }
     }
 
+    /// The same, where each column is a fact of its own.
+    pub(super) fn by_column(&self, heads: &[Head]) -> Self {
+        let layout = Layout::of(heads).by_column();
+        Self { layout, samples: self.samples.clone(), scaled: self.scaled.clone(), reach: self.reach.clone() }
+    }
+
     /// The numbers to store: those of [`from_numbers`](Self::from_numbers).
     pub(in crate::detector) fn numbers(&self) -> impl Iterator<Item = f32> {
         self.reach.iter().flatten().chain(&self.samples).copied()

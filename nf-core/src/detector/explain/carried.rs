@@ -1,5 +1,6 @@
 //! The sessions that carry an alert, and what is kept of sessions that may come to carry one.
 
+use super::layout::Layout;
 use crate::{
     Timestamp,
     session::{FlowKey, Outcome, Session},
@@ -61,6 +62,14 @@ pub(super) struct Window {
     carriers: Vec<usize>,
 }
 
+impl Window {
+    /// The mean score where the carriers have these.
+    fn mean(&self, scores: &[f32]) -> f32 {
+        let sum = self.carriers.iter().map(|&i| f64::from(scores[i])).sum::<f64>() + self.rest;
+        (sum / f64::from(self.count)) as f32
+    }
+}
+
 impl Carried {
     /// A session by itself.
     pub(super) fn alone(imprint: Arc<Imprint>, score: f32) -> Self {
@@ -77,6 +86,22 @@ impl Carried {
     /// The sessions, that of the verdict first.
     pub(crate) fn carriers(&self) -> &[Carrier] {
         &self.carriers
+    }
+
+    /// How many sessions it is made from: those of the key that is strangest.
+    pub(crate) fn sessions(&self) -> u32 {
+        let scores: Vec<f32> = self.carriers.iter().map(|carrier| carrier.score).collect();
+        let strangest = self.windows.iter().rev().max_by(|a, b| a.mean(&scores).total_cmp(&b.mean(&scores)));
+        strangest.map_or(1, |window| window.count)
+    }
+
+    /// Whether the heads whose columns these are read so many values.
+    pub(super) fn fits(&self, layout: &Layout) -> bool {
+        let (flat, packets) = (layout.flat.columns.len(), layout.packets.columns.len());
+        self.carriers.iter().all(|carrier| {
+            let [whole, steps] = &carrier.imprint.values;
+            whole.len() == flat && steps.len().checked_rem(packets).unwrap_or(steps.len()) == 0
+        })
     }
 
     /// Adds the scores that were added up by one key, each with what is kept of its session.
@@ -99,15 +124,7 @@ impl Carried {
 
     /// What the scores come to where the carriers have these, as the evidence weighs them.
     pub(super) fn weigh(&self, scores: &[f32]) -> f32 {
-        let mean = |window: &Window| {
-            let sum = window.carriers.iter().map(|&i| f64::from(scores[i])).sum::<f64>() + window.rest;
-            (sum / f64::from(window.count)) as f32
-        };
-        let strangest = self
-            .windows
-            .iter()
-            .map(mean)
-            .fold(None, |most: Option<f32>, mean| Some(most.map_or(mean, |most| most.max(mean))));
+        let strangest = self.windows.iter().map(|window| window.mean(scores)).reduce(f32::max);
         strangest.map_or(scores[0], |mean| mean.max(self.own * scores[0]))
     }
 }

@@ -87,6 +87,17 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// The same, with each column a fact of its own.
+    pub(super) fn by_column(mut self) -> Self {
+        for part in [&mut self.flat, &mut self.packets] {
+            let columns = part.columns.iter().enumerate();
+            part.facts = columns.map(|(place, column)| (column.name.to_string(), vec![place])).collect();
+        }
+        self
+    }
+}
+
 impl Part {
     fn of(heads: &[Head], belongs: impl Fn(&Head) -> bool) -> Self {
         let mut part = Self { columns: Vec::new(), owners: Vec::new(), places: Vec::new(), facts: Vec::new() };

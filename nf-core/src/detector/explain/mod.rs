@@ -112,10 +112,9 @@ impl Detector {
     pub fn explain_verdict(&self, session: &Session, verdict: &Verdict) -> Result<Explanation> {
         let heads = verdict.heads.iter().map(|head| &*head.name);
         if !heads.eq(self.head_names()) {
-            let message = format!("session {}: the verdict is of a detector with other heads", session.key());
-            return Err(Error::new(ErrorKind::Data, message));
+            return Err(of_others(session));
         }
-        let carried = match &verdict.carried {
+        let carried = match verdict.carried() {
             Some(carried) => carried.clone(),
             None => {
                 let seen = session.at_look(verdict.look);
@@ -123,6 +122,9 @@ impl Detector {
                 Arc::new(Carried::alone(Arc::new(carried::Imprint::new(&seen, values)), verdict.score))
             }
         };
+        if !carried.fits(&self.background.layout) {
+            return Err(of_others(session));
+        }
         let own = &carried.carriers()[0];
         if (own.key, own.start) != (*session.key(), session.start()) {
             let message = format!("session {}: the verdict is that of {}", session.key(), own.key);
@@ -149,6 +151,19 @@ impl Detector {
             };
             pairs.iter().map(explain).collect()
         })
+    }
+}
+
+fn of_others(session: &Session) -> Error {
+    let message = format!("session {}: the verdict is of a detector with other heads", session.key());
+    Error::new(ErrorKind::Data, message)
+}
+
+impl Detector {
+    /// The same detector with explanations that name single columns, also where these follow from each other.
+    #[cfg_attr(not(feature = "evaluate"), allow(dead_code, reason = "it is evaluated beside the facts"))]
+    pub(crate) fn with_columns_as_facts(&self) -> Self {
+        Self { background: Arc::new(self.background.by_column(&self.heads)), ..self.clone() }
     }
 }
 
@@ -262,17 +277,21 @@ impl fmt::Display for Explanation {
         for fact in &self.facts {
             write!(f, "\n  {fact}")?;
         }
-        if !self.verdict.anomaly {
-            return Ok(());
-        }
+        self.check().map_or(Ok(()), |check| write!(f, "\n  {check}"))
+    }
+}
+
+impl Explanation {
+    /// Whether the facts explain an alert, in words: `with these as expected in 8 sessions it is normal: score 4.42 ≤ 4.61`.
+    pub(crate) fn check(&self) -> Option<String> {
         let (score, cut) = (self.after.deciding_score(), self.after.threshold);
-        match (self.turned_normal, self.carriers.len()) {
-            (true, 1) => write!(f, "\n  with these as expected it is normal: score {score:.2} \u{2264} {cut:.2}"),
-            (true, n) => {
-                write!(f, "\n  with these as expected in {n} sessions it is normal: score {score:.2} \u{2264} {cut:.2}")
-            }
-            (false, _) => write!(f, "\n  with these as expected it is still strange: score {score:.2} > {cut:.2}"),
-        }
+        let of = match self.carriers.len() {
+            1 => String::new(),
+            n => format!(" in {n} sessions"),
+        };
+        let (what, sign) = if self.turned_normal { ("normal", '\u{2264}') } else { ("still strange", '>') };
+        let text = format!("with these as expected{of} it is {what}: score {score:.2} {sign} {cut:.2}");
+        self.verdict.anomaly.then_some(text)
     }
 }
 

@@ -187,7 +187,7 @@ impl<'a> Probe<'a> {
             at: self.verdict.at,
             rises: Vec::new(),
             last: self.verdict.last,
-            carried: None,
+            carried: Vec::new(),
         })
     }
 

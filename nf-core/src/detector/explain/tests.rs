@@ -101,7 +101,7 @@ fn the_check_is_what_judging_the_changed_rows_gives() {
     let head = &detector.heads[0];
     let mut row = head.scorer.spec.extract([&session]).unwrap().data().to_vec();
     let schema = head.scorer.spec.schema();
-    let carried = verdict.carried.clone().unwrap();
+    let carried = verdict.carried().cloned().unwrap();
     let probe = Probe::new(&detector, &verdict, &carried).unwrap();
     let facts = detector.background.layout.flat.facts.len();
     let candidates: Vec<Place> = (0..facts).map(|fact| Place { packet: None, fact }).collect();
@@ -122,7 +122,7 @@ fn the_check_is_what_judging_the_changed_rows_gives() {
 fn no_fact_is_named_that_is_not_needed() {
     let detector = forest();
     let (session, verdict) = upload(&detector);
-    let carried = verdict.carried.clone().unwrap();
+    let carried = verdict.carried().cloned().unwrap();
     let probe = Probe::new(&detector, &verdict, &carried).unwrap();
     let facts = detector.background.layout.flat.facts.len();
     let candidates: Vec<Place> = (0..facts).map(|fact| Place { packet: None, fact }).collect();
@@ -146,7 +146,7 @@ fn alerts_of_several_sessions_are_explained_with_all_of_them() {
     assert!(verdict.is_anomaly() && verdict.evidence.unwrap().sessions >= 4, "{verdict}");
     assert!(verdict.carriers().len() >= 4, "{}", verdict.carriers().len());
     assert_eq!((verdict.carriers()[0].key, verdict.carriers()[0].score), (*session.key(), verdict.score));
-    let carried = verdict.carried.clone().unwrap();
+    let carried = verdict.carried().cloned().unwrap();
     let probe = Probe::new(&detector, verdict, &carried).unwrap();
     assert_eq!(probe.decide(&probe.observed()).1, verdict.deciding_score(), "what is explained is what was judged");
     let explanation = detector.explain_verdict(session, verdict).unwrap();
@@ -229,19 +229,27 @@ fn what_is_remembered_is_bounded() {
 
 #[test]
 fn live_alerts_are_explained_as_replayed_ones() {
-    use crate::{Event, Monitor, detector::testing::frame};
+    use crate::incident::{Incident, IncidentConfig, incidents};
+    use crate::{Event, Monitor, detector::testing::frame, incident::Change};
     let detector = forest();
     let frames = frames_with_uploads_of_a_pair(300, 4, 6);
     let sessions = cut(&frames);
     let verdicts = detector.judge_all(&sessions).unwrap();
+    let each = IncidentConfig { from: 0.25, from_suspect: 0.25, ..IncidentConfig::default() };
     let mut monitor = Monitor::new(detector.clone(), &SessionConfig::default()).unwrap();
+    monitor = monitor.with_incidents(each.clone()).unwrap();
     frames.iter().for_each(|f| monitor.push(&frame(f)));
     monitor.finish();
     let mut compared = 0;
-    let mut live = std::iter::from_fn(|| monitor.pop()).filter_map(|event| match event {
-        Event::Verdict { session, verdict } => Some((session, verdict)),
-        _ => None,
-    });
+    let (mut live, mut grouped): (Vec<(Session, Verdict)>, Vec<Incident>) = Default::default();
+    while let Some(event) = monitor.pop() {
+        match event {
+            Event::Verdict { session, verdict } => live.push((session, verdict)),
+            Event::Incident { change: Change::Closed, incident } => grouped.push(*incident),
+            _ => {}
+        }
+    }
+    let mut live = live.into_iter();
     for (session, replayed) in sessions.iter().zip(&verdicts) {
         let (live, verdict) = live.next().unwrap_or_else(|| panic!("no verdict on {session}"));
         assert_eq!((live.key(), &verdict), (session.key(), replayed));
@@ -252,6 +260,36 @@ fn live_alerts_are_explained_as_replayed_ones() {
         }
     }
     assert!(compared >= 4 && live.next().is_none());
+    // Incidents keep what the verdict on their strangest session was carried by, and are explained with it.
+    grouped.sort_by_key(|incident| incident.id);
+    let replayed = incidents(&sessions, &verdicts, &each).unwrap();
+    assert_eq!(grouped.len(), replayed.len());
+    let mut together = 0;
+    for (live, replayed) in grouped.iter().zip(&replayed) {
+        let explanation = live.explain(&detector).unwrap();
+        assert_eq!(explanation, replayed.explain(&detector).unwrap());
+        assert_eq!((&explanation.carriers[..], live.carriers()), (live.carriers(), replayed.carriers()));
+        assert_eq!(
+            (explanation.verdict.deciding_score(), &live.strangest),
+            (live.strangest.score, &replayed.strangest)
+        );
+        let told = sessions
+            .iter()
+            .zip(&verdicts)
+            .find(|(s, _)| (s.key(), s.start()) == (live.session.key(), live.session.start()));
+        let (_, verdict) = told.unwrap();
+        if verdict.deciding_score() == live.strangest.score {
+            assert_eq!(explanation.verdict.heads, verdict.heads, "of the same look");
+            assert_eq!((explanation.verdict.evidence, explanation.verdict.score), (verdict.evidence, verdict.score));
+            together += usize::from(live.carriers().len() > 1);
+        }
+    }
+    assert!(together > 0, "{grouped:?}");
+    let error = grouped[0].explain(&own(0.02)).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (ErrorKind::Data, "incident 1: the detector has no head forest".into())
+    );
     let stats = monitor.stats();
     assert!(stats.remembered_bytes > 0 && stats.forgotten_early == 0, "{stats:?}");
 }

@@ -36,6 +36,10 @@ impl Evaluation {
             section(&mut page, "False alerts by minute", &format!("<div class=\"two\">{by_minute}</div>\n"));
         }
         section(&mut page, "Attack episodes", &tables::episodes(combined));
+        section(&mut page, "Incidents", &tables::incidents(&self.incidents));
+        if let Some(check) = &self.explanations {
+            section(&mut page, "Do explanations hold", &tables::explanations(check));
+        }
         if let Some(shortcuts) = &self.shortcuts {
             section(&mut page, "What single columns tell", &tables::shortcuts(shortcuts));
         }

@@ -5,6 +5,8 @@ use crate::evaluate::{
     contaminate::ContaminationReport,
     cut::CutReport,
     episodes::EpisodeOutcome,
+    explanations::{self, ExplanationCheck},
+    incidents::{self, EpisodeIncidents, IncidentReport},
     report::{CutKind, HeadReport, text},
     shortcuts::Shortcuts,
     spread::{Repeats, Spread},
@@ -129,6 +131,53 @@ pub(super) fn episodes(head: &HeadReport) -> String {
         "sessions",
     ];
     table("What had passed of each episode when its first alert was known", &head, &[0, 1], rows)
+}
+
+/// What alerts come to once they are grouped; attacks one by one for the first seed, a budget beside the other.
+pub(super) fn incidents(reports: &[IncidentReport]) -> String {
+    let Some(first) = reports.first() else { return String::new() };
+    let mut html =
+        table("One line for one happening", &incidents::COLUMNS, &[0], reports.iter().map(|report| report.row()));
+    let of_first: Vec<&IncidentReport> = reports.iter().filter(|report| report.seed == first.seed).collect();
+    let cells = |episode: &EpisodeIncidents| {
+        let delay = episode.delay.map_or("!none".to_owned(), |delay| format!("{:.1} s", delay.as_secs_f64()));
+        [episode.alerts.to_string(), episode.incidents.to_string(), delay]
+    };
+    let row = |(place, episode): (usize, &EpisodeIncidents)| {
+        let mut row = vec![episode.id.clone(), episode.category.clone()];
+        row.extend(of_first.iter().filter_map(|report| report.episodes.get(place)).flat_map(cells));
+        row
+    };
+    let mut head = vec!["episode".to_owned(), "attack".to_owned()];
+    for report in &of_first {
+        let budget = format!("at {} %", report.rate * 100.0);
+        head.extend([format!("alerts {budget}"), "incidents".to_owned(), "first after".to_owned()]);
+    }
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    if !first.episodes.is_empty() {
+        html += &table("Each attack", &head, &[0, 1], first.episodes.iter().enumerate().map(row));
+    }
+    let line = |report: &IncidentReport, line: &String| vec![format!("{} %", report.rate * 100.0), line.clone()];
+    let benign: Vec<_> = of_first.iter().flat_map(|report| report.benign.iter().map(|l| line(report, l))).collect();
+    if !benign.is_empty() {
+        html += &table("On benign traffic alone", &["budget", "incident"], &[0, 1], benign);
+    }
+    html
+}
+
+/// How often explanations hold, a table a budget.
+pub(super) fn explanations(check: &ExplanationCheck) -> String {
+    let of = |cut: &explanations::ExplainedCut| {
+        let caption = format!("Alerts at {} % that at most five facts, as expected, turn normal", cut.rate * 100.0);
+        table(&caption, &explanations::COLUMNS, &[0], cut.rows())
+    };
+    let tables: String = check.cuts.iter().map(of).collect();
+    if tables.is_empty() {
+        return tables;
+    }
+    tables
+        + "<p class=\"note\">A fact is made of the columns that follow from each other; by single columns each is a fact of \
+        its own.</p>\n"
 }
 
 pub(super) fn repeats(repeats: &Repeats) -> String {
