@@ -5,7 +5,7 @@ use super::{
     held::Held,
     host::{Party, SETTLE},
     keyed::Key,
-    list::{Link, Linked, List},
+    list::{Links, List},
     record::{Direction, Order},
     session::Outcome,
     slots::Slots,
@@ -17,14 +17,8 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Lists that a session is in: by its last packet, by its start, and by its last packet while something waits for silence.
-const SILENT: usize = 0;
-const AGED: usize = 1;
-const UNSETTLED: usize = 2;
-
 #[derive(Debug)]
 pub(super) struct Node {
-    links: [Link; 3],
     /// The key of both directions, and its hash.
     pub(super) canonical: (Key, u32),
     /// `orig` is the second end of that key.
@@ -54,27 +48,13 @@ pub(super) struct Node {
     pub(super) bytes: usize,
 }
 
-macro_rules! linked {
-    ($($list:ident),*) => {$(
-        impl Linked<$list> for Node {
-            fn link(&self) -> &Link {
-                &self.links[$list]
-            }
-
-            fn link_mut(&mut self) -> &mut Link {
-                &mut self.links[$list]
-            }
-        }
-    )*};
-}
-
-linked!(SILENT, AGED, UNSETTLED);
-
 impl Node {
+    /// Bytes of a slot and its places in the agenda.
+    pub(super) const SLOT_BYTES: usize = Slots::<Self>::BYTES + Agenda::SLOT_BYTES;
+
     /// A session that begins at `now` by the table's clock; `swapped`: its `orig` is the second end of its key.
     pub(super) fn new(protocol: Protocol, party: Party, canonical: (Key, u32), swapped: bool, now: Timestamp) -> Self {
         Self {
-            links: Default::default(),
             canonical,
             swapped,
             protocol,
@@ -128,22 +108,34 @@ pub(super) enum Due {
     Active,
 }
 
+/// The places of sessions in the lists of an agenda.
+#[derive(Debug, Default)]
+struct AgendaLinks {
+    silent: Links,
+    aged: Links,
+    unsettled: Links,
+}
+
 /// The order in which sessions become due: each list is in the order of time, so that only its front need be asked.
 #[derive(Debug)]
 pub(super) struct Agenda {
     idle: [Option<Duration>; IDLE_CLASSES],
     active: Option<Duration>,
     /// Open sessions by last packet, one list an idle class.
-    silent: [List<SILENT>; IDLE_CLASSES],
+    silent: [List; IDLE_CLASSES],
     /// Open sessions by start.
-    aged: List<AGED>,
+    aged: List,
     /// Sessions of which something waits for silence, by last packet.
-    unsettled: List<UNSETTLED>,
+    unsettled: List,
+    links: AgendaLinks,
     /// Nothing is due before this moment.
     pub(super) next: Timestamp,
 }
 
 impl Agenda {
+    /// Bytes a slot of what it keeps.
+    const SLOT_BYTES: usize = 3 * Links::BYTES;
+
     pub(super) fn new(config: &SessionConfig) -> Self {
         Self {
             idle: config.idle_timeouts(),
@@ -151,6 +143,7 @@ impl Agenda {
             silent: Default::default(),
             aged: List::default(),
             unsettled: List::default(),
+            links: AgendaLinks::default(),
             next: Timestamp::from_nanos(i64::MAX),
         }
     }
@@ -161,15 +154,15 @@ impl Agenda {
         let (class, opened) = (usize::from(node.class), node.opened);
         let aged = std::mem::replace(&mut node.aged, true);
         if new {
-            self.silent[class].push_back(nodes, slot);
+            self.silent[class].push_back(&mut self.links.silent, slot);
             if let Some(idle) = self.idle[class] {
                 self.next = self.next.min(nodes[slot].touched + idle);
             }
         }
         if !aged {
-            self.aged.push_back(nodes, slot);
+            self.aged.push_back(&mut self.links.aged, slot);
         } else {
-            self.aged.touch(nodes, slot);
+            self.aged.touch(&mut self.links.aged, slot);
         }
         if let Some(age) = self.active {
             self.next = self.next.min(opened + age);
@@ -183,14 +176,14 @@ impl Agenda {
         let (class, now) = (usize::from(node.class), node.touched);
         let was_open = std::mem::replace(&mut node.unsettled, open);
         // What is in a list is due no earlier for a packet that came: only what comes into one can be due next.
-        self.silent[class].touch(nodes, slot);
+        self.silent[class].touch(&mut self.links.silent, slot);
         match (was_open, open) {
-            (true, true) => self.unsettled.touch(nodes, slot),
+            (true, true) => self.unsettled.touch(&mut self.links.unsettled, slot),
             (false, true) => {
-                self.unsettled.push_back(nodes, slot);
+                self.unsettled.push_back(&mut self.links.unsettled, slot);
                 self.next = self.next.min(now + SETTLE);
             }
-            (true, false) => self.unsettled.remove(nodes, slot),
+            (true, false) => self.unsettled.remove(&mut self.links.unsettled, slot),
             (false, false) => {}
         }
     }
@@ -198,14 +191,14 @@ impl Agenda {
     /// Nothing of a session need wait for silence any more.
     pub(super) fn settle(&mut self, nodes: &mut Slots<Node>, slot: u32) {
         if std::mem::take(&mut nodes[slot].unsettled) {
-            self.unsettled.remove(nodes, slot);
+            self.unsettled.remove(&mut self.links.unsettled, slot);
         }
     }
 
     /// A session does not end by its age any more.
     pub(super) fn stay(&mut self, nodes: &mut Slots<Node>, slot: u32) {
         if std::mem::take(&mut nodes[slot].aged) {
-            self.aged.remove(nodes, slot);
+            self.aged.remove(&mut self.links.aged, slot);
         }
     }
 
@@ -213,7 +206,7 @@ impl Agenda {
     pub(super) fn close(&mut self, nodes: &mut Slots<Node>, slot: u32) {
         self.settle(nodes, slot);
         self.stay(nodes, slot);
-        self.silent[usize::from(nodes[slot].class)].remove(nodes, slot);
+        self.silent[usize::from(nodes[slot].class)].remove(&mut self.links.silent, slot);
     }
 
     /// The earliest thing that is due, whenever that is.
@@ -238,6 +231,6 @@ impl Agenda {
 
     /// The session that was silent for longest but this one, as far as their class goes.
     pub(super) fn next_silent(&self, nodes: &Slots<Node>, slot: u32) -> Option<u32> {
-        self.silent[usize::from(nodes[slot].class)].after(nodes, slot)
+        self.silent[usize::from(nodes[slot].class)].after(&self.links.silent, slot)
     }
 }

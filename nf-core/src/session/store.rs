@@ -2,7 +2,7 @@
 
 use super::{
     keyed::{Index, Key, Keyed},
-    list::{Link, Linked, List},
+    list::{Links, List},
     slots::{Slots, fetch},
 };
 use crate::Timestamp;
@@ -53,8 +53,9 @@ pub(super) struct Handle {
 pub(super) struct Store<V> {
     index: Index,
     entries: Slots<Entry<V>>,
-    fresh: List<0>,
-    known: List<0>,
+    links: Links,
+    fresh: List,
+    known: List,
     most_slots: usize,
     callers: Callers,
     /// Bytes that entries keep elsewhere.
@@ -113,7 +114,6 @@ impl Callers {
 
 #[derive(Debug)]
 struct Entry<V> {
-    link: Link,
     hash: u32,
     serial: u32,
     heap: usize,
@@ -130,24 +130,18 @@ impl<V> Entry<V> {
     }
 }
 
-impl<V> Linked<0> for Entry<V> {
-    fn link(&self) -> &Link {
-        &self.link
-    }
-
-    fn link_mut(&mut self) -> &mut Link {
-        &mut self.link
-    }
-}
-
 impl<V: Counters> Store<V> {
+    /// Bytes of an entry and its place in the lists.
+    const SLOT_BYTES: usize = Slots::<Entry<V>>::BYTES + Links::BYTES;
+
     /// An empty store that holds at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
         let most_slots =
-            (limit / 4 * SLOT_QUARTERS / (Slots::<Entry<V>>::BYTES + Index::SLOT_BYTES + Callers::SLOT_BYTES)).max(1);
+            (limit / 4 * SLOT_QUARTERS / (Self::SLOT_BYTES + Index::SLOT_BYTES + Callers::SLOT_BYTES)).max(1);
         Self {
             index: Index::default(),
             entries: Slots::default(),
+            links: Links::default(),
             fresh: List::default(),
             known: List::default(),
             most_slots,
@@ -162,7 +156,7 @@ impl<V: Counters> Store<V> {
 
     /// Bytes held.
     pub(super) fn bytes(&self) -> usize {
-        self.callers.bits.len() * 8 + self.heap + self.entries.ever() * Slots::<Entry<V>>::BYTES + self.index.bytes()
+        self.callers.bits.len() * 8 + self.heap + self.entries.ever() * Self::SLOT_BYTES + self.index.bytes()
     }
 
     /// Entries dropped, or not made, for want of room.
@@ -203,8 +197,8 @@ impl<V: Counters> Store<V> {
         let handle = Handle { slot, serial: entry.serial };
         if !entry.known && now.since(entry.made) >= KNOWN_AFTER {
             entry.known = true;
-            self.fresh.remove(&mut self.entries, slot);
-            self.known.push_back(&mut self.entries, slot);
+            self.fresh.remove(&mut self.links, slot);
+            self.known.push_back(&mut self.links, slot);
         }
         handle
     }
@@ -221,7 +215,7 @@ impl<V: Counters> Store<V> {
         let (before, after) = (entry.heap, entry.value.heap());
         entry.heap = after;
         let list = if entry.known { &mut self.known } else { &mut self.fresh };
-        list.touch(&mut self.entries, slot);
+        list.touch(&mut self.links, slot);
         if before != after {
             self.heap = self.heap + after - before;
             self.make_room(slot, now);
@@ -266,7 +260,6 @@ impl<V: Counters> Store<V> {
         self.serial = self.serial.wrapping_add(1).max(1);
         let serial = self.serial;
         let slot = self.entries.take(|| Entry {
-            link: Link::default(),
             hash,
             serial,
             heap: 0,
@@ -279,7 +272,7 @@ impl<V: Counters> Store<V> {
         let entry = &mut self.entries[slot];
         (entry.hash, entry.serial, entry.made, entry.touched, entry.key) = (hash, serial, now, now, key);
         self.index.insert(hash, slot);
-        self.fresh.push_back(&mut self.entries, slot);
+        self.fresh.push_back(&mut self.links, slot);
         self.make_room(slot, now);
         Handle { slot, serial }
     }
@@ -312,12 +305,12 @@ impl<V: Counters> Store<V> {
 
     fn remove(&mut self, slot: u32) {
         let list = if self.entries[slot].known { &mut self.known } else { &mut self.fresh };
-        if let Some(next) = list.after(&self.entries, slot) {
+        if let Some(next) = list.after(&self.links, slot) {
             // In a flood it is the next to go, and was fetched when the one before went.
             self.index.fetch(self.entries[next].hash);
-            self.entries.fetch(list.after(&self.entries, next));
+            self.entries.fetch(list.after(&self.links, next));
         }
-        list.remove(&mut self.entries, slot);
+        list.remove(&mut self.links, slot);
         let entry = &mut self.entries[slot];
         (entry.serial, entry.known) = (0, false);
         self.heap -= std::mem::take(&mut entry.heap);

@@ -133,7 +133,7 @@ impl SessionTable {
 
     /// Bytes held by open sessions, ended ones that wait, context, and the room that all these keep for more.
     pub fn bytes(&self) -> usize {
-        let slots = self.nodes.ever() * Slots::<Node>::BYTES + self.ended.capacity() * size_of::<Waiting>();
+        let slots = self.nodes.ever() * Node::SLOT_BYTES + self.ended.capacity() * size_of::<Waiting>();
         let kept = slots + self.index.bytes() + self.hosts.bytes() + self.spare.bytes();
         self.charged + self.bytes + self.ended_bytes + kept
     }

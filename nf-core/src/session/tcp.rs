@@ -17,15 +17,18 @@ pub(super) struct TcpTracker {
     closed: Option<EndReason>,
 }
 
+/// One direction, in 20 bytes: it is read and written at each packet, and lies beside what else a packet needs.
 #[derive(Debug, Clone, Default)]
 struct Side {
-    /// The initial sequence number: that of the SYN, or the one before the first that was seen.
-    initial: Option<u32>,
-    /// The sequence number that the next new byte has.
-    next: Option<u32>,
-    /// The latest hole: from the byte missing first to the byte behind the last one missing.
-    hole: Option<(u32, u32)>,
+    /// Something was seen of it: without, the numbers mean nothing.
+    begun: bool,
     finished: bool,
+    /// The initial sequence number: that of the SYN, or the one before the first that was seen.
+    initial: u32,
+    /// The sequence number that the next new byte has.
+    next: u32,
+    /// The latest hole: from the byte missing first to the byte behind the last one missing; none where they are one.
+    hole: [u32; 2],
 }
 
 /// `a - b` in sequence space (RFC 9293 section 3.4).
@@ -46,7 +49,9 @@ impl TcpTracker {
         }
         let side = &mut self.sides[direction as usize];
         let syn = flag(TcpFlags::SYN);
-        side.initial.get_or_insert(tcp.seq.wrapping_sub(1 - syn));
+        if !side.begun {
+            side.initial = tcp.seq.wrapping_sub(1 - syn);
+        }
         let order = side.place(tcp.seq, payload_len.saturating_add(syn).saturating_add(flag(TcpFlags::FIN)));
         side.finished |= tcp.flags.contains(TcpFlags::FIN);
         if self.closed.is_none() && self.sides.iter().all(|side| side.finished) {
@@ -62,20 +67,20 @@ impl TcpTracker {
             Direction::Orig => (&self.sides[0], &self.sides[1]),
             Direction::Resp => (&self.sides[1], &self.sides[0]),
         };
-        let near =
-            |number: u32, next: Option<u32>| next.is_none_or(|next| ahead(number, next).unsigned_abs() <= RESET_WINDOW);
-        let answers = tcp.flags.contains(TcpFlags::ACK) && tcp.seq == 0 && near(tcp.ack, receiver.next);
-        answers || near(tcp.seq, sender.next)
+        let near = |number: u32, side: &Side| !side.begun || ahead(number, side.next).unsigned_abs() <= RESET_WINDOW;
+        let answers = tcp.flags.contains(TcpFlags::ACK) && tcp.seq == 0 && near(tcp.ack, receiver);
+        answers || near(tcp.seq, sender)
     }
 
     /// Whether a SYN from this side opens another connection than this one: its initial sequence number is new.
     pub(super) fn is_renewed_by(&self, direction: Direction, tcp: &TcpFacts) -> bool {
-        self.sides[direction as usize].initial != Some(tcp.seq)
+        let side = &self.sides[direction as usize];
+        !side.begun || side.initial != tcp.seq
     }
 
     /// Whether this side opened with a SYN or was seen later in its stream.
     pub(super) fn has_begun(&self, direction: Direction) -> bool {
-        self.sides[direction as usize].initial.is_some()
+        self.sides[direction as usize].begun
     }
 
     /// Why the connection is over, once it is.
@@ -87,29 +92,29 @@ impl TcpTracker {
 impl Side {
     fn place(&mut self, seq: u32, len: u32) -> Order {
         let end = seq.wrapping_add(len);
-        let Some(next) = self.next else {
-            self.next = Some(end);
+        if !self.begun {
+            (self.begun, self.next) = (true, end);
             return Order::Fresh;
-        };
+        }
         if len == 0 {
             return Order::Fresh;
         }
-        if ahead(end, next) > 0 {
-            self.next = Some(end);
-            if ahead(seq, next) > 0 {
-                self.hole = Some((next, seq));
+        let beyond = ahead(seq, self.next);
+        if ahead(end, self.next) > 0 {
+            let next = std::mem::replace(&mut self.next, end);
+            if beyond > 0 {
+                self.hole = [next, seq];
                 return Order::Gap;
             }
             return Order::Fresh;
         }
-        match self.hole {
-            Some((from, to)) if ahead(seq, from) >= 0 && ahead(to, end) >= 0 => {
-                // What is left of the hole is its later part: reordered segments mostly come in order among themselves.
-                self.hole = (end != to).then_some((end, to));
-                Order::OutOfOrder
-            }
-            _ => Order::Retransmission,
+        let [from, to] = self.hole;
+        if from != to && ahead(seq, from) >= 0 && ahead(to, end) >= 0 {
+            // What is left of the hole is its later part: reordered segments mostly come in order among themselves.
+            self.hole = [end, to];
+            return Order::OutOfOrder;
         }
+        Order::Retransmission
     }
 }
 

@@ -9,7 +9,6 @@ use crate::{
         looks::Plan,
         node::Node,
         session::{EndReason, Outcome},
-        slots::Slots,
     },
 };
 
@@ -148,7 +147,7 @@ impl SessionTable {
     pub(super) fn keep_within_memory(&mut self) {
         let limit = self.config.memory_limit;
         while self.bytes() - self.ended_bytes > limit - limit / ENDED_SHARE
-            || self.nodes.len() * Slots::<Node>::BYTES > limit / SLOT_SHARE
+            || self.nodes.len() * Node::SLOT_BYTES > limit / SLOT_SHARE
         {
             let Some(slot) = self.agenda.longest_silent(&self.nodes) else { break };
             self.fetch_next(slot);
