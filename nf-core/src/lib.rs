@@ -79,6 +79,7 @@ mod page;
 mod parallel;
 mod setters;
 mod time;
+mod whole_file;
 
 pub mod calibration;
 pub mod capture;
