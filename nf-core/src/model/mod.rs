@@ -11,7 +11,8 @@ mod tree;
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
 pub use neural::{
-    Attention, Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore,
+    Attention, Autoencoder, AutoencoderParams, AutoencoderScore, Checkpoint, Objective, TrainingParams, Transformer,
+    TransformerParams, TransformerScore,
 };
 pub(crate) use random::Random;
 pub use rarity::Rarity;
@@ -20,6 +21,7 @@ use crate::{
     Error, ErrorKind, Result,
     features::{Rows, Schema},
 };
+use serde::{Deserialize, Serialize};
 use std::{fmt, ops::ControlFlow};
 
 /// A fitted model: gives each row a score, higher = stranger.
@@ -54,7 +56,9 @@ pub trait Model: fmt::Debug + Send + Sync {
 }
 
 /// How far a fit has come. The closure that receives it may stop the fit with [`ControlFlow::Break`].
-#[derive(Debug, Clone, PartialEq)]
+///
+/// As JSON (`serde_json::to_string`) it makes a line of a training's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// What is being fitted: the head's name, or the algorithm's where a model is fitted alone.
@@ -73,7 +77,7 @@ pub struct Progress {
     pub updates: u64,
     /// Real steps (of a flat table rows) that were trained on so far, counted anew each epoch they are seen in.
     pub steps: u64,
-    /// The same with padding: `steps / padded_steps` is the share of the work that is not wasted.
+    /// The same with padding.
     pub padded_steps: u64,
 }
 
@@ -90,6 +94,11 @@ impl Progress {
             steps: 0,
             padded_steps: 0,
         }
+    }
+
+    /// The share of the steps trained on so far that is real and no padding; `None` before the first update.
+    pub fn real_share(&self) -> Option<f64> {
+        (self.padded_steps > 0).then(|| self.steps as f64 / self.padded_steps as f64)
     }
 }
 
