@@ -69,6 +69,8 @@
 //! * `neural` (default): the networks, [`Autoencoder`] and [`Transformer`], on burn's CPU backend. Without it packets,
 //!   sessions, columns, the forest and the detector are left, and build in seconds.
 //! * `report`: a judged capture as one HTML page.
+//! * `onnx`: models as ONNX files (`Model::to_onnx`), and a detector as a folder of them (`Detector::export_onnx`), for devices
+//!   and runtimes that this crate is not for.
 //! * `evaluate`: labels, figures and reports of detection on labelled captures.
 
 #![warn(missing_docs)]
@@ -92,6 +94,8 @@ pub mod features;
 pub mod incident;
 pub mod model;
 pub mod monitor;
+#[cfg(feature = "onnx")]
+mod onnx;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod session;

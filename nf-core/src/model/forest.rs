@@ -137,10 +137,10 @@ pub struct IsolationForest {
     schema: Schema,
     samples: usize,
     /// Columns in the sum that a cut looks at, 0 where it is one column.
-    terms: usize,
+    pub(super) terms: usize,
     /// `c(samples)`.
-    average: f64,
-    trees: Vec<Tree>,
+    pub(super) average: f64,
+    pub(super) trees: Vec<Tree>,
 }
 
 impl IsolationForest {
@@ -200,6 +200,11 @@ impl Model for IsolationForest {
             scores.extend(sums.iter().map(|sum| (sum * scale).exp2() as f32));
         }
         Ok(scores)
+    }
+
+    #[cfg(feature = "onnx")]
+    fn to_onnx(&self) -> Result<Vec<u8>> {
+        self.graph()
     }
 
     fn to_bytes(&self) -> Vec<u8> {

@@ -2,6 +2,8 @@
 
 mod bytes;
 mod forest;
+#[cfg(feature = "onnx")]
+mod forest_onnx;
 #[cfg(feature = "neural")]
 mod neural;
 mod random;
@@ -49,6 +51,17 @@ pub trait Model: fmt::Debug + Send + Sync {
     fn expected(&self, rows: &Rows) -> Result<Option<Vec<f32>>> {
         let _ = rows;
         Ok(None)
+    }
+
+    /// The model as the bytes of an ONNX file (operators of version 17): input `rows`, shape (rows, columns), or of models of
+    /// sequences `rows`, shape (rows, steps, columns), and `lengths`, `i64` of shape (rows); outputs `score`, shape (rows), and
+    /// `expected`, as `rows`, where [`expected`](Self::expected) gives it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the model cannot be written that way; unless implemented, none can.
+    #[cfg(feature = "onnx")]
+    fn to_onnx(&self) -> Result<Vec<u8>> {
+        Err(Error::new(ErrorKind::Unsupported, format!("model {} has no form in ONNX", self.kind())))
     }
 
     /// The fitted state as bytes (little-endian), for the model file.
@@ -171,6 +184,25 @@ mod tests {
             assert_eq!(error.to_string(), format!("model {}, byte 0: 4 bytes wanted, 0 left", model.kind()));
         }
         assert!(load("oracle", rows.schema().as_ref().clone(), &[]).unwrap().is_none());
+    }
+
+    #[test]
+    fn progress_makes_a_line_of_a_log() {
+        let progress = Progress {
+            epoch: 2,
+            loss: Some(0.1),
+            held_out_loss: Some(0.25),
+            gradient_norm: Some(1.5),
+            updates: 7,
+            steps: 90,
+            padded_steps: 100,
+            ..Progress::new("transformer", 0.5)
+        };
+        let line = serde_json::to_string(&progress).unwrap();
+        let expected = r#"{"head":"transformer","done":0.5,"epoch":2,"loss":0.1,"held_out_loss":0.25,"gradient_norm":1.5,"updates":7,"steps":90,"padded_steps":100}"#;
+        assert_eq!(line, expected);
+        assert_eq!(serde_json::from_str::<Progress>(&line).unwrap(), progress);
+        assert_eq!((progress.real_share(), Progress::new("forest", 0.0).real_share()), (Some(0.9), None));
     }
 
     #[cfg(not(feature = "neural"))]

@@ -128,6 +128,15 @@ impl Tree {
         sums.iter_mut().zip(places).for_each(|(sum, at)| *sum += f64::from(self.lengths[at as usize]));
     }
 
+    /// Gives each node with its number: a cut as column, value and left child, a leaf as its path length.
+    #[cfg(feature = "onnx")]
+    pub(super) fn each(&self, mut give: impl FnMut(i64, Result<(u32, f32, u32), f32>)) {
+        for ((node, length), number) in self.nodes.iter().zip(&self.lengths).zip(0..) {
+            let cut = !node.value.is_nan();
+            give(number, if cut { Ok((node.column, node.value, node.left)) } else { Err(*length) });
+        }
+    }
+
     /// A node is a column, a value and a left child; of a leaf the column is `u32::MAX` and the value the path length. Of an
     /// oblique tree the terms follow, a column and a weight each.
     pub(super) fn write(&self, writer: &mut Writer) {

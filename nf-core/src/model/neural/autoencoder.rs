@@ -1,5 +1,8 @@
 //! The autoencoder: rows that a narrow network cannot rebuild are strange.
 
+#[cfg(feature = "onnx")]
+mod onnx;
+
 use super::{
     batch::{self, Batch},
     density::Gaussian,
@@ -296,6 +299,11 @@ impl Model for Autoencoder {
 
     fn expected(&self, rows: &Rows) -> Result<Option<Vec<f32>>> {
         self.rebuild(rows).map(Some)
+    }
+
+    #[cfg(feature = "onnx")]
+    fn to_onnx(&self) -> Result<Vec<u8>> {
+        Ok(self.graph())
     }
 
     fn to_bytes(&self) -> Vec<u8> {

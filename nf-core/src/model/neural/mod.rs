@@ -8,6 +8,8 @@ mod device;
 mod fused;
 mod gradient;
 mod kernel;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod train;
 mod transformer;
 mod weights;

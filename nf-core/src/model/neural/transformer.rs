@@ -1,6 +1,8 @@
 //! The transformer: packets of a session, seen together.
 
 mod encoder;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod params;
 
 pub use params::{Objective, TransformerParams, TransformerScore};
@@ -143,6 +145,11 @@ impl Model for Transformer {
         self.schema.check(rows.schema())?;
         self.encoder.check(rows)?;
         Ok(Some(self.rebuild(rows)))
+    }
+
+    #[cfg(feature = "onnx")]
+    fn to_onnx(&self) -> Result<Vec<u8>> {
+        Ok(self.graph())
     }
 
     fn to_bytes(&self) -> Vec<u8> {
