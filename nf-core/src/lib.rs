@@ -71,6 +71,8 @@
 //! * `report`: a judged capture as one HTML page.
 //! * `onnx`: models as ONNX files (`Model::to_onnx`), and a detector as a folder of them (`Detector::export_onnx`), for devices
 //!   and runtimes that this crate is not for.
+//! * `ndarray`: rows from and as arrays of ndarray 0.16, the version that linfa takes.
+//! * `linfa`: the traits `Fit` and `Predict` of linfa 0.8, for the forest and, with `neural`, the autoencoder. Brings `ndarray`.
 //! * `evaluate`: labels, figures and reports of detection on labelled captures.
 
 #![warn(missing_docs)]

@@ -4,6 +4,8 @@ mod bytes;
 mod forest;
 #[cfg(feature = "onnx")]
 mod forest_onnx;
+#[cfg(feature = "linfa")]
+mod linfa;
 #[cfg(feature = "neural")]
 mod neural;
 mod random;
