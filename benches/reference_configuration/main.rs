@@ -110,7 +110,9 @@ fn run(options: &Options) -> Result<()> {
             let cost = before.since();
             let loss = f64::from(progress.loss.unwrap_or(f32::NAN));
             let norm = f64::from(progress.gradient_norm.unwrap_or(f32::NAN));
-            cost.print(options, &format!("step {updates}"), &[("loss", loss), ("gradient_norm", norm)]);
+            let real = progress.real_share().unwrap_or(f64::NAN);
+            let figures = [("loss", loss), ("gradient_norm", norm), ("real_share", real)];
+            cost.print(options, &format!("step {updates}"), &figures);
             before = Cost::now();
         }
         ControlFlow::Continue(())

@@ -69,6 +69,10 @@
 //! * `neural` (default): the networks, [`Autoencoder`] and [`Transformer`], on burn's CPU backend. Without it packets,
 //!   sessions, columns, the forest and the detector are left, and build in seconds.
 //! * `report`: a judged capture as one HTML page.
+//! * `onnx`: models as ONNX files (`Model::to_onnx`), and a detector as a folder of them (`Detector::export_onnx`), for devices
+//!   and runtimes that this crate is not for.
+//! * `ndarray`: rows from and as arrays of ndarray 0.16, the version that linfa takes.
+//! * `linfa`: the traits `Fit` and `Predict` of linfa 0.8, for the forest and, with `neural`, the autoencoder. Brings `ndarray`.
 //! * `evaluate`: labels, figures and reports of detection on labelled captures.
 
 #![warn(missing_docs)]
@@ -79,6 +83,7 @@ mod page;
 mod parallel;
 mod setters;
 mod time;
+mod whole_file;
 
 pub mod calibration;
 pub mod capture;
@@ -91,6 +96,8 @@ pub mod features;
 pub mod incident;
 pub mod model;
 pub mod monitor;
+#[cfg(feature = "onnx")]
+mod onnx;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod session;

@@ -13,9 +13,10 @@ use crate::{
     features::{FeatureSpec, Scaler, Schema},
     model::{self, Model},
     session::SessionConfig,
+    whole_file,
 };
 use serde::{Deserialize, Serialize};
-use std::{fs, io::Write, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 /// What a model file starts with. The last byte is outside ASCII, so that a transfer as text does not go unnoticed.
 const MAGIC: [u8; 8] = *b"NFMODEL\xb5";
@@ -122,18 +123,7 @@ impl Detector {
     /// # Errors
     /// [`ErrorKind::Io`] that names the path.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let io = |error| Error::io(path, error);
-        let mut builder = tempfile::Builder::new();
-        // Temporary files are private by default; the detector is to be as readable as any file that is saved here.
-        #[cfg(unix)]
-        let builder = builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.prefix(".nf-").tempfile_in(folder).map_err(io)?;
-        file.write_all(&self.to_bytes()).map_err(io)?;
-        file.as_file().sync_all().map_err(io)?;
-        file.persist(path).map_err(|e| Error::io(path, e.error))?;
-        Ok(())
+        whole_file::write(path.as_ref(), &self.to_bytes())
     }
 
     /// Reads a detector of this crate's own models from a file.

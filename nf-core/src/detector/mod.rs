@@ -9,6 +9,8 @@ mod explain;
 mod file;
 mod head;
 mod looks;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod recalibrate;
 mod recipe;
 mod records;

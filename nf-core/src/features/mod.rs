@@ -2,6 +2,8 @@
 
 mod context;
 mod flow;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 mod packets;
 mod rows;
 mod scale;

@@ -2,6 +2,10 @@
 
 mod bytes;
 mod forest;
+#[cfg(feature = "onnx")]
+mod forest_onnx;
+#[cfg(feature = "linfa")]
+mod linfa;
 #[cfg(feature = "neural")]
 mod neural;
 mod random;
@@ -11,7 +15,8 @@ mod tree;
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
 pub use neural::{
-    Attention, Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore,
+    Attention, Autoencoder, AutoencoderParams, AutoencoderScore, Checkpoint, Objective, TrainingParams, Transformer,
+    TransformerParams, TransformerScore,
 };
 pub(crate) use random::Random;
 pub use rarity::Rarity;
@@ -20,6 +25,7 @@ use crate::{
     Error, ErrorKind, Result,
     features::{Rows, Schema},
 };
+use serde::{Deserialize, Serialize};
 use std::{fmt, ops::ControlFlow};
 
 /// A fitted model: gives each row a score, higher = stranger.
@@ -49,12 +55,25 @@ pub trait Model: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
+    /// The model as the bytes of an ONNX file (operators of version 17): input `rows`, shape (rows, columns), or of models of
+    /// sequences `rows`, shape (rows, steps, columns), and `lengths`, `i64` of shape (rows); outputs `score`, shape (rows), and
+    /// `expected`, as `rows`, where [`expected`](Self::expected) gives it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the model cannot be written that way; unless implemented, none can.
+    #[cfg(feature = "onnx")]
+    fn to_onnx(&self) -> Result<Vec<u8>> {
+        Err(Error::new(ErrorKind::Unsupported, format!("model {} has no form in ONNX", self.kind())))
+    }
+
     /// The fitted state as bytes (little-endian), for the model file.
     fn to_bytes(&self) -> Vec<u8>;
 }
 
 /// How far a fit has come. The closure that receives it may stop the fit with [`ControlFlow::Break`].
-#[derive(Debug, Clone, PartialEq)]
+///
+/// As JSON (`serde_json::to_string`) it makes a line of a training's log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// What is being fitted: the head's name, or the algorithm's where a model is fitted alone.
@@ -73,7 +92,7 @@ pub struct Progress {
     pub updates: u64,
     /// Real steps (of a flat table rows) that were trained on so far, counted anew each epoch they are seen in.
     pub steps: u64,
-    /// The same with padding: `steps / padded_steps` is the share of the work that is not wasted.
+    /// The same with padding.
     pub padded_steps: u64,
 }
 
@@ -90,6 +109,11 @@ impl Progress {
             steps: 0,
             padded_steps: 0,
         }
+    }
+
+    /// The share of the steps trained on so far that is real and no padding; `None` before the first update.
+    pub fn real_share(&self) -> Option<f64> {
+        (self.padded_steps > 0).then(|| self.steps as f64 / self.padded_steps as f64)
     }
 }
 
@@ -162,6 +186,25 @@ mod tests {
             assert_eq!(error.to_string(), format!("model {}, byte 0: 4 bytes wanted, 0 left", model.kind()));
         }
         assert!(load("oracle", rows.schema().as_ref().clone(), &[]).unwrap().is_none());
+    }
+
+    #[test]
+    fn progress_makes_a_line_of_a_log() {
+        let progress = Progress {
+            epoch: 2,
+            loss: Some(0.1),
+            held_out_loss: Some(0.25),
+            gradient_norm: Some(1.5),
+            updates: 7,
+            steps: 90,
+            padded_steps: 100,
+            ..Progress::new("transformer", 0.5)
+        };
+        let line = serde_json::to_string(&progress).unwrap();
+        let expected = r#"{"head":"transformer","done":0.5,"epoch":2,"loss":0.1,"held_out_loss":0.25,"gradient_norm":1.5,"updates":7,"steps":90,"padded_steps":100}"#;
+        assert_eq!(line, expected);
+        assert_eq!(serde_json::from_str::<Progress>(&line).unwrap(), progress);
+        assert_eq!((progress.real_share(), Progress::new("forest", 0.0).real_share()), (Some(0.9), None));
     }
 
     #[cfg(not(feature = "neural"))]

@@ -47,7 +47,6 @@ impl Random {
     }
 
     /// Standard normal (Box and Muller, 1958).
-    #[cfg(any(feature = "neural", test))]
     pub(crate) fn normal(&mut self) -> f32 {
         let (u, v) = (1.0 - self.uniform(), self.uniform());
         (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos()

@@ -1,4 +1,4 @@
-//! One isolation tree: grown from sampled rows, walked by many rows abreast, stored.
+//! One isolation tree, with cuts in one column or oblique ones: grown from sampled rows, walked by many rows abreast, stored.
 
 use super::{
     bytes::{Reader, Writer},
@@ -39,7 +39,7 @@ fn asymptotic_harmonic(n: f64) -> f64 {
     n.ln() + EULER + 0.5 / n - 1.0 / (12.0 * n * n)
 }
 
-/// Nodes in preorder: the left child of a cut follows it, so that a walk mostly moves forward in memory.
+/// Nodes, the two children of a cut side by side behind it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
@@ -47,43 +47,56 @@ pub(super) struct Tree {
     lengths: Vec<f32>,
     /// Cuts above the deepest leaf.
     height: usize,
+    /// Of an oblique tree the terms of each node's sum, as many for each; none where a cut looks at one column.
+    terms: Vec<Term>,
 }
 
-/// A cut, or a leaf: its value is [`LEAF`], its column 0, and its right child itself.
+/// A cut, or a leaf: its value is [`LEAF`], its column 0, and its left child itself.
 #[derive(Debug, Clone, Copy)]
 struct Node {
-    /// Rows whose column is at most this go left.
+    /// Rows whose column, or sum of terms, is above this go to the right child, the others to the left one.
     value: f32,
     column: u32,
-    /// Place of the right child.
-    right: u32,
+    /// Place of the left child; the right one is next to it.
+    left: u32,
 }
 
-/// No number is at most this, so that a row in a leaf goes "right", which is to stay.
+/// A column and what it is multiplied with.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Term {
+    column: u32,
+    weight: f32,
+}
+
+/// No number is above this, so that a row in a leaf goes "left", which is to stay.
 const LEAF: f32 = f32::NAN;
 
-/// Rows that walk side by side: their loads overlap, which makes scoring twice as fast as one row at a time.
+/// Rows that walk side by side: their loads overlap.
 const ABREAST: usize = 8;
 
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
-        let bits = |node: &Self| (node.value.to_bits(), node.column, node.right);
+        let bits = |node: &Self| (node.value.to_bits(), node.column, node.left);
         bits(self) == bits(other)
     }
 }
 
+/// The sum over terms; 0 without any.
+fn sum(terms: &[Term], value: impl Fn(usize) -> f32) -> f32 {
+    terms.iter().fold(0.0, |sum, term| sum + term.weight * value(term.column as usize))
+}
+
 impl Tree {
-    /// A tree of nodes in preorder, given as cuts and path lengths.
-    fn new(nodes: Vec<Node>, lengths: Vec<f32>) -> Self {
+    fn new(nodes: Vec<Node>, lengths: Vec<f32>, terms: Vec<Term>) -> Self {
         let mut depths = vec![0; nodes.len()];
         for (at, node) in nodes.iter().enumerate() {
             if !node.value.is_nan() {
-                for child in [at + 1, node.right as usize] {
+                for child in [node.left as usize, node.left as usize + 1] {
                     depths[child] = depths[child].max(depths[at] + 1);
                 }
             }
         }
-        Self { nodes, lengths, height: depths.into_iter().max().unwrap_or(0) }
+        Self { nodes, lengths, height: depths.into_iter().max().unwrap_or(0), terms }
     }
 
     /// Adds the path length of each row to its sum.
@@ -101,47 +114,73 @@ impl Tree {
 
     fn walk<const N: usize>(&self, rows: &[f32], width: usize, sums: &mut [f64]) {
         let mut places = [0; N];
+        let terms = self.terms.len() / self.nodes.len().max(1);
         for _ in 0..self.height {
             for (row, at) in places.iter_mut().enumerate() {
-                let node = self.nodes[*at];
-                let left = rows[row * width + node.column as usize] <= node.value;
-                *at = if left { *at + 1 } else { node.right as usize };
+                let node = self.nodes[*at as usize];
+                let value = match terms {
+                    0 => rows[row * width + node.column as usize],
+                    _ => sum(&self.terms[*at as usize * terms..][..terms], |column| rows[row * width + column]),
+                };
+                *at = node.left + u32::from(value > node.value);
             }
         }
-        sums.iter_mut().zip(places).for_each(|(sum, at)| *sum += f64::from(self.lengths[at]));
+        sums.iter_mut().zip(places).for_each(|(sum, at)| *sum += f64::from(self.lengths[at as usize]));
     }
 
-    /// A node is a column, a value and a right child; of a leaf the column is `u32::MAX` and the value the path length.
+    /// Gives each node with its number: a cut as column, value and left child, a leaf as its path length.
+    #[cfg(feature = "onnx")]
+    pub(super) fn each(&self, mut give: impl FnMut(i64, Result<(u32, f32, u32), f32>)) {
+        for ((node, length), number) in self.nodes.iter().zip(&self.lengths).zip(0..) {
+            let cut = !node.value.is_nan();
+            give(number, if cut { Ok((node.column, node.value, node.left)) } else { Err(*length) });
+        }
+    }
+
+    /// A node is a column, a value and a left child; of a leaf the column is `u32::MAX` and the value the path length. Of an
+    /// oblique tree the terms follow, a column and a weight each.
     pub(super) fn write(&self, writer: &mut Writer) {
         writer.u32(self.nodes.len() as u32);
         for (node, length) in self.nodes.iter().zip(&self.lengths) {
             let leaf = node.value.is_nan();
             writer.u32(if leaf { u32::MAX } else { node.column });
             writer.f32(if leaf { *length } else { node.value });
-            writer.u32(if leaf { 0 } else { node.right });
+            writer.u32(if leaf { 0 } else { node.left });
+        }
+        for term in &self.terms {
+            writer.u32(term.column);
+            writer.f32(term.weight);
         }
     }
 
-    /// Every child must lie behind its parent, so that a walk through a tree of any file ends.
-    pub(super) fn read(reader: &mut Reader, width: usize) -> Result<Self> {
+    /// A tree with `terms` terms a node. Every child must lie behind its parent, so that a walk through a tree of any file ends.
+    pub(super) fn read(reader: &mut Reader, width: usize, terms: usize) -> Result<Self> {
         let count = reader.u32()?;
-        if count == 0 || count as usize > reader.left() / 12 {
+        if count == 0 || count as usize > reader.left() / (12 + 8 * terms) {
             return Err(reader.error(format_args!("{count} nodes do not fit in {} bytes", reader.left())));
         }
         let (mut nodes, mut lengths) = (Vec::new(), Vec::new());
         for at in 0..count {
-            let (column, value, right) = (reader.u32()?, reader.f32()?, reader.u32()?);
-            if column == u32::MAX && value >= 0.0 && right == 0 {
-                nodes.push(Node { value: LEAF, column: 0, right: at });
+            let (column, value, left) = (reader.u32()?, reader.f32()?, reader.u32()?);
+            if column == u32::MAX && value >= 0.0 && left == 0 {
+                nodes.push(Node { value: LEAF, column: 0, left: at });
                 lengths.push(value);
-            } else if (column as usize) < width && right > at + 1 && right < count {
-                nodes.push(Node { value, column, right });
+            } else if (column as usize) < width && left > at && left < count - 1 {
+                nodes.push(Node { value, column, left });
                 lengths.push(0.0);
             } else {
                 return Err(reader.error(format_args!("node {at} of {count} is out of range")));
             }
         }
-        Ok(Self::new(nodes, lengths))
+        let mut read = || {
+            let term = Term { column: reader.u32()?, weight: reader.f32()? };
+            match (term.column as usize) < width {
+                true => Ok(term),
+                false => Err(reader.error(format_args!("column {} of {width} is out of range", term.column))),
+            }
+        };
+        let terms = (0..count as usize * terms).map(|_| read()).collect::<Result<_>>()?;
+        Ok(Self::new(nodes, lengths, terms))
     }
 }
 
@@ -149,16 +188,24 @@ impl Tree {
 pub(super) struct Grower<'a> {
     values: Vec<f32>,
     samples: usize,
+    /// Terms of a cut's sum; 0 where a cut looks at one column.
+    terms: usize,
     /// Columns, those that may still vary in the node first.
     columns: Vec<usize>,
     average: &'a [f64],
     random: Random,
-    nodes: Vec<Node>,
-    lengths: Vec<f32>,
+    tree: Tree,
+}
+
+/// How the members of a node are told apart.
+struct Cut {
+    column: usize,
+    terms: Vec<Term>,
+    value: f32,
 }
 
 impl<'a> Grower<'a> {
-    pub(super) fn new(rows: &Rows, samples: usize, average: &'a [f64], mut random: Random) -> Self {
+    pub(super) fn new(rows: &Rows, samples: usize, terms: usize, average: &'a [f64], mut random: Random) -> Self {
         let chosen = sample(rows.len(), samples, &mut random);
         let width = rows.width();
         let mut values = vec![0.0; samples * width];
@@ -168,60 +215,128 @@ impl<'a> Grower<'a> {
             }
         }
         let columns = (0..width).collect();
-        Self { values, samples, columns, average, random, nodes: Vec::new(), lengths: Vec::new() }
+        Self { values, samples, terms: terms.min(width), columns, average, random, tree: Tree::default() }
     }
 
     /// Grows to the height at which the mean tree ends, `ceil(log2 samples)` (Liu et al., 2012, algorithm 2).
     pub(super) fn grow(mut self) -> Tree {
         let mut members: Vec<u32> = (0..self.samples as u32).collect();
         let height = self.samples.next_power_of_two().ilog2();
-        self.split(&mut members, 0, height, self.columns.len());
-        Tree::new(self.nodes, self.lengths)
+        self.make_room(1);
+        self.split(0, &mut members, 0, height, self.columns.len());
+        let Tree { nodes, lengths, terms, .. } = self.tree;
+        Tree::new(nodes, lengths, terms)
     }
 
-    /// Appends the subtree over `members`, in which only the first `varying` of the columns may vary.
-    fn split(&mut self, members: &mut [u32], depth: u32, height: u32, mut varying: usize) {
-        let at = self.nodes.len();
-        let cut = if members.len() > 1 && depth < height { self.cut(members, &mut varying) } else { None };
-        let Some((column, value)) = cut else {
-            self.nodes.push(Node { value: LEAF, column: 0, right: at as u32 });
-            return self.lengths.push((f64::from(depth) + self.average[members.len()]) as f32);
-        };
-        self.nodes.push(Node { value, column: column as u32, right: 0 });
-        self.lengths.push(0.0);
-        let values = &self.values[column * self.samples..][..self.samples];
-        let mut middle = 0;
-        for i in 0..members.len() {
-            if values[members[i] as usize] <= value {
-                members.swap(i, middle);
-                middle += 1;
-            }
+    /// Appends nodes that are yet to be filled, and gives the place of the first.
+    fn make_room(&mut self, count: usize) -> usize {
+        let at = self.tree.nodes.len();
+        for at in at..at + count {
+            self.tree.nodes.push(Node { value: LEAF, column: 0, left: at as u32 });
+            self.tree.lengths.push(0.0);
+            self.tree.terms.extend(std::iter::repeat_n(Term::default(), self.terms));
         }
-        let (left, right) = members.split_at_mut(middle);
-        self.split(left, depth + 1, height, varying);
-        self.nodes[at].right = self.nodes.len() as u32;
-        self.split(right, depth + 1, height, varying);
+        at
     }
 
-    /// A column, uniform among those that vary over `members`, and a value uniform in its range, so that neither side of
-    /// the cut is empty; `None` where no column varies. A column found constant is constant in the whole subtree and put away.
-    fn cut(&mut self, members: &[u32], varying: &mut usize) -> Option<(usize, f32)> {
-        while *varying > 0 {
-            let place = self.random.below(*varying);
-            let column = self.columns[place];
+    fn column(&self, column: usize) -> &[f32] {
+        &self.values[column * self.samples..][..self.samples]
+    }
+
+    /// Fills the node at `at` with the subtree over `members`, in which only the first `varying` of the columns may vary.
+    fn split(&mut self, at: usize, members: &mut [u32], depth: u32, height: u32, mut varying: usize) {
+        let cut = if members.len() > 1 && depth < height { self.cut(members, &mut varying) } else { None };
+        let Some(Cut { column, terms, value }) = cut else {
+            self.tree.lengths[at] = (f64::from(depth) + self.average[members.len()]) as f32;
+            return;
+        };
+        let mut middle = 0;
+        if terms.is_empty() {
             let values = &self.values[column * self.samples..][..self.samples];
-            let range = |(low, high): (f32, f32), &i: &u32| (low.min(values[i as usize]), high.max(values[i as usize]));
-            let (low, high) = members.iter().fold((f32::INFINITY, f32::NEG_INFINITY), range);
+            part(members, &mut middle, |i| values[i] <= value);
+        } else {
+            part(members, &mut middle, |i| sum(&terms, |column| self.column(column)[i]) <= value);
+        }
+        let left = self.make_room(2);
+        self.tree.nodes[at] = Node { value, column: column as u32, left: left as u32 };
+        self.tree.terms[at * self.terms..][..terms.len()].copy_from_slice(&terms);
+        let (below, above) = members.split_at_mut(middle);
+        self.split(left, below, depth + 1, height, varying);
+        self.split(left + 1, above, depth + 1, height, varying);
+    }
+
+    /// A column, uniform among those that vary over `members`, or a sum of several, and a value uniform in its range, so that
+    /// neither side of the cut is empty; `None` where no column varies.
+    fn cut(&mut self, members: &[u32], varying: &mut usize) -> Option<Cut> {
+        if self.terms > 0
+            && let Some(cut) = self.oblique_cut(members, varying)
+        {
+            return Some(cut);
+        }
+        let (place, low, high) = self.varying_column(members, 0, varying)?;
+        let column = self.columns[place];
+        let terms = match self.terms {
+            0 => Vec::new(),
+            _ => vec![Term { column: column as u32, weight: 1.0 }],
+        };
+        Some(Cut { column, terms, value: between(low, high, &mut self.random) })
+    }
+
+    /// The place of one of the columns from `taken` on that vary over `members`, and its range. A column found constant is
+    /// constant in the whole subtree and put away.
+    fn varying_column(&mut self, members: &[u32], taken: usize, varying: &mut usize) -> Option<(usize, f32, f32)> {
+        while *varying > taken {
+            let place = taken + self.random.below(*varying - taken);
+            let column = self.columns[place];
+            let (low, high) = range(members, |i| self.column(column)[i]);
             if low < high {
-                let span = f64::from(high) - f64::from(low);
-                let value = (f64::from(low) + span * f64::from(self.random.uniform())) as f32;
-                return Some((column, if value < high { value } else { low }));
+                return Some((place, low, high));
             }
             *varying -= 1;
             self.columns.swap(place, *varying);
         }
         None
     }
+
+    /// A sum of columns in a random direction, each in units of its range over `members`.
+    fn oblique_cut(&mut self, members: &[u32], varying: &mut usize) -> Option<Cut> {
+        let mut terms = Vec::with_capacity(self.terms);
+        while terms.len() < self.terms
+            && let Some((place, low, high)) = self.varying_column(members, terms.len(), varying)
+        {
+            self.columns.swap(place, terms.len());
+            let column = self.columns[terms.len()];
+            let weight = f64::from(self.random.normal()) / (f64::from(high) - f64::from(low));
+            terms.push(Term { column: column as u32, weight: weight as f32 });
+        }
+        let (low, high) = range(members, |i| sum(&terms, |column| self.column(column)[i]));
+        let value = between(low, high, &mut self.random);
+        (low < high && low.is_finite() && high.is_finite()).then_some(Cut { column: 0, terms, value })
+    }
+}
+
+/// Brings the members that are to go left to the front, and counts them.
+fn part(members: &mut [u32], middle: &mut usize, left: impl Fn(usize) -> bool) {
+    for i in 0..members.len() {
+        if left(members[i] as usize) {
+            members.swap(i, *middle);
+            *middle += 1;
+        }
+    }
+}
+
+fn range(members: &[u32], value: impl Fn(usize) -> f32) -> (f32, f32) {
+    members.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &i| {
+        let value = value(i as usize);
+        (low.min(value), high.max(value))
+    })
+}
+
+/// Uniform from `low` to below `high`.
+fn between(low: f32, high: f32, random: &mut Random) -> f32 {
+    let span = f64::from(high) - f64::from(low);
+    let value = (f64::from(low) + span * f64::from(random.uniform())) as f32;
+    if value < high { value } else { low }
 }
 
 /// `samples` different numbers below `n`, in ascending order, every set equally likely (Floyd, "A sample of brilliance",

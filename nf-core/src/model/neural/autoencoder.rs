@@ -1,7 +1,11 @@
 //! The autoencoder: rows that a narrow network cannot rebuild are strange.
 
+#[cfg(feature = "onnx")]
+mod onnx;
+
 use super::{
     batch::{self, Batch},
+    density::Gaussian,
     device, log_score, put_finite, read_params, tiles,
     train::{self, Network, TrainingParams},
     weights::{Cursor, Slots, Weights},
@@ -22,6 +26,19 @@ use burn::tensor::{Device, Tensor, activation};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
+/// What an [`Autoencoder`] takes for strange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum AutoencoderScore {
+    /// The natural logarithm of the mean squared reconstruction error over the columns, each in units of what the column's errors
+    /// are in training.
+    #[default]
+    Error,
+    /// The natural logarithm of the Mahalanobis distance of the latent from those of the training rows
+    /// (Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS 2018).
+    Density,
+}
+
 /// What an [`Autoencoder`] is trained with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -35,6 +52,14 @@ pub struct AutoencoderParams {
     /// for standardised columns: the network then learns where rows lie and not to copy them (Vincent et al., "Stacked
     /// denoising autoencoders", JMLR 11, 2010).
     pub noise: f32,
+    /// What the latents' divergence from a standard normal counts beside half the squared error, 0 or more. Default 0. Above it the
+    /// autoencoder is variational: the encoder gives mean and variance of a latent that training draws from, 1 being the bound
+    /// of Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014; judging takes the mean.
+    #[serde(default)]
+    pub variational: f32,
+    /// What is taken for strange. Default [`AutoencoderScore::Error`].
+    #[serde(default)]
+    pub score: AutoencoderScore,
     /// How it is trained. Default: 60 epochs in batches of 64 rows, learning rate 0.001, weight decay 0.01, gradient
     /// norm at most 1, warm-up over 5 % of the updates, 10 % of the rows held out, patience 5 epochs, seed 0.
     pub training: TrainingParams,
@@ -54,12 +79,26 @@ impl Default for AutoencoderParams {
             held_out: 0.1,
             patience: 5,
             seed: 0,
+            checkpoint: None,
         };
-        Self { hidden: vec![64], latent: 16, noise: 0.3, training }
+        Self {
+            hidden: vec![64],
+            latent: 16,
+            noise: 0.3,
+            variational: 0.0,
+            score: AutoencoderScore::default(),
+            training,
+        }
     }
 }
 
-setters!(AutoencoderParams { latent: usize, noise: f32, training: TrainingParams });
+setters!(AutoencoderParams {
+    latent: usize,
+    noise: f32,
+    variational: f32,
+    score: AutoencoderScore,
+    training: TrainingParams
+});
 
 impl AutoencoderParams {
     /// Sets [`hidden`](Self::hidden).
@@ -96,8 +135,10 @@ impl AutoencoderParams {
                 return Err(Error::config(name, units, "1 to 65536"));
             }
         }
-        if !(self.noise >= 0.0 && self.noise.is_finite()) {
-            return Err(Error::config("noise", self.noise, "0 or more and finite"));
+        for (name, value) in [("noise", self.noise), ("variational", self.variational)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::config(name, value, "0 or more and finite"));
+            }
         }
         self.training.check()
     }
@@ -108,7 +149,8 @@ impl AutoencoderParams {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) where a parameter is out of range,
     /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) where the rows have more than one step,
     /// [`ErrorKind::Data`](crate::ErrorKind::Data) where there are fewer than two rows, and
-    /// [`ErrorKind::Training`](crate::ErrorKind::Training) where the loss does not stay finite.
+    /// [`ErrorKind::Training`](crate::ErrorKind::Training) where the loss does not stay finite; and those of
+    /// [a checkpoint](crate::model::Checkpoint) that cannot be written, is corrupt or of another training.
     pub fn fit(&self, rows: &Rows) -> Result<Autoencoder> {
         self.fit_with(rows, &mut |_| ControlFlow::Continue(()))
     }
@@ -123,16 +165,20 @@ impl AutoencoderParams {
         let layers = Layers { params: self.clone(), width: rows.width() };
         let weights = train::train(&layers, &self.training, rows, watch)?;
         let scales = vec![1.0; rows.width()];
-        let mut model = Autoencoder::new(rows.schema().as_ref().clone(), layers, weights, scales);
+        let mut model = Autoencoder::new(rows.schema().as_ref().clone(), layers, weights, scales, None);
         model.scales = residual_scales(rows, &model.rebuild(rows)?);
+        if self.score == AutoencoderScore::Density {
+            model.density = Some(Gaussian::fit(&model.pass(rows)?.1, self.latent));
+        }
+        train::remove(&self.training)?;
         Ok(model)
     }
 }
 
 /// A trained denoising autoencoder: columns - hidden - latent - hidden - columns, with GELU between hidden layers.
 ///
-/// The score of a row is the natural logarithm of its mean squared reconstruction error over the columns, each error in units
-/// of what the column's errors are in training: an error counts by how well the column is usually rebuilt.
+/// The score of a row is its [`AutoencoderScore`]; by default its reconstruction error, where an error counts by how well the
+/// column is usually rebuilt.
 #[derive(Debug, Clone)]
 pub struct Autoencoder {
     schema: Schema,
@@ -140,6 +186,8 @@ pub struct Autoencoder {
     weights: Weights,
     /// What the errors of each column are divided by.
     scales: Vec<f32>,
+    /// Of the latents, where the score needs it.
+    density: Option<Gaussian>,
     tensors: Vec<Tensor<2>>,
 }
 
@@ -181,32 +229,47 @@ impl Autoencoder {
         if scales.iter().any(|&scale| scale <= 0.0) {
             return Err(reader.error("a scale of errors is not above 0"));
         }
+        let density = match layers.params.score {
+            AutoencoderScore::Error => None,
+            AutoencoderScore::Density => Some(Gaussian::read(layers.params.latent, &mut reader)?),
+        };
         reader.finish()?;
-        Ok(Self::new(schema, layers, weights, scales))
+        Ok(Self::new(schema, layers, weights, scales, density))
     }
 
-    fn new(schema: Schema, layers: Layers, weights: Weights, scales: Vec<f32>) -> Self {
+    fn new(schema: Schema, layers: Layers, weights: Weights, scales: Vec<f32>, density: Option<Gaussian>) -> Self {
         let tensors = weights.tensors(&device::judging());
-        Self { schema, layers, weights, scales, tensors }
+        Self { schema, layers, weights, scales, density, tensors }
     }
 
     /// The reconstruction, in the shape of `rows.data()`.
     fn rebuild(&self, rows: &Rows) -> Result<Vec<f32>> {
+        Ok(self.pass(rows)?.0)
+    }
+
+    /// The reconstruction, in the shape of `rows.data()`, and the latents, shape (rows, latent).
+    fn pass(&self, rows: &Rows) -> Result<(Vec<f32>, Vec<f32>)> {
         self.schema.check(rows.schema())?;
         one_step(Self::KIND, rows)?;
-        let width = rows.width();
+        let (width, latent) = (rows.width(), self.layers.params.latent);
         let mut rebuilt = vec![0.0; rows.data().len()];
+        let mut latents = vec![0.0; rows.len() * latent];
         tiles(
             rows,
             |_| 1,
             |indices, batch| {
-                let output = train::values(self.layers.forward(&self.tensors, batch.tensor(&device::judging())));
-                for (&row, values) in indices.iter().zip(output.chunks_exact(width)) {
+                let device = device::judging();
+                let pass = self.layers.forward(&self.tensors, batch.tensor(&device), None, &device);
+                let (output, points) = (train::values(pass.output), train::values(pass.mean));
+                for ((&row, values), point) in
+                    indices.iter().zip(output.chunks_exact(width)).zip(points.chunks_exact(latent))
+                {
                     put_finite(&mut rebuilt[row * width..][..width], values);
+                    latents[row * latent..][..latent].copy_from_slice(point);
                 }
             },
         );
-        Ok(rebuilt)
+        Ok((rebuilt, latents))
     }
 }
 
@@ -221,7 +284,11 @@ impl Model for Autoencoder {
 
     fn score(&self, rows: &Rows) -> Result<Vec<f32>> {
         let width = rows.width();
-        let rebuilt = self.rebuild(rows)?;
+        let (rebuilt, latents) = self.pass(rows)?;
+        if let Some(density) = &self.density {
+            let latents = latents.chunks_exact(self.layers.params.latent);
+            return Ok(latents.map(|point| log_score(density.distance(point))).collect());
+        }
         let square =
             |((x, y), scale): ((&f32, &f32), &f32)| ((f64::from(*x) - f64::from(*y)) / f64::from(*scale)).powi(2);
         let pairs = rows.data().chunks_exact(width).zip(rebuilt.chunks_exact(width));
@@ -234,11 +301,19 @@ impl Model for Autoencoder {
         self.rebuild(rows).map(Some)
     }
 
+    #[cfg(feature = "onnx")]
+    fn to_onnx(&self) -> Result<Vec<u8>> {
+        Ok(self.graph())
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         write_params(&mut writer, &self.layers.params);
         self.weights.write(&mut writer);
         writer.f32s(&self.scales);
+        if let Some(density) = &self.density {
+            density.write(&mut writer);
+        }
         writer.finish()
     }
 }
@@ -250,36 +325,64 @@ struct Layers {
     width: usize,
 }
 
+/// What comes of some rows.
+struct Pass {
+    /// Shape (rows, columns).
+    output: Tensor<2>,
+    /// The latents, or their means, shape (rows, latent).
+    mean: Tensor<2>,
+    /// Logarithms of the latents' variances, of a variational autoencoder.
+    log_variance: Option<Tensor<2>>,
+}
+
 impl Layers {
-    /// Units of each layer, from the columns to the columns.
-    fn sizes(&self) -> Vec<usize> {
-        let encoder = || [&[self.width], &self.params.hidden[..]].concat();
-        encoder().into_iter().chain([self.params.latent]).chain(encoder().into_iter().rev()).collect()
+    /// Inputs and outputs of each layer, from the columns to the columns.
+    fn sizes(&self) -> Vec<[usize; 2]> {
+        let AutoencoderParams { hidden, latent, .. } = &self.params;
+        let encoder = [&[self.width], &hidden[..]].concat();
+        let out = if self.params.variational > 0.0 { 2 * latent } else { *latent };
+        let encode = encoder.iter().zip(encoder[1..].iter().chain([&out])).map(|(a, b)| [*a, *b]);
+        let decoder: Vec<usize> = [*latent].into_iter().chain(encoder.iter().rev().copied()).collect();
+        encode.chain(decoder.windows(2).map(|pair| [pair[0], pair[1]])).collect()
     }
 
-    /// (rows, columns) to (rows, columns).
-    fn forward(&self, weights: &[Tensor<2>], mut x: Tensor<2>) -> Tensor<2> {
+    /// Passes rows of shape (rows, columns); with `noise` the latents are drawn.
+    fn forward(&self, weights: &[Tensor<2>], mut x: Tensor<2>, noise: Option<&Random>, device: &Device) -> Pass {
         let mut cursor = Cursor::new(weights);
-        let layers = 2 * self.params.hidden.len() + 2;
-        let latent = self.params.hidden.len();
-        for layer in 0..layers {
-            x = cursor.linear(x);
-            // The latent and the output are linear.
-            if layer != latent && layer + 1 != layers {
-                x = activation::gelu(x);
-            }
+        let hidden = self.params.hidden.len();
+        for _ in 0..hidden {
+            x = activation::gelu(cursor.linear(x));
         }
-        x
+        let mut mean = cursor.linear(x);
+        let mut log_variance = None;
+        if self.params.variational > 0.0 {
+            let both = mean;
+            mean = both.clone().narrow(1, 0, self.params.latent);
+            log_variance = Some(both.narrow(1, self.params.latent, self.params.latent));
+        }
+        x = mean.clone();
+        if let (Some(log_variance), Some(random)) = (&log_variance, noise) {
+            let drawn = batch::normal(x.dims(), 1.0, random.stream(1), device);
+            x = x + (log_variance.clone() * 0.5).exp() * drawn;
+        }
+        for _ in 0..hidden {
+            x = activation::gelu(cursor.linear(x));
+        }
+        Pass { output: cursor.linear(x), mean, log_variance }
     }
 }
 
 impl Network for Layers {
     const KIND: &'static str = Autoencoder::KIND;
 
+    fn parameters(&self) -> serde_json::Value {
+        serde_json::to_value(&self.params).unwrap_or_default()
+    }
+
     fn slots(&self) -> Slots {
         let mut slots = Slots::default();
-        for pair in self.sizes().windows(2) {
-            slots.linear(pair[0], pair[1]);
+        for [inputs, outputs] in self.sizes() {
+            slots.linear(inputs, outputs);
         }
         slots
     }
@@ -300,7 +403,13 @@ impl Network for Layers {
             Some(random) => x.clone() + batch::normal(x.dims(), self.params.noise, random.clone(), device),
             None => x.clone(),
         };
-        (self.forward(weights, input) - x).square().sum()
+        let Pass { output, mean, log_variance } = self.forward(weights, input, noise, device);
+        let error = (output - x).square().sum();
+        match log_variance {
+            // Twice the divergence, as the error is twice what it is in the bound.
+            Some(log) => error + (mean.square() + log.clone().exp() - log - 1.0).sum() * self.params.variational,
+            None => error,
+        }
     }
 }
 
@@ -347,6 +456,24 @@ mod tests {
     }
 
     #[test]
+    fn variational_ones_and_those_that_score_by_density_learn_too() {
+        let train = rows(2000, 1, false);
+        let (usual, mut strange) = (rows(300, 2, false), rows(300, 3, false));
+        strange.map_values(|_, value| 3.0 * value);
+        for (variational, score) in
+            [(0.0, AutoencoderScore::Density), (0.1, AutoencoderScore::Density), (0.1, AutoencoderScore::Error)]
+        {
+            let model = params().variational(variational).score(score).fit(&train).unwrap();
+            let auroc = auroc(&model.score(&strange).unwrap(), &model.score(&usual).unwrap());
+            assert!(auroc > 0.85, "{variational} {score:?}: {auroc}");
+            let back = Autoencoder::from_bytes(schema(12).as_ref().clone(), &model.to_bytes()).unwrap();
+            assert_eq!(back.score(&usual).unwrap(), model.score(&usual).unwrap());
+            bits_do_not_depend_on_the_batch(&model, &usual);
+            extreme_rows_have_a_score(&model, &usual);
+        }
+    }
+
+    #[test]
     fn errors_count_by_how_well_their_column_is_rebuilt() {
         // Four columns that say the same, four that are noise of their own, one that never changes.
         let columns = |random: &mut Random| -> Vec<f32> {
@@ -369,11 +496,13 @@ mod tests {
 
     #[test]
     fn every_weight_has_a_gradient() {
-        let layers = Layers { params: params().hidden([10, 6]), width: 12 };
-        let weights = Weights::random(layers.slots(), &Random::new(1));
-        let train = rows(64, 1, false);
-        let batch = Batch::gather(&train, &(0..64).collect::<Vec<_>>(), 1, 64);
-        train::testing::check_gradient(&layers, &weights, &batch);
+        for variational in [0.0, 0.5] {
+            let layers = Layers { params: params().hidden([10, 6]).variational(variational), width: 12 };
+            let weights = Weights::random(layers.slots(), &Random::new(1));
+            let train = rows(64, 1, false);
+            let batch = Batch::gather(&train, &(0..64).collect::<Vec<_>>(), 1, 64);
+            train::testing::check_gradient(&layers, &weights, &batch);
+        }
     }
 
     #[test]
@@ -423,6 +552,7 @@ mod tests {
         assert_eq!(refuse(params().latent(0)), "latent is 0, it must be 1 to 65536");
         assert_eq!(refuse(params().hidden([24, 0])), "hidden is 0, it must be 1 to 65536");
         assert_eq!(refuse(params().noise(f32::NAN)), "noise is NaN, it must be 0 or more and finite");
+        assert_eq!(refuse(params().variational(-1.0)), "variational is -1, it must be 0 or more and finite");
         assert_eq!(refuse(params().epochs(0)), "epochs is 0, it must be at least 1");
         let few = params().fit(&train.select([3])).unwrap_err();
         assert_eq!((few.kind(), few.to_string()), (ErrorKind::Data, "1 rows, training needs at least 2".to_owned()));

@@ -37,6 +37,12 @@ impl Batch {
         Tensor::from_data(TensorData::new(self.values.clone(), shape), device)
     }
 
+    /// Each row and step, in order.
+    pub(super) fn places(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let steps = self.steps;
+        (0..self.lengths.len()).flat_map(move |row| (0..steps).map(move |step| (row, step)))
+    }
+
     /// For each row and step, in order, whether it is real.
     pub(super) fn real(&self) -> impl Iterator<Item = bool> + '_ {
         self.lengths.iter().flat_map(|&length| (0..self.steps).map(move |step| step < length))
@@ -55,6 +61,17 @@ pub(super) fn dropout_mask(shape: [usize; 2], rate: f32, mut random: Random, dev
     }
     values.truncate(count);
     Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Sinusoidal positions (Vaswani et al., 2017, section 3.5), shape (steps, d).
+pub(super) fn waves(steps: usize, d: usize) -> Vec<f32> {
+    let frequencies: Vec<f64> = (0..d / 2).map(|pair| 10000f64.powf(-2.0 * pair as f64 / d as f64)).collect();
+    let wave = |step: usize, frequency: &f64| {
+        let (sin, cos) = (step as f64 * frequency).sin_cos();
+        [sin as f32, cos as f32]
+    };
+    let step = |step| frequencies.iter().flat_map(move |frequency| wave(step, frequency));
+    (0..steps).flat_map(step).collect()
 }
 
 /// A tensor of normal numbers of the given standard deviation.

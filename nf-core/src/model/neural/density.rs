@@ -56,6 +56,24 @@ impl Gaussian {
         solved.iter().map(|value| value * value).sum::<f64>().sqrt()
     }
 
+    /// The mean, and the matrix that a centred point, as a row, is multiplied with so that its length is its distance.
+    #[cfg(feature = "onnx")]
+    pub(super) fn whitening(&self) -> (Vec<f32>, Vec<f32>) {
+        let width = self.mean.len();
+        let factor = |i: usize, j: usize| self.factor[i * (i + 1) / 2 + j];
+        // The inverse of the factor, column by column, by substitution; its transpose is what a row is multiplied with.
+        let mut inverse = vec![0.0; width * width];
+        for column in 0..width {
+            for i in column..width {
+                let known: f64 = (column..i).map(|j| factor(i, j) * inverse[column * width + j]).sum();
+                let own = if i == column { 1.0 } else { 0.0 };
+                inverse[column * width + i] = (own - known) / factor(i, i);
+            }
+        }
+        let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect();
+        (single(&self.mean), single(&inverse))
+    }
+
     pub(super) fn write(&self, writer: &mut Writer) {
         writer.f64s(&self.mean);
         writer.f64s(&self.factor);
@@ -158,6 +176,19 @@ mod tests {
         // Three points whose noise exceeds their structure: the share is 1 and the covariance 2/3 of the identity.
         let gaussian = Gaussian::fit(&[1.0, 0.0, 0.0, 1.0, -1.0, -1.0], 2);
         assert!((gaussian.distance(&[1.0, 0.0]) - 1.5f64.sqrt()).abs() < 1e-12);
+    }
+
+    #[cfg(feature = "onnx")]
+    #[test]
+    fn a_whitened_point_is_as_long_as_its_distance() {
+        let gaussian = Gaussian::fit(&points(1000), 2);
+        let (mean, matrix) = gaussian.whitening();
+        for point in [[7.0, -5.0], [5.0, -3.0], [0.0, 0.0]] {
+            let centred = [point[0] - mean[0], point[1] - mean[1]];
+            let whitened = |j: usize| centred[0] * matrix[j] + centred[1] * matrix[2 + j];
+            let length = whitened(0).hypot(whitened(1));
+            assert!((f64::from(length) / gaussian.distance(&point) - 1.0).abs() < 1e-5);
+        }
     }
 
     #[test]

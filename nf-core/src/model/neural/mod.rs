@@ -8,14 +8,16 @@ mod device;
 mod fused;
 mod gradient;
 mod kernel;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod train;
 mod transformer;
 mod weights;
 
 pub use attention::Attention;
-pub use autoencoder::{Autoencoder, AutoencoderParams};
-pub use train::TrainingParams;
-pub use transformer::{Transformer, TransformerParams, TransformerScore};
+pub use autoencoder::{Autoencoder, AutoencoderParams, AutoencoderScore};
+pub use train::{Checkpoint, TrainingParams};
+pub use transformer::{Objective, Transformer, TransformerParams, TransformerScore};
 
 use super::bytes::{Reader, Writer};
 use crate::{Result, features::Rows};
@@ -197,10 +199,7 @@ mod tests {
                 for (slot, &row) in indices.iter().enumerate() {
                     seen[row] += 1;
                     assert_eq!(batch.lengths[slot], rows.lengths()[row] as usize);
-                    assert!(
-                        batch.steps >= batch.lengths[slot]
-                            && (batch.steps == 8 || batch.steps / 2 < batch.lengths[slot])
-                    );
+                    assert!(batch.steps >= batch.lengths[slot]);
                 }
             },
         );

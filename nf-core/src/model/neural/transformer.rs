@@ -1,9 +1,11 @@
 //! The transformer: packets of a session, seen together.
 
 mod encoder;
+#[cfg(feature = "onnx")]
+mod onnx;
 mod params;
 
-pub use params::{TransformerParams, TransformerScore};
+pub use params::{Objective, TransformerParams, TransformerScore};
 
 use super::{
     batch::Batch,
@@ -26,7 +28,7 @@ use encoder::Encoder;
 
 /// A trained transformer: linear embedding of a packet's columns, sinusoidal positions, encoder layers with normalisation
 /// in front (Xiong et al., "On layer normalization in the transformer architecture", ICML 2020), and a linear layer that
-/// rebuilds the columns. Padding takes part neither in attention nor in loss or score.
+/// gives the columns that its [`Objective`] expects. Padding takes part neither in attention nor in loss or score.
 #[derive(Debug, Clone)]
 pub struct Transformer {
     schema: Schema,
@@ -72,7 +74,7 @@ impl Transformer {
         let d = self.encoder.params.d_model;
         let mut latents = vec![0.0; rows.len() * d];
         self.tiles(rows, |indices, batch| {
-            let steps = self.encoder.encode(&mut Cursor::new(&self.tensors), batch, None, &device::judging());
+            let steps = self.encoder.encode(&mut Cursor::new(&self.tensors), batch, None, None, &device::judging());
             let steps = train::values(steps);
             for (slot, &row) in indices.iter().enumerate() {
                 let mut sums = vec![0.0; d];
@@ -87,12 +89,12 @@ impl Transformer {
         latents
     }
 
-    /// The reconstruction, in the shape of `rows.data()`; zero behind a row's length.
+    /// What is expected of each packet, in the shape of `rows.data()`; zero behind a row's length.
     fn rebuild(&self, rows: &Rows) -> Vec<f32> {
         let width = rows.width();
         let mut rebuilt = vec![0.0; rows.data().len()];
         self.tiles(rows, |indices, batch| {
-            let output = train::values(self.encoder.rebuild(&self.tensors, batch, None, &device::judging()));
+            let output = self.encoder.expected(&self.tensors, batch, &device::judging());
             for (slot, &row) in indices.iter().enumerate() {
                 let real = batch.lengths[slot] * width;
                 let from = &output[slot * batch.steps * width..][..real];
@@ -143,6 +145,11 @@ impl Model for Transformer {
         self.schema.check(rows.schema())?;
         self.encoder.check(rows)?;
         Ok(Some(self.rebuild(rows)))
+    }
+
+    #[cfg(feature = "onnx")]
+    fn to_onnx(&self) -> Result<Vec<u8>> {
+        Ok(self.graph())
     }
 
     fn to_bytes(&self) -> Vec<u8> {

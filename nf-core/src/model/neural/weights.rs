@@ -93,6 +93,17 @@ impl Weights {
         self.slots.0.iter().map(cut).collect()
     }
 
+    /// The matrices, each with its shape, row-major.
+    #[cfg(feature = "onnx")]
+    pub(super) fn matrices(&self) -> impl Iterator<Item = ([usize; 2], &[f32])> {
+        let mut rest = self.values.as_slice();
+        self.slots.0.iter().map(move |slot| {
+            let (values, behind) = rest.split_at(slot.len());
+            rest = behind;
+            (slot.shape, values)
+        })
+    }
+
     /// The runs of values that weight decay applies to: matrices, not gains and biases.
     pub(super) fn decaying(&self) -> Vec<bool> {
         self.slots.0.iter().flat_map(|slot| std::iter::repeat_n(slot.role == Role::Matrix, slot.len())).collect()

@@ -6,11 +6,11 @@ use burn::tensor::{Device, Tensor, TensorData, activation};
 /// Added to the sum of weights, which is zero where no key is seen.
 const TINY: f64 = 1e-6;
 
-/// Steps whose weights a causal row computes one by one; those before them enter as a sum.
+/// Most steps whose weights a causal row computes one by one; those before them enter as a sum.
 const CHUNK: usize = 64;
 
 /// Mixed values, shape (rows x steps, heads x size), zero behind a row's length. A `causal` step sees itself and those
-/// before it; the steps must then be a multiple of 64, or fewer.
+/// before it.
 pub(super) fn attention(parts: Parts, causal: bool, rows: &Rows) -> Tensor<2> {
     let feature = |x: Tensor<4>| activation::elu(x, 1.0) + 1.0;
     let queries = feature(parts.queries);
@@ -30,7 +30,8 @@ pub(super) fn attention(parts: Parts, causal: bool, rows: &Rows) -> Tensor<2> {
 /// For each query the sum over its own key and those before it of weight times value.
 fn before(queries: Tensor<4>, keys: Tensor<4>, values: Tensor<4>) -> Tensor<4> {
     let [rows, heads, steps, size] = queries.dims();
-    let (chunk, width) = (CHUNK.min(steps), values.dims()[3]);
+    // The largest power of two that divides the steps.
+    let (chunk, width) = (CHUNK.min(1 << steps.trailing_zeros()), values.dims()[3]);
     let chunks = steps / chunk;
     let device = queries.device();
     let cut = |x: Tensor<4>, width: usize| x.reshape([rows * heads, chunks, chunk, width]);

@@ -55,13 +55,14 @@ impl Attention {
         }
     }
 
-    /// Which keys a query sees, where each has a weight of its own.
-    fn reach(self) -> Option<Reach> {
-        match self {
-            Self::Full => Some(Reach::ALL),
-            Self::Window { left, right, global } => Some(Reach { left, right, global }),
-            Self::Linear | Self::LowRank { .. } => None,
-        }
+    /// Which keys a query sees, where each has a weight of its own; a causal one sees none ahead.
+    fn reach(self, causal: bool) -> Option<Reach> {
+        let reach = match self {
+            Self::Full => Reach::ALL,
+            Self::Window { left, right, global } => Reach { left, right, global },
+            Self::Linear | Self::LowRank { .. } => return None,
+        };
+        Some(if causal { Reach { right: 0, ..reach } } else { reach })
     }
 }
 
@@ -73,6 +74,8 @@ pub(super) struct Layer {
     /// Number of heads, a divisor of the width.
     pub(super) heads: usize,
     pub(super) attention: Attention,
+    /// Whether no step sees a later one; not with [`Attention::LowRank`].
+    pub(super) causal: bool,
     /// Steps of the longest row, padding included.
     pub(super) longest: usize,
 }
@@ -122,14 +125,14 @@ impl Layer {
     pub(super) fn forward(self, cursor: &mut Cursor<'_>, x: Tensor<2>, rows: &Rows) -> Tensor<2> {
         // One product for queries, keys and values.
         let joint = cursor.fast_linear(x);
-        let mixed = match (self.attention, self.attention.reach()) {
+        let mixed = match (self.attention, self.attention.reach(self.causal)) {
             (_, Some(reach)) if rows.fused => fused::attention(joint, rows.layout(self.width, self.heads, reach)),
             (_, Some(reach)) => plain::attention(Parts::new(joint, self.heads, rows), reach, rows),
             (Attention::LowRank { .. }, None) => {
                 let projection = cursor.matrix();
                 low_rank::attention(Parts::new(joint, self.heads, rows), projection, rows)
             }
-            (_, None) => linear::attention(Parts::new(joint, self.heads, rows), false, rows),
+            (_, None) => linear::attention(Parts::new(joint, self.heads, rows), self.causal, rows),
         };
         cursor.fast_linear(mixed)
     }

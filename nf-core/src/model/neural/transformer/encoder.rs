@@ -1,6 +1,6 @@
 //! The network of a transformer.
 
-use super::{Transformer, TransformerParams};
+use super::{Objective, Transformer, TransformerParams};
 use crate::{
     Error, ErrorKind, Result,
     features::Rows,
@@ -8,7 +8,7 @@ use crate::{
         neural::{
             attention,
             batch::{self, Batch},
-            train::Network,
+            train::{self, Network},
             weights::{Cursor, Slots},
         },
         random::Random,
@@ -23,17 +23,15 @@ pub(super) struct Encoder {
     width: usize,
 }
 
-/// The shortest padded length: shorter ones would cost as much.
-const SHORTEST: usize = 8;
-
 impl Encoder {
     pub(super) fn new(params: TransformerParams, width: usize) -> Self {
         Self { params, width }
     }
 
     fn attention(&self) -> attention::Layer {
-        let TransformerParams { d_model: width, heads, attention, max_steps, .. } = self.params;
-        attention::Layer { width, heads, attention, longest: self.padded(max_steps as u32) }
+        let TransformerParams { d_model: width, heads, attention, max_steps, objective, .. } = self.params;
+        let causal = objective == Objective::NextPacket;
+        attention::Layer { width, heads, attention, causal, longest: self.padded(max_steps as u32) }
     }
 
     /// Checks that no row is longer than the positions reach.
@@ -48,11 +46,12 @@ impl Encoder {
         }
     }
 
-    /// The latent of every step, shape (rows x steps, d_model).
+    /// The latent of every step, shape (rows x steps, d_model); the columns of steps that are `hidden` are not read.
     pub(super) fn encode(
         &self,
         cursor: &mut Cursor,
         batch: &Batch,
+        hidden: Option<&[bool]>,
         noise: Option<&Random>,
         device: &Device,
     ) -> Tensor<2> {
@@ -66,8 +65,15 @@ impl Encoder {
             _ => x,
         };
         let rows = attention::Rows::new(batch, device);
-        let mut x = cursor.linear(batch.tensor(device)) + positions(batch, d, device);
-        x = drop(x);
+        let mut x = cursor.linear(batch.tensor(device));
+        if let Objective::Masked { .. } = self.params.objective {
+            let stand_in = cursor.matrix();
+            if let Some(hidden) = hidden {
+                let hidden = column(hidden.iter().copied(), device);
+                x = x * (hidden.clone() * -1.0 + 1.0) + stand_in * hidden;
+            }
+        }
+        x = drop(x + positions(batch, d, device));
         for _ in 0..self.params.layers {
             let normed = cursor.norm(x.clone());
             x = x + drop(self.attention().forward(cursor, normed, &rows));
@@ -77,27 +83,90 @@ impl Encoder {
         cursor.norm(x)
     }
 
-    /// The rebuilt columns of every step, shape (rows x steps, columns).
-    pub(super) fn rebuild(
+    /// What is expected of the columns of every step, shape (rows x steps, columns).
+    fn rebuild(
         &self,
         weights: &[Tensor<2>],
         batch: &Batch,
+        hidden: Option<&[bool]>,
         noise: Option<&Random>,
         device: &Device,
     ) -> Tensor<2> {
         let mut cursor = Cursor::new(weights);
-        let latents = self.encode(&mut cursor, batch, noise, device);
-        cursor.linear(latents)
+        let latents = self.encode(&mut cursor, batch, hidden, noise, device);
+        let expected = cursor.linear(latents);
+        match self.params.objective {
+            Objective::Reconstruct | Objective::Masked { .. } => expected,
+            Objective::NextPacket => behind(cursor.matrix(), expected, batch),
+        }
     }
+
+    /// The numbers of [`rebuild`](Self::rebuild), for judging: each step from no more than the objective lets it see.
+    pub(super) fn expected(&self, weights: &[Tensor<2>], batch: &Batch, device: &Device) -> Vec<f32> {
+        let Objective::Masked { ratio } = self.params.objective else {
+            return train::values(self.rebuild(weights, batch, None, None, device));
+        };
+        let mut expected = vec![0.0; batch.values.len()];
+        let stripes = stripes(ratio);
+        for stripe in 0..stripes.min(batch.steps) {
+            let hidden: Vec<bool> = batch.places().map(|(_, step)| step % stripes == stripe).collect();
+            let rebuilt = train::values(self.rebuild(weights, batch, Some(&hidden), None, device));
+            let steps = expected.chunks_exact_mut(batch.width).zip(rebuilt.chunks_exact(batch.width));
+            steps.zip(hidden).filter(|(_, hidden)| *hidden).for_each(|((to, from), _)| to.copy_from_slice(from));
+        }
+        expected
+    }
+
+    /// Which steps are hidden, and rebuilt from the others; at random where there is a generator.
+    fn hidden(&self, batch: &Batch, random: Option<&Random>) -> Option<Vec<bool>> {
+        let Objective::Masked { ratio } = self.params.objective else { return None };
+        let mut random = random.map(|random| random.stream(0));
+        let stripes = stripes(ratio);
+        let hide = |((row, step), real): ((usize, usize), bool)| match &mut random {
+            Some(random) => (random.uniform() < ratio) & real,
+            None => (row + step) % stripes == 0 && real,
+        };
+        Some(batch.places().zip(batch.real()).map(hide).collect())
+    }
+}
+
+/// How many passes see each step hidden once, where each hides about this share.
+pub(super) fn stripes(ratio: f32) -> usize {
+    (1.0 / ratio).round().max(1.0) as usize
+}
+
+/// The expected columns of each step one step later: those of the first step are `first`, shape (1, columns).
+fn behind(first: Tensor<2>, expected: Tensor<2>, batch: &Batch) -> Tensor<2> {
+    let (rows, steps, width) = (batch.lengths.len(), batch.steps, batch.width);
+    let first = first.reshape([1, 1, width]).expand([rows, 1, width]);
+    let all = match steps {
+        1 => first,
+        _ => Tensor::cat(vec![first, expected.reshape([rows, steps, width]).narrow(1, 0, steps - 1)], 1),
+    };
+    all.reshape([rows * steps, width])
+}
+
+/// Ones where true, zeros elsewhere, shape (count, 1).
+fn column(flags: impl Iterator<Item = bool>, device: &Device) -> Tensor<2> {
+    let values: Vec<f32> = flags.map(|flag| f32::from(u8::from(flag))).collect();
+    let shape = [values.len(), 1];
+    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 impl Network for Encoder {
     const KIND: &'static str = Transformer::KIND;
 
+    fn parameters(&self) -> serde_json::Value {
+        serde_json::to_value(&self.params).unwrap_or_default()
+    }
+
     fn slots(&self) -> Slots {
         let mut slots = Slots::default();
         let d = self.params.d_model;
         slots.linear(self.width, d);
+        if let Objective::Masked { .. } = self.params.objective {
+            slots.matrix(1, d);
+        }
         for _ in 0..self.params.layers {
             slots.norm(d);
             self.attention().slots(&mut slots);
@@ -107,12 +176,16 @@ impl Network for Encoder {
         }
         slots.norm(d);
         slots.linear(d, self.width);
+        if self.params.objective == Objective::NextPacket {
+            slots.matrix(1, self.width);
+        }
         slots
     }
 
-    /// The next power of two, so that there are few shapes and at most half of the steps are padding.
+    /// The next multiple of an eighth of the next power of two: few shapes, and never a quarter of padding.
     fn padded(&self, length: u32) -> usize {
-        (length as usize).next_power_of_two().max(SHORTEST)
+        let length = (length as usize).max(1);
+        length.next_multiple_of((length.next_power_of_two() / 8).max(1))
     }
 
     fn squared_error(
@@ -122,21 +195,23 @@ impl Network for Encoder {
         noise: Option<&Random>,
         device: &Device,
     ) -> Tensor<1> {
-        let real: Vec<f32> = batch.real().map(|real| f32::from(u8::from(real))).collect();
-        let real = Tensor::<2>::from_data(TensorData::new(real, [batch.lengths.len() * batch.steps, 1]), device);
-        ((self.rebuild(weights, batch, noise, device) - batch.tensor(device)) * real).square().sum()
+        let hidden = self.hidden(batch, noise);
+        let expected = self.rebuild(weights, batch, hidden.as_deref(), noise, device);
+        // Of the steps that are hidden, as if all were.
+        let (counted, scale) = match &hidden {
+            Some(hidden) => {
+                let count = hidden.iter().filter(|hidden| **hidden).count();
+                let real = batch.lengths.iter().sum::<usize>();
+                (column(hidden.iter().copied(), device), real as f64 / count.max(1) as f64)
+            }
+            None => (column(batch.real(), device), 1.0),
+        };
+        ((expected - batch.tensor(device)) * counted).square().sum() * scale
     }
 }
 
-/// Sinusoidal positions (Vaswani et al., 2017, section 3.5) for each step of each row, shape (rows x steps, d).
+/// Positions for each step of each row, shape (rows x steps, d).
 fn positions(batch: &Batch, d: usize, device: &Device) -> Tensor<2> {
-    let frequencies: Vec<f64> = (0..d / 2).map(|pair| 10000f64.powf(-2.0 * pair as f64 / d as f64)).collect();
-    let wave = |step: usize, frequency: &f64| {
-        let (sin, cos) = (step as f64 * frequency).sin_cos();
-        [sin as f32, cos as f32]
-    };
-    let step = |step| frequencies.iter().flat_map(move |frequency| wave(step, frequency));
-    let values: Vec<f32> = (0..batch.steps).flat_map(step).collect();
-    let values = values.repeat(batch.lengths.len());
+    let values = batch::waves(batch.steps, d).repeat(batch.lengths.len());
     Tensor::from_data(TensorData::new(values, [batch.lengths.len() * batch.steps, d]), device)
 }

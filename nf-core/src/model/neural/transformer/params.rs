@@ -17,11 +17,30 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
+/// What a [`Transformer`] learns to tell of each packet, by the squared error of its columns.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Objective {
+    /// The packet itself, from all packets and itself: what an autoencoder learns.
+    #[default]
+    Reconstruct,
+    /// A packet whose columns are hidden, from the others (Devlin et al., "BERT", NAACL 2019; He et al., "Masked autoencoders
+    /// are scalable vision learners", CVPR 2022). Judging by error takes about `1 / ratio` passes, so that each packet is
+    /// hidden once.
+    Masked {
+        /// Share of the packets that are hidden at a time, 0.01 to 0.9.
+        ratio: f32,
+    },
+    /// A packet from those before it: no packet sees a later one, whatever the attention's reach
+    /// (not with [`Attention::LowRank`]).
+    NextPacket,
+}
+
 /// What a [`Transformer`] takes for strange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TransformerScore {
-    /// The natural logarithm of the mean squared reconstruction error over the real packets.
+    /// The natural logarithm of the mean squared error of what the [`Objective`] expects, over the real packets.
     Error,
     /// The natural logarithm of the Mahalanobis distance of the latent, averaged over the real packets, from those of the
     /// training rows (Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS 2018).
@@ -46,6 +65,9 @@ pub struct TransformerParams {
     pub dropout: f32,
     /// How packets see each other. Default [`Attention::Full`].
     pub attention: Attention,
+    /// What is learned. Default [`Objective::Reconstruct`].
+    #[serde(default)]
+    pub objective: Objective,
     /// Most packets of a session, 1 to 65536; longer ones are refused. Default 2048.
     pub max_steps: usize,
     /// What is taken for strange. Default [`TransformerScore::Density`].
@@ -69,6 +91,7 @@ impl Default for TransformerParams {
             held_out: 0.1,
             patience: 3,
             seed: 0,
+            checkpoint: None,
         };
         Self {
             d_model: 64,
@@ -77,6 +100,7 @@ impl Default for TransformerParams {
             d_ff: 128,
             dropout: 0.1,
             attention: Attention::default(),
+            objective: Objective::default(),
             max_steps: 2048,
             score: TransformerScore::default(),
             training,
@@ -91,6 +115,7 @@ setters!(TransformerParams {
     d_ff: usize,
     dropout: f32,
     attention: Attention,
+    objective: Objective,
     max_steps: usize,
     score: TransformerScore,
     training: TrainingParams
@@ -137,6 +162,17 @@ impl TransformerParams {
             return Err(Error::config("max_steps", self.max_steps, "1 to 65536"));
         }
         self.attention.check()?;
+        match self.objective {
+            Objective::Masked { ratio } if !(0.01..=0.9).contains(&ratio) => {
+                return Err(Error::config("ratio", ratio, "0.01 to 0.9"));
+            }
+            Objective::NextPacket if matches!(self.attention, Attention::LowRank { .. }) => {
+                let allowed =
+                    "full, window or linear where the objective is the next packet: its keys hold all packets";
+                return Err(Error::config("attention", "low rank", allowed));
+            }
+            _ => {}
+        }
         self.training.check()
     }
 
@@ -144,7 +180,8 @@ impl TransformerParams {
     ///
     /// # Errors
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) where a parameter is out of range or a row is longer than `max_steps`, [`ErrorKind::Data`](crate::ErrorKind::Data)
-    /// where there are fewer than two rows, and [`ErrorKind::Training`](crate::ErrorKind::Training) where the loss does not stay finite.
+    /// where there are fewer than two rows, [`ErrorKind::Training`](crate::ErrorKind::Training) where the loss does not stay finite, and those of
+    /// [a checkpoint](crate::model::Checkpoint) that cannot be written, is corrupt or of another training.
     pub fn fit(&self, rows: &Rows) -> Result<Transformer> {
         self.fit_with(rows, &mut |_| ControlFlow::Continue(()))
     }
@@ -171,6 +208,7 @@ impl TransformerParams {
             }
             model.density = Some(Gaussian::fit(&latents, self.d_model));
         }
+        train::remove(&self.training)?;
         Ok(model)
     }
 }

@@ -43,13 +43,74 @@ fn every_attention_learns() {
     }
 }
 
+/// Objectives other than the default, and attentions they go with.
+const OBJECTIVES: [(Objective, Attention); 5] = [
+    (Objective::Masked { ratio: 0.3 }, Attention::Full),
+    (Objective::Masked { ratio: 0.5 }, Attention::LowRank { rank: 4 }),
+    (Objective::NextPacket, Attention::Full),
+    (Objective::NextPacket, Attention::Window { left: 3, right: 2, global: true }),
+    (Objective::NextPacket, Attention::Linear),
+];
+
 #[test]
-fn every_weight_has_a_gradient() {
-    ATTENTIONS.into_iter().for_each(check_gradient);
+fn every_objective_learns() {
+    let train = waves(600, 32, 32, 1, false);
+    let (usual, strange) = (waves(150, 32, 32, 2, false), waves(150, 32, 32, 3, true));
+    for (objective, attention) in OBJECTIVES {
+        for score in [TransformerScore::Error, TransformerScore::Density] {
+            let params = params().objective(objective).attention(attention).max_steps(32).score(score);
+            let model = params.fit(&train).unwrap();
+            let auroc = auroc(&model.score(&strange).unwrap(), &model.score(&usual).unwrap());
+            assert!(auroc > 0.9, "{objective:?} {attention:?} {score:?}: {auroc}");
+            let back = Transformer::from_bytes(schema(3).as_ref().clone(), &model.to_bytes()).unwrap();
+            assert_eq!(back.score(&usual).unwrap(), model.score(&usual).unwrap());
+            bits_do_not_depend_on_the_batch(&model, &usual);
+        }
+    }
 }
 
-fn check_gradient(attention: Attention) {
-    let encoder = Encoder::new(params().attention(attention).max_steps(16), 3);
+#[test]
+fn no_packet_tells_itself_or_of_what_it_may_not_see() {
+    let rows = waves(60, 16, 16, 1, false);
+    let row = rows.lengths().iter().position(|&length| length >= 12).unwrap();
+    for (objective, attention) in OBJECTIVES {
+        let model = params().epochs(1).objective(objective).attention(attention).max_steps(16).fit(&rows).unwrap();
+        let one = rows.select([row]);
+        let expected = |rows: &Rows| model.expected(rows).unwrap().unwrap();
+        let before = expected(&one);
+        for step in [0, 5, 11] {
+            let mut moved = one.data().to_vec();
+            moved[step * 3] += 1.0;
+            let moved = Rows::sequences(schema(3), 16, moved, one.lengths().to_vec()).unwrap();
+            let changed: Vec<usize> =
+                (0..16).filter(|i| expected(&moved)[i * 3..][..3] != before[i * 3..][..3]).collect();
+            let seen = match objective {
+                Objective::NextPacket => changed.iter().all(|i| *i > step),
+                _ => !changed.contains(&step),
+            };
+            assert!(seen && (step == 11 || !changed.is_empty()), "{objective:?} {attention:?} {step}: {changed:?}");
+        }
+    }
+}
+
+#[test]
+fn padding_is_a_small_share() {
+    let encoder = Encoder::new(params(), 3);
+    for length in 1..=4096u32 {
+        let padded = encoder.padded(length) as f64;
+        assert!(f64::from(length) > 0.8 * padded, "{length} {padded}");
+    }
+    assert_eq!([0, 1, 8, 9, 65, 129, 2048].map(|length| encoder.padded(length)), [1, 1, 8, 10, 80, 160, 2048]);
+}
+
+#[test]
+fn every_weight_has_a_gradient() {
+    ATTENTIONS.into_iter().for_each(|attention| check_gradient(Objective::Reconstruct, attention));
+    OBJECTIVES.into_iter().for_each(|(objective, attention)| check_gradient(objective, attention));
+}
+
+fn check_gradient(objective: Objective, attention: Attention) {
+    let encoder = Encoder::new(params().objective(objective).attention(attention).max_steps(16), 3);
     let mut weights = Weights::random(encoder.slots(), &Random::new(1));
     let mut random = Random::new(2);
     weights.values.iter_mut().for_each(|w| *w += 0.05 * random.normal());
@@ -153,6 +214,11 @@ fn refuses_what_it_cannot_serve() {
     assert_eq!(refuse(params().dropout(1.0)), "dropout is 1, it must be 0 to below 1");
     let rank = params().attention(Attention::LowRank { rank: 0 });
     assert_eq!(refuse(rank), "rank is 0, it must be 1 to 4096");
+    let ratio = params().objective(Objective::Masked { ratio: 0.95 });
+    assert_eq!(refuse(ratio), "ratio is 0.95, it must be 0.01 to 0.9");
+    let next = params().objective(Objective::NextPacket).attention(Attention::LowRank { rank: 4 });
+    let allowed = "full, window or linear where the objective is the next packet: its keys hold all packets";
+    assert_eq!(refuse(next), format!("attention is low rank, it must be {allowed}"));
     assert_eq!(refuse(params().max_steps(0)), "max_steps is 0, it must be 1 to 65536");
     let row = train.lengths().iter().position(|&length| length > 4).unwrap();
     let long = format!("row {row} has {} steps, max_steps is 4", train.lengths()[row]);
