@@ -74,7 +74,7 @@ fn evidence(sightings: &[Sighting]) -> String {
     table("Its strangest sessions", &["start", "session", "packets", "score", "p-value", "head"], &[0, 1, 5], rows)
 }
 
-fn facts(facts: &[Fact]) -> String {
+pub(super) fn facts(facts: &[Fact]) -> String {
     if facts.is_empty() {
         return String::new();
     }

@@ -25,12 +25,15 @@
 //! ```
 
 mod card;
+mod explained;
 mod strip;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod when;
+
+pub use explained::explained;
 
 use crate::{
     Detector, Result,
