@@ -11,7 +11,7 @@ mod tree;
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
 pub use neural::{
-    Attention, Autoencoder, AutoencoderParams, TrainingParams, Transformer, TransformerParams, TransformerScore,
+    Attention, Autoencoder, AutoencoderParams, Matrix, TrainingParams, Transformer, TransformerParams, TransformerScore,
 };
 pub(crate) use random::Random;
 pub use rarity::Rarity;

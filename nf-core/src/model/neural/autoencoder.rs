@@ -123,9 +123,7 @@ impl AutoencoderParams {
         let layers = Layers { params: self.clone(), width: rows.width() };
         let weights = train::train(&layers, &self.training, rows, watch)?;
         let scales = vec![1.0; rows.width()];
-        let mut model = Autoencoder::new(rows.schema().as_ref().clone(), layers, weights, scales);
-        model.scales = residual_scales(rows, &model.rebuild(rows)?);
-        Ok(model)
+        Autoencoder::new(rows.schema().as_ref().clone(), layers, weights, scales).with_scales_of(rows)
     }
 }
 
@@ -188,6 +186,19 @@ impl Autoencoder {
     fn new(schema: Schema, layers: Layers, weights: Weights, scales: Vec<f32>) -> Self {
         let tensors = weights.tensors(&device::judging());
         Self { schema, layers, weights, scales, tensors }
+    }
+
+    pub(super) fn network_weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    pub(super) fn with_network_weights(&self, weights: Weights) -> Self {
+        Self::new(self.schema.clone(), self.layers.clone(), weights, self.scales.clone())
+    }
+
+    /// The same with the errors on some rows as scales.
+    pub(super) fn with_scales_of(&self, rows: &Rows) -> Result<Self> {
+        Ok(Self { scales: residual_scales(rows, &self.rebuild(rows)?), ..self.clone() })
     }
 
     /// The reconstruction, in the shape of `rows.data()`.

@@ -5,6 +5,7 @@ mod autoencoder;
 mod batch;
 mod density;
 mod device;
+mod exchange;
 mod fused;
 mod gradient;
 mod kernel;
@@ -14,6 +15,7 @@ mod weights;
 
 pub use attention::Attention;
 pub use autoencoder::{Autoencoder, AutoencoderParams};
+pub use exchange::Matrix;
 pub use train::TrainingParams;
 pub use transformer::{Transformer, TransformerParams, TransformerScore};
 
