@@ -34,7 +34,7 @@ const STYLE: &str = "\
 pub fn explained(session: &Session, explanation: &Explanation) -> String {
     let mut html = format!("<div class=\"nf-explained\">\n<style>\n{STYLE}</style>\n");
     let verdict = escape(&explanation.verdict.to_string());
-    let _ = writeln!(html, "<p><b>{}</b><br>{verdict}</p>", escape(&session.to_string()));
+    let _ = writeln!(html, "<p><b>{}</b></p>\n<p>{verdict}</p>", escape(&session.to_string()));
     if explanation.shown == 0 {
         html += &strip(session, &explanation.packets);
     }
