@@ -30,16 +30,16 @@ __all__ = [
 _USUAL, _STRANGE, _LINE = "#0b6e99", "#c8501e", "#1d2329"
 
 
-def _axes(ax: Any) -> Any:
+def _axes(ax: Any, height: float = 4) -> Any:
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=(7, 4), layout="constrained")[1]
+    return plt.subplots(figsize=(7, height), layout="constrained")[1]
 
 
-def _named(ax: Any, title: str, x: str, y: str) -> Any:
-    ax.set_title(title)
+def _named(ax: Any, title: str, x: str, y: str, loc: str = "center") -> Any:
+    ax.set_title(title, loc=loc)
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     ax.spines[["top", "right"]].set_visible(False)
@@ -50,8 +50,9 @@ def packet_sizes(sessions: Sessions, ax: Any = None) -> Any:
     """Mean size of the packets of each session, on the wire."""
     ax = _axes(ax)
     sizes = [session.bytes / session.packets for session in sessions if session.packets]
-    ax.hist(sizes, bins=60, color=_USUAL)
-    ax.set_yscale("log")
+    if sizes:
+        ax.hist(sizes, bins=60, color=_USUAL)
+        ax.set_yscale("log")
     return _named(ax, "Packet sizes", "mean packet of a session (bytes)", "sessions")
 
 
@@ -86,8 +87,8 @@ def anomaly_timeline(verdicts: Verdicts, ax: Any = None) -> Any:
         ax.scatter(seconds[chosen], verdicts.score[chosen], s=5, color=colour, label=name, alpha=0.6, linewidths=0)
     if len(verdicts):
         ax.axhline(float(np.median(verdicts.threshold)), color=_LINE, linestyle="--", linewidth=1, label="cut")
-    ax.legend(frameon=False, loc="upper left", markerscale=2)
-    return _named(ax, "Anomalies over time", "start of the session (s)", "score")
+    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, markerscale=2, borderaxespad=0.2)
+    return _named(ax, "Anomalies over time", "start of the session (s)", "score", loc="left")
 
 
 def dashboard(verdicts: Verdicts) -> Any:
@@ -104,16 +105,20 @@ def dashboard(verdicts: Verdicts) -> Any:
 
 
 def score_distribution(
-    scores: npt.ArrayLike, threshold: float, strange: npt.ArrayLike | None = None, ax: Any = None
+    scores: npt.ArrayLike,
+    threshold: float,
+    others: npt.ArrayLike | None = None,
+    ax: Any = None,
+    names: tuple[str, str] = ("benign", "others"),
 ) -> Any:
-    """Scores against the cut; ``strange`` are scores of rows that are known to be so."""
+    """Scores of benign rows against the cut, and those of others where they are given; ``names`` are for the legend."""
     ax = _axes(ax)
     scores = np.asarray(scores, dtype=float)
-    others = np.zeros(0) if strange is None else np.asarray(strange, dtype=float)
-    bins = np.histogram_bin_edges(np.concatenate([scores, others]), bins=60)
-    ax.hist(scores, bins=bins, color=_USUAL, alpha=0.8, label="benign" if len(others) else "scores")
-    if len(others):
-        ax.hist(others, bins=bins, color=_STRANGE, alpha=0.7, label="strange")
+    more = np.zeros(0) if others is None else np.asarray(others, dtype=float)
+    bins = np.histogram_bin_edges(np.concatenate([scores, more]), bins=60)
+    ax.hist(scores, bins=bins, color=_USUAL, label=names[0])
+    if len(more):
+        ax.hist(more, bins=bins, color=_STRANGE, histtype="step", linewidth=1.5, label=names[1])
     ax.axvline(threshold, color=_LINE, linestyle="--", linewidth=1, label=f"cut {threshold:.3g}")
     ax.set_yscale("log")
     ax.legend(frameon=False)
@@ -136,13 +141,13 @@ def budget_reliability(p_values: npt.ArrayLike, ax: Any = None) -> Any:
 
 def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> Any:
     """The packets of one session, each as hot as its part in the score."""
-    ax = _axes(ax)
+    ax = _axes(ax, height=2)
     parts = explanation.packets
     if len(parts) == 0:
         parts = np.zeros(1)
     image = ax.imshow(parts[np.newaxis] * 100, aspect="auto", cmap="Oranges", vmin=0, vmax=max(parts.max() * 100, 1e-9))
     ax.set_yticks([])
-    ax.figure.colorbar(image, ax=ax, label="part of the score (%)", orientation="horizontal", pad=0.25)
+    ax.figure.colorbar(image, ax=ax, label="part of\nthe score (%)", pad=0.02)
     return _named(ax, f"{session.protocol} {session.orig[0]} to {session.resp[0]}", "packet, from 0", "")
 
 
