@@ -217,7 +217,7 @@ impl Gru {
     fn from_bytes(schema: Schema, bytes: &[u8]) -> Result<Self> {
         let numbers: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         if let [units, weights @ ..] = &numbers[..]
-            && bytes.len() % 4 == 0
+            && bytes.len().is_multiple_of(4)
             && (1.0..=4096.0).contains(units)
             && weights.len() == Self::count(schema.width(), *units as usize)
             && weights.iter().all(|weight| weight.is_finite())
@@ -293,18 +293,14 @@ mod tests {
         let rows = waves(1, false);
         let model = Gru::fit(&rows, 3, 1, 1).expect("a model");
         let (_, gradient) = model.gradient(rows.row(0));
-        for at in 0..gradient.len() {
+        for (at, own) in gradient.into_iter().enumerate() {
             let moved = |by: f32| {
                 let mut moved = model.clone();
                 moved.weights[at] += by;
                 moved.gradient(rows.row(0)).0
             };
             let difference = (moved(1e-2) - moved(-1e-2)) / 2e-2;
-            assert!(
-                (difference - gradient[at]).abs() < 0.02 * (1.0 + difference.abs()),
-                "{at}: {difference} {}",
-                gradient[at]
-            );
+            assert!((difference - own).abs() < 0.02 * (1.0 + difference.abs()), "{at}: {difference} {own}");
         }
     }
 

@@ -40,6 +40,7 @@
 //! | [`detector`] | a session | a [`Verdict`] and an [`Explanation`]; the model file |
 //! | [`incident`] | verdicts | [`Incident`]s: one line for one happening |
 //! | [`monitor`] | frames as they come | verdicts as sessions end, and incidents |
+//! | [`table`] | sessions, packets, rows, verdicts | columns of one type, for files and data frames |
 //!
 //! Every part stands alone:
 //!
@@ -101,6 +102,7 @@ mod onnx;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod session;
+pub mod table;
 
 pub use calibration::Calibration;
 pub use capture::{Capture, Frame, LinkType};

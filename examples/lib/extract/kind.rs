@@ -1,11 +1,7 @@
 //! What a row is, and how blocks of sessions become rows.
 
-use super::{
-    Table,
-    sink::Sink,
-    table::{packet_table, rows_table, session_table},
-};
-use nf_core::{FeatureSpec, Rows, Session};
+use super::sink::Sink;
+use nf_core::{FeatureSpec, Rows, Session, table::Table};
 use std::{hint::black_box, str::FromStr};
 
 /// What a row is.
@@ -53,17 +49,17 @@ impl Kind {
             sink => sink.write(table()),
         };
         match self {
-            Self::Sessions => write(sink, &|| session_table(sessions, first))?,
+            Self::Sessions => write(sink, &|| Table::of_sessions(sessions, first))?,
             Self::Flow | Self::Context => {
                 let rows = black_box(self.flat_rows(sessions)?);
-                write(sink, &|| rows_table(sessions, first, &rows))?;
+                write(sink, &|| Table::of_rows(sessions, first, &rows))?;
             }
             Self::Packets => {
                 let mut done = 0;
                 while done < sessions.len() {
                     let run = run(&sessions[done..]);
                     let rows = black_box(packet_rows(run)?);
-                    write(sink, &|| packet_table(run, first + done as u64, &rows))?;
+                    write(sink, &|| Table::of_session_packets(run, first + done as u64, &rows))?;
                     done += run.len();
                 }
                 return Ok(sessions.iter().map(|session| session.packets().len() as u64).sum());
@@ -75,9 +71,9 @@ impl Kind {
     /// The table of no sessions, for its names and types.
     pub(super) fn empty_table(self) -> Result<Table, String> {
         Ok(match self {
-            Self::Sessions => session_table(&[], 0),
-            Self::Flow | Self::Context => rows_table(&[], 0, &self.flat_rows(&[])?),
-            Self::Packets => packet_table(&[], 0, &packet_rows(&[])?),
+            Self::Sessions => Table::of_sessions(&[], 0),
+            Self::Flow | Self::Context => Table::of_rows(&[], 0, &self.flat_rows(&[])?),
+            Self::Packets => Table::of_session_packets(&[], 0, &packet_rows(&[])?),
         })
     }
 

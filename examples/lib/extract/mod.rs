@@ -5,14 +5,12 @@ mod options;
 mod resources;
 mod sink;
 mod summary;
-mod table;
 #[cfg(test)]
 mod tests;
 
 pub use kind::Kind;
 pub use options::{Options, Out, USAGE};
 pub use summary::Summary;
-pub use table::{Column, Table, Values};
 
 use nf_core::{Capture, Error, LinkType, Session, SessionTable, session::TableStats};
 use sink::Sink;

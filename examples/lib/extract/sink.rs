@@ -1,12 +1,15 @@
 //! Tables to files.
 
-use super::{Column, Kind, Out, Table, Values};
+use super::{Kind, Out};
 use arrow_array::{
-    ArrayRef, Float32Array, Float64Array, RecordBatch, StringArray, TimestampNanosecondArray, UInt64Array,
+    ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray, TimestampNanosecondArray, UInt64Array,
 };
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
-use nf_core::Timestamp;
+use nf_core::{
+    Timestamp,
+    table::{Column, Table, Values},
+};
 use parquet::{arrow::ArrowWriter, basic::Compression, errors::ParquetError, file::properties::WriterProperties};
 use std::{
     fmt::{Display, Write},
@@ -94,12 +97,13 @@ fn at<E: Display>(path: &Path) -> impl Fn(E) -> String {
 }
 
 fn schema(table: &Table) -> SchemaRef {
-    let field = |Column { name, values }: &Column| match values {
+    let field = |Column { name, values, .. }: &Column| match values {
         Values::Count(_) => Field::new(name, DataType::UInt64, true),
         Values::Quantity(_) => Field::new(name, DataType::Float64, true),
         Values::Stored(_) => Field::new(name, DataType::Float32, false),
         Values::Time(_) => Field::new(name, DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false),
         Values::Text(_) => Field::new(name, DataType::Utf8, true),
+        Values::Flag(_) => Field::new(name, DataType::Boolean, false),
     };
     Arc::new(Schema::new(table.columns.iter().map(field).collect::<Vec<_>>()))
 }
@@ -112,6 +116,7 @@ fn batch(schema: &SchemaRef, table: Table) -> Result<RecordBatch, ArrowError> {
             Values::Stored(values) => Arc::new(Float32Array::from(values)),
             Values::Time(values) => Arc::new(TimestampNanosecondArray::from(values).with_timezone("UTC")),
             Values::Text(values) => Arc::new(StringArray::from(values)),
+            Values::Flag(values) => Arc::new(BooleanArray::from(values)),
         }
     };
     RecordBatch::try_new(schema.clone(), table.columns.into_iter().map(array).collect())
@@ -130,6 +135,7 @@ fn write_csv(writer: &mut csv::Writer<File>, table: &Table) -> csv::Result<()> {
                 Values::Stored(values) => write!(text, "{}", values[row]),
                 Values::Time(values) => write!(text, "{}", Timestamp::from_nanos(values[row])),
                 Values::Text(values) => values[row].as_deref().map_or(Ok(()), |value| text.write_str(value)),
+                Values::Flag(values) => write!(text, "{}", values[row]),
             };
             writer.write_field(&text)?;
         }

@@ -15,8 +15,8 @@ mod tree;
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
 pub use neural::{
-    Attention, Autoencoder, AutoencoderParams, AutoencoderScore, Checkpoint, Objective, TrainingParams, Transformer,
-    TransformerParams, TransformerScore,
+    Attention, Autoencoder, AutoencoderParams, AutoencoderScore, Checkpoint, Matrix, Objective, TrainingParams,
+    Transformer, TransformerParams, TransformerScore,
 };
 pub(crate) use random::Random;
 pub use rarity::Rarity;

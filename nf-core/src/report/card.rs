@@ -5,6 +5,7 @@ use crate::{
     detector::{Carrier, Explanation, Fact},
     incident::{Incident, Listed, Sighting},
     page::{escape, table},
+    session::Session,
 };
 use std::fmt::{Display, Write};
 
@@ -37,14 +38,18 @@ pub(super) fn card(incident: &Incident, explanation: &Explanation) -> String {
         "<h3>The strangest session</h3>\n<p class=\"note\">{}</p>\n",
         escape(&incident.session.to_string())
     );
-    // Another session that carries the alert may be the one whose packets were looked into.
-    let parts = if explanation.shown == 0 { &explanation.packets[..] } else { &[] };
-    let told = told(&incident.session, explanation);
-    html += &strip(&incident.session, parts, &told);
-    html += &format!("<p class=\"note\">{}</p>\n", escape(&legend(parts, &told)));
     let sessions = [evidence(&incident.evidence), carriers(&explanation.carriers)];
     let sessions: String = sessions.iter().map(|table| format!("<div>{table}</div>\n")).collect();
-    html + &facts(explanation) + "<div class=\"two\">\n" + &sessions + "</div>\n"
+    html + &reasons(&incident.session, explanation) + "<div class=\"two\">\n" + &sessions + "</div>\n"
+}
+
+/// The packets of a session, and the facts of its verdict.
+pub(super) fn reasons(session: &Session, explanation: &Explanation) -> String {
+    // Another session that carries the alert may be the one whose packets were looked into.
+    let parts = if explanation.shown == 0 { &explanation.packets[..] } else { &[] };
+    let told = told(session, explanation);
+    let legend = format!("<p class=\"note\">{}</p>\n", escape(&legend(parts, &told)));
+    strip(session, parts, &told) + &legend + &facts(explanation)
 }
 
 /// What the strip of packets shows.

@@ -25,6 +25,7 @@
 //! ```
 
 mod card;
+mod explained;
 mod strip;
 mod tally;
 #[cfg(test)]
@@ -32,6 +33,8 @@ mod tests;
 mod timeline;
 mod told;
 mod when;
+
+pub use explained::explained;
 
 use crate::{
     Detector, Result,

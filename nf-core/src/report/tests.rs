@@ -89,3 +89,23 @@ fn events_of_a_monitor_are_all_it_takes() {
     assert_eq!(page.matches("<h2>#").count() as u64, stats.incidents.opened);
     assert!(page.contains("<div><b>303</b><span>sessions judged</span></div>"));
 }
+
+#[test]
+fn an_explained_session_stands_alone() {
+    let detector = detector();
+    let mut session = cut(&frames_with_uploads(30, 1, 5)).pop().unwrap();
+    session.dns = Some(Box::new(DnsFacts {
+        is_response: false,
+        id: 1,
+        name: "</div><script>".to_owned(),
+        query_type: 16,
+        answer_code: None,
+        answers: 0,
+    }));
+    let explanation = detector.explain(&session).unwrap();
+    let html = explained(&session, &explanation);
+    crate::page::testing::assert_closed(&html);
+    assert!(html.starts_with("<div class=\"nf-explained\">") && html.ends_with("</div>"));
+    assert!(html.contains("<svg class=\"strip\"") && html.contains(&explanation.facts[0].name), "{html}");
+    assert!(!html.contains("<script>"));
+}

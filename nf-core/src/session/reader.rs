@@ -80,7 +80,7 @@ impl SessionReader {
     /// As the iterator: where the capture is damaged or cannot be read. To keep what came before the damage, iterate.
     pub fn collect(mut self) -> Result<Sessions> {
         let sessions = self.by_ref().collect::<Result<Vec<_>>>()?;
-        Ok(Sessions { sessions, stats: self.table.stats().clone() })
+        Ok(Sessions::new(sessions, self.table.stats().clone()))
     }
 }
 
@@ -121,6 +121,11 @@ pub struct Sessions {
 }
 
 impl Sessions {
+    /// Sessions with what was counted while they were read.
+    pub fn new(sessions: Vec<Session>, stats: TableStats) -> Self {
+        Self { sessions, stats }
+    }
+
     /// What was read, and what could not be used.
     pub fn stats(&self) -> &TableStats {
         &self.stats

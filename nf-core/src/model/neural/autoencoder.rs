@@ -165,11 +165,8 @@ impl AutoencoderParams {
         let layers = Layers { params: self.clone(), width: rows.width() };
         let weights = train::train(&layers, &self.training, rows, watch)?;
         let scales = vec![1.0; rows.width()];
-        let mut model = Autoencoder::new(rows.schema().as_ref().clone(), layers, weights, scales, None);
-        model.scales = residual_scales(rows, &model.rebuild(rows)?);
-        if self.score == AutoencoderScore::Density {
-            model.density = Some(Gaussian::fit(&model.pass(rows)?.1, self.latent));
-        }
+        let model =
+            Autoencoder::new(rows.schema().as_ref().clone(), layers, weights, scales, None).with_scales_of(rows)?;
         train::remove(&self.training)?;
         Ok(model)
     }
@@ -240,6 +237,22 @@ impl Autoencoder {
     fn new(schema: Schema, layers: Layers, weights: Weights, scales: Vec<f32>, density: Option<Gaussian>) -> Self {
         let tensors = weights.tensors(&device::judging());
         Self { schema, layers, weights, scales, density, tensors }
+    }
+
+    pub(super) fn network_weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    pub(super) fn with_network_weights(&self, weights: Weights) -> Self {
+        Self::new(self.schema.clone(), self.layers.clone(), weights, self.scales.clone(), self.density.clone())
+    }
+
+    /// The same with the errors on some rows as scales and, where its score needs one, the density of their latents.
+    pub(super) fn with_scales_of(&self, rows: &Rows) -> Result<Self> {
+        let (rebuilt, latents) = self.pass(rows)?;
+        let params = &self.layers.params;
+        let density = (params.score == AutoencoderScore::Density).then(|| Gaussian::fit(&latents, params.latent));
+        Ok(Self { scales: residual_scales(rows, &rebuilt), density, ..self.clone() })
     }
 
     /// The reconstruction, in the shape of `rows.data()`.

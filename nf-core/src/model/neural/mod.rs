@@ -5,6 +5,7 @@ mod autoencoder;
 mod batch;
 mod density;
 mod device;
+mod exchange;
 mod fused;
 mod gradient;
 mod kernel;
@@ -16,6 +17,7 @@ mod weights;
 
 pub use attention::Attention;
 pub use autoencoder::{Autoencoder, AutoencoderParams, AutoencoderScore};
+pub use exchange::Matrix;
 pub use train::{Checkpoint, TrainingParams};
 pub use transformer::{Objective, Transformer, TransformerParams, TransformerScore};
 

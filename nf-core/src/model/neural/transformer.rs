@@ -39,6 +39,9 @@ pub struct Transformer {
     density: Option<Gaussian>,
 }
 
+/// Rows whose latents are computed between two calls of the closure that watches.
+const ROWS_A_REPORT: usize = 256;
+
 impl Transformer {
     pub(crate) const KIND: &'static str = "transformer";
 
@@ -67,6 +70,35 @@ impl Transformer {
     fn new(schema: Schema, encoder: Encoder, weights: Weights, density: Option<Gaussian>) -> Self {
         let tensors = weights.tensors(&device::judging());
         Self { schema, encoder, weights, tensors, density }
+    }
+
+    pub(super) fn network_weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    pub(super) fn with_network_weights(&self, weights: Weights) -> Self {
+        Self::new(self.schema.clone(), self.encoder.clone(), weights, self.density.clone())
+    }
+
+    /// The same with the density of the latents of some rows, where the score needs it.
+    pub(super) fn with_density_of(&self, rows: &Rows) -> Result<Self> {
+        self.schema.check(rows.schema())?;
+        self.encoder.check(rows)?;
+        self.clone().fit_density(rows, &mut || Ok(()))
+    }
+
+    /// As [`with_density_of`](Self::with_density_of) for rows that fit; `tell` is called after every few of them.
+    fn fit_density(mut self, rows: &Rows, tell: &mut dyn FnMut() -> Result<()>) -> Result<Self> {
+        if self.encoder.params.score == TransformerScore::Density {
+            let width = self.encoder.params.d_model;
+            let mut latents = Vec::with_capacity(rows.len() * width);
+            for start in (0..rows.len()).step_by(ROWS_A_REPORT) {
+                latents.extend(self.latents(&rows.select(start..(start + ROWS_A_REPORT).min(rows.len()))));
+                tell()?;
+            }
+            self.density = Some(Gaussian::fit(&latents, width));
+        }
+        Ok(self)
     }
 
     /// The latent of each row, the mean over its real steps, shape (rows, d_model); zero for a row without steps.

@@ -109,6 +109,17 @@ impl Weights {
         self.slots.0.iter().flat_map(|slot| std::iter::repeat_n(slot.role == Role::Matrix, slot.len())).collect()
     }
 
+    /// The shape of each matrix, in reading order.
+    pub(super) fn shapes(&self) -> impl ExactSizeIterator<Item = [usize; 2]> {
+        self.slots.0.iter().map(|slot| slot.shape)
+    }
+
+    /// The same network with other values, as many.
+    pub(super) fn with_values(&self, values: Vec<f32>) -> Self {
+        debug_assert_eq!(values.len(), self.values.len());
+        Self { slots: self.slots.clone(), values }
+    }
+
     pub(super) fn write(&self, writer: &mut Writer) {
         writer.f32s(&self.values);
     }

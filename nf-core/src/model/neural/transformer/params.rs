@@ -8,7 +8,6 @@ use crate::{
         Watch,
         neural::{
             attention::Attention,
-            density::Gaussian,
             train::{self, TrainingParams},
         },
     },
@@ -199,15 +198,8 @@ impl TransformerParams {
             last = Some(progress.clone());
             watch(progress)
         })?;
-        let mut model = Transformer::new(rows.schema().as_ref().clone(), encoder, weights, None);
-        if self.score == TransformerScore::Density {
-            let mut latents = Vec::with_capacity(rows.len() * self.d_model);
-            for start in (0..rows.len()).step_by(256) {
-                latents.extend(model.latents(&rows.select(start..(start + 256).min(rows.len()))));
-                last.as_ref().map_or(Ok(()), |last| train::tell(watch, last))?;
-            }
-            model.density = Some(Gaussian::fit(&latents, self.d_model));
-        }
+        let model = Transformer::new(rows.schema().as_ref().clone(), encoder, weights, None);
+        let model = model.fit_density(rows, &mut || last.as_ref().map_or(Ok(()), |last| train::tell(watch, last)))?;
         train::remove(&self.training)?;
         Ok(model)
     }

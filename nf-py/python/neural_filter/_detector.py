@@ -1,0 +1,223 @@
+"""The detector as an estimator."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from . import _native
+from ._errors import NotFittedError
+from ._native import Card, Explanation, Progress, Session, SessionConfig, Sessions, Verdict, Verdicts
+from ._progress import Callback, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Self
+
+
+class Detector:
+    """Judges sessions: learns from benign ones, and keeps a budget of false alarms.
+
+    A parameter that is ``None`` has the engine's default.
+
+    Parameters
+    ----------
+    heads : list of str, optional
+        Names out of ``available_heads()``; ``default_heads()`` unless given.
+    false_positive_rate : float, optional
+        The share of benign sessions that may be called anomalies, above 0 and at most 0.5.
+    alerts_per_hour : float, optional
+        Instead of a share: how many false alerts an hour there may be.
+    calibration_share : float, optional
+        The share of the sessions, the latest, that the cut is chosen on.
+    contamination : float, optional
+        The share of attacks that the training sessions may hold, 0 to 0.25.
+    evidence : bool, optional
+        Whether what adds up over the sessions of a pair of hosts decides.
+    without_columns : list of str, optional
+        Columns that no head reads.
+    random_state : int, optional
+        Where random numbers start.
+    threads : int, optional
+        How many threads fit, 0 for one a core. The detector does not depend on it.
+
+    Examples
+    --------
+    >>> import neural_filter as nf
+    >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+    >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+    >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+    >>> bool(verdicts.anomaly.any()), detector.heads_
+    (True, ['forest'])
+    """
+
+    def __init__(
+        self,
+        *,
+        heads: Sequence[str] | None = None,
+        false_positive_rate: float | None = None,
+        alerts_per_hour: float | None = None,
+        calibration_share: float | None = None,
+        contamination: float | None = None,
+        evidence: bool | None = None,
+        without_columns: Sequence[str] | None = None,
+        random_state: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        if false_positive_rate is not None and alerts_per_hour is not None:
+            raise ValueError("give false_positive_rate or alerts_per_hour, not both")
+        self.heads = heads
+        self.false_positive_rate = false_positive_rate
+        self.alerts_per_hour = alerts_per_hour
+        self.calibration_share = calibration_share
+        self.contamination = contamination
+        self.evidence = evidence
+        self.without_columns = without_columns
+        self.random_state = random_state
+        self.threads = threads
+        self.history_: list[Progress] = []
+        self._fitted: _native.Detector | None = None
+
+    @property
+    def detector_(self) -> _native.Detector:
+        """The fitted detector."""
+        if self._fitted is None:
+            raise NotFittedError("this Detector is not fitted, call fit or Detector.load first")
+        return self._fitted
+
+    @property
+    def heads_(self) -> list[str]:
+        """Names of the heads."""
+        return self.detector_.heads
+
+    @property
+    def threshold_(self) -> float:
+        """The cut of the score that decides."""
+        return self.detector_.threshold
+
+    @property
+    def false_positive_rate_(self) -> float:
+        """The budget: the share of benign sessions that may be called anomalies."""
+        return self.detector_.false_positive_rate
+
+    @property
+    def session_config_(self) -> SessionConfig:
+        """How the packets of the training were cut into sessions; captures are to be judged with the same."""
+        return self.detector_.session_config
+
+    def fit(
+        self,
+        sessions: Sessions,
+        held_out: Sessions | None = None,
+        *,
+        progress: bool | None = None,
+        callback: Callback | None = None,
+    ) -> Self:
+        """Learn from benign sessions: on the past, and choose the cut on the rest.
+
+        Parameters
+        ----------
+        sessions : Sessions
+            Benign traffic.
+        held_out : Sessions, optional
+            Other benign traffic to choose the cut on; the latest part of ``sessions`` unless given.
+        progress : bool, optional
+            Whether a bar is shown; where a terminal or a notebook is attached unless given.
+        callback : callable, optional
+            Called with a `Progress` once an epoch; what it raises ends the fit.
+
+        Raises
+        ------
+        ValueError
+            Where a parameter is out of its range.
+        DataError
+            Where there are too few sessions to learn from or to promise the budget; the message says how many more.
+        KeyboardInterrupt
+            At Ctrl-C, within 0.1 s and one step. The object is then as before.
+        """
+        with Watch(progress, callback) as watch:
+            fitted = _native.Detector.fit(
+                sessions,
+                held_out,
+                heads=None if self.heads is None else list(self.heads),
+                false_positive_rate=self.false_positive_rate,
+                alerts_per_hour=self.alerts_per_hour,
+                calibration_share=self.calibration_share,
+                contamination=self.contamination,
+                evidence=self.evidence,
+                without_columns=None if self.without_columns is None else list(self.without_columns),
+                random_state=self.random_state,
+                threads=self.threads,
+                report=watch,
+            )
+        self._fitted, self.history_ = fitted, watch.history
+        return self
+
+    def judge(self, sessions: Sessions) -> Verdicts:
+        """Judge sessions of one capture, in the order in which they ended, as a live engine would.
+
+        Returns
+        -------
+        Verdicts
+            One a session, in the order of ``sessions``.
+
+        Raises
+        ------
+        DataError
+            Where a head needs the context of sessions and they have none.
+        """
+        return self.detector_.judge(sessions)
+
+    def judge_alone(self, session: Session) -> Verdict:
+        """Judge one session whatever else was judged."""
+        return self.detector_.judge_alone(session)
+
+    def explain(self, session: Session, verdict: Verdict | None = None) -> Explanation:
+        """Say why a session got its verdict; judged by itself where none is given."""
+        return self.detector_.explain(session, verdict)
+
+    def with_false_positive_rate(self, rate: float) -> Detector:
+        """The same detector with another budget.
+
+        Raises
+        ------
+        DataError
+            Where there were too few held-out sessions to promise it.
+        """
+        return self._around(self.detector_.with_false_positive_rate(rate))
+
+    def card(self) -> Card:
+        """What it was made from, what it promises, and what it is known not to see."""
+        return self.detector_.card()
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a model file, whole or not at all."""
+        self.detector_.save(path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Detector:
+        """Read a detector from a model file.
+
+        Raises
+        ------
+        OSError
+            Where the file cannot be read.
+        ModelFileError
+            Where it is none, of a newer version, or corrupt.
+        SchemaError
+            Where this version takes other columns from sessions than the detector was fitted on.
+        """
+        return cls._around(_native.Detector.load(path))
+
+    @classmethod
+    def _around(cls, fitted: _native.Detector) -> Detector:
+        detector = cls()
+        detector._fitted = fitted
+        return detector
+
+    def __repr__(self) -> str:
+        if self._fitted is not None:
+            return repr(self._fitted)
+        given: dict[str, Any] = {k: v for k, v in vars(self).items() if v is not None and k[0] != "_" and k[-1] != "_"}
+        return f"Detector({', '.join(f'{name}={value!r}' for name, value in given.items())})"

@@ -1,0 +1,167 @@
+"""Pictures with matplotlib (``pip install neural-filter[plot]``). Each function draws into ``ax``, a new one unless given, and
+gives it back.
+
+Colours tell normal from strange also for readers who do not tell red from green.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._native import Explanation, Progress, Session, Sessions, Verdicts
+
+__all__ = [
+    "anomaly_timeline",
+    "budget_reliability",
+    "dashboard",
+    "packet_sizes",
+    "packet_strip",
+    "protocols",
+    "score_distribution",
+    "session_durations",
+    "training_curves",
+]
+
+_USUAL, _STRANGE, _LINE = "#0b6e99", "#c8501e", "#1d2329"
+
+
+def _axes(ax: Any, height: float = 4) -> Any:
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(7, height), layout="constrained")[1]
+
+
+def _named(ax: Any, title: str, x: str, y: str, loc: str = "center") -> Any:
+    ax.set_title(title, loc=loc)
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def packet_sizes(sessions: Sessions, ax: Any = None) -> Any:
+    """Mean size of the packets of each session, on the wire."""
+    ax = _axes(ax)
+    sizes = [session.bytes / session.packets for session in sessions if session.packets]
+    if sizes:
+        ax.hist(sizes, bins=60, color=_USUAL)
+        ax.set_yscale("log")
+    return _named(ax, "Packet sizes", "mean packet of a session (bytes)", "sessions")
+
+
+def protocols(sessions: Sessions, ax: Any = None) -> Any:
+    """How many sessions each protocol has."""
+    ax = _axes(ax)
+    counts = Counter(session.protocol for session in sessions).most_common()
+    bars = ax.barh([name for name, _ in counts], [count for _, count in counts], color=_USUAL)
+    ax.bar_label(bars, padding=3)
+    ax.invert_yaxis()
+    ax.margins(x=0.12)
+    return _named(ax, "Protocols", "sessions", "")
+
+
+def session_durations(sessions: Sessions, ax: Any = None) -> Any:
+    """How long sessions last, those of a single moment at the left."""
+    ax = _axes(ax)
+    durations = np.maximum([session.duration for session in sessions], 1e-4)
+    if len(durations):
+        ax.hist(durations, bins=np.geomspace(1e-4, max(durations.max(), 1.0), 50), color=_USUAL)
+    ax.set_xscale("log")
+    return _named(ax, "Session durations", "duration (s)", "sessions")
+
+
+def anomaly_timeline(verdicts: Verdicts, ax: Any = None) -> Any:
+    """How strange sessions are over time, against the cut."""
+    ax = _axes(ax)
+    start = np.array([session.start for session in verdicts.sessions])
+    seconds = start - start.min() if len(start) else start
+    anomaly = verdicts.anomaly
+    for chosen, colour, name in [(~anomaly, _USUAL, "normal"), (anomaly, _STRANGE, "anomaly")]:
+        ax.scatter(seconds[chosen], verdicts.score[chosen], s=5, color=colour, label=name, alpha=0.6, linewidths=0)
+    if len(verdicts):
+        ax.axhline(float(np.median(verdicts.threshold)), color=_LINE, linestyle="--", linewidth=1, label="cut")
+    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, markerscale=2, borderaxespad=0.2)
+    return _named(ax, "Anomalies over time", "start of the session (s)", "score", loc="left")
+
+
+def dashboard(verdicts: Verdicts) -> Any:
+    """Packet sizes, protocols, anomalies over time and durations side by side; gives the figure."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(2, 2, figsize=(12, 7.5), layout="constrained")
+    sessions = verdicts.sessions
+    packet_sizes(sessions, axes[0, 0])
+    protocols(sessions, axes[0, 1])
+    anomaly_timeline(verdicts, axes[1, 0])
+    session_durations(sessions, axes[1, 1])
+    return figure
+
+
+def score_distribution(
+    scores: npt.ArrayLike,
+    threshold: float,
+    others: npt.ArrayLike | None = None,
+    ax: Any = None,
+    names: tuple[str, str] = ("benign", "others"),
+) -> Any:
+    """Scores of benign rows against the cut, and those of others where they are given; ``names`` are for the legend."""
+    ax = _axes(ax)
+    scores = np.asarray(scores, dtype=float)
+    more = np.zeros(0) if others is None else np.asarray(others, dtype=float)
+    bins = np.histogram_bin_edges(np.concatenate([scores, more]), bins=60)
+    ax.hist(scores, bins=bins, color=_USUAL, label=names[0])
+    if len(more):
+        ax.hist(more, bins=bins, color=_STRANGE, histtype="step", linewidth=1.5, label=names[1])
+    ax.axvline(threshold, color=_LINE, linestyle="--", linewidth=1, label=f"cut {threshold:.3g}")
+    ax.set_yscale("log")
+    ax.legend(frameon=False)
+    return _named(ax, "Scores", "score (higher = stranger)", "rows")
+
+
+def budget_reliability(p_values: npt.ArrayLike, ax: Any = None) -> Any:
+    """Which share of benign rows is flagged at each budget: on the diagonal the promise is kept, above it is broken."""
+    ax = _axes(ax)
+    found = np.sort(np.asarray(p_values, dtype=float))
+    budgets = np.geomspace(max(1 / max(len(found), 1), 1e-5), 0.5, 60)
+    share = np.searchsorted(found, budgets, side="right") / max(len(found), 1)
+    ax.plot(budgets, budgets, color=_LINE, linestyle="--", linewidth=1, label="promised")
+    ax.plot(budgets, share, color=_USUAL, label=f"found among {len(found)} rows")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.legend(frameon=False)
+    return _named(ax, "Reliability of the budget", "budget (share of benign rows)", "share flagged")
+
+
+def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> Any:
+    """The packets of one session, each as hot as its part in the score."""
+    ax = _axes(ax, height=2)
+    parts = explanation.packets
+    if len(parts) == 0:
+        parts = np.zeros(1)
+    image = ax.imshow(parts[np.newaxis] * 100, aspect="auto", cmap="Oranges", vmin=0, vmax=max(parts.max() * 100, 1e-9))
+    ax.set_yticks([])
+    ax.figure.colorbar(image, ax=ax, label="part of\nthe score (%)", pad=0.02)
+    return _named(ax, f"{session.protocol} {session.orig[0]} to {session.resp[0]}", "packet, from 0", "")
+
+
+def training_curves(history: Sequence[Progress], ax: Any = None) -> Any:
+    """Loss of training and of held-out rows by epoch; ``history`` is that of a fitted model or detector."""
+    ax = _axes(ax)
+    heads = list(dict.fromkeys(progress.head for progress in history))
+    for place, head in enumerate(heads):
+        epochs = [progress for progress in history if progress.head == head]
+        x = [progress.epoch for progress in epochs]
+        colour = f"C{place}"
+        ax.plot(x, [p.loss if p.loss is not None else np.nan for p in epochs], color=colour, label=f"{head}, training")
+        held_out = [p.held_out_loss if p.held_out_loss is not None else np.nan for p in epochs]
+        ax.plot(x, held_out, color=colour, linestyle="--", label=f"{head}, held out")
+    ax.set_yscale("log")
+    ax.legend(frameon=False)
+    return _named(ax, "Training", "epoch", "loss (mean squared error)")

@@ -1,0 +1,176 @@
+//! Fitted detectors.
+
+use crate::{
+    config::SessionConfig,
+    error::raised,
+    explanation::{Card, Explanation},
+    sessions::{Session, Sessions},
+    verdicts::{Verdict, Verdicts},
+    watch::Watcher,
+};
+use nf_core::detector::Recipe;
+use pyo3::{
+    prelude::*,
+    types::{PyBytes, PyTuple},
+};
+use std::path::PathBuf;
+
+/// A fitted and calibrated detector. It never changes, and threads may share it.
+#[pyclass(frozen, module = "neural_filter._native")]
+pub(crate) struct Detector(nf_core::Detector);
+
+#[pymethods]
+impl Detector {
+    /// Fits the engine's recipe, with its default for each parameter that is None.
+    #[staticmethod]
+    #[pyo3(signature = (
+        sessions, held_out=None, *, heads=None, false_positive_rate=None, alerts_per_hour=None, calibration_share=None,
+        contamination=None, evidence=None, without_columns=None, random_state=None, threads=None, report=None,
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
+    fn fit(
+        py: Python<'_>,
+        sessions: &Sessions,
+        held_out: Option<&Sessions>,
+        heads: Option<Vec<String>>,
+        false_positive_rate: Option<f64>,
+        alerts_per_hour: Option<f64>,
+        calibration_share: Option<f64>,
+        contamination: Option<f64>,
+        evidence: Option<bool>,
+        without_columns: Option<Vec<String>>,
+        random_state: Option<u64>,
+        threads: Option<usize>,
+        report: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let mut recipe = nf_core::Detector::recipe().session_config(sessions.session_config());
+        if let Some(heads) = heads {
+            recipe = recipe.heads(&heads).map_err(raised)?;
+        }
+        recipe = false_positive_rate.into_iter().fold(recipe, Recipe::false_positive_rate);
+        recipe = alerts_per_hour.into_iter().fold(recipe, Recipe::alerts_per_hour);
+        recipe = calibration_share.into_iter().fold(recipe, Recipe::calibration_share);
+        recipe = contamination.into_iter().fold(recipe, Recipe::contamination);
+        recipe = without_columns.into_iter().fold(recipe, Recipe::without_columns);
+        recipe = random_state.into_iter().fold(recipe, Recipe::seed);
+        recipe = threads.into_iter().fold(recipe, Recipe::threads);
+        if evidence == Some(false) {
+            recipe = recipe.evidence(None);
+        }
+        let mut watcher = Watcher::new(report);
+        let fitted = py.detach(|| {
+            let watch = |progress: &nf_core::Progress| watcher.tell(progress);
+            match held_out {
+                Some(held_out) => recipe.fit_on(sessions.slice(), held_out.slice(), watch),
+                None => recipe.fit_with(sessions.slice(), watch),
+            }
+        });
+        watcher.end(py, fitted).map(Self)
+    }
+
+    /// Reads a detector from a model file.
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        py.detach(|| nf_core::Detector::load(path)).map(Self).map_err(raised)
+    }
+
+    /// Reads a detector from the bytes of a model file.
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, bytes: &[u8]) -> PyResult<Self> {
+        py.detach(|| nf_core::Detector::from_bytes(bytes)).map(Self).map_err(raised)
+    }
+
+    /// Writes a model file, whole or not at all.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        py.detach(|| self.0.save(path)).map_err(raised)
+    }
+
+    /// The bytes of a model file.
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        let bytes = py.detach(|| self.0.to_bytes());
+        PyBytes::new(py, &bytes)
+    }
+
+    /// The verdicts on sessions of one capture, in the order in which they ended.
+    fn judge(&self, py: Python<'_>, sessions: &Sessions) -> PyResult<Verdicts> {
+        let verdicts = py.detach(|| self.0.judge_all(sessions.slice())).map_err(raised)?;
+        Ok(Verdicts::new(verdicts, sessions.share(), self.heads().into()))
+    }
+
+    /// The verdict on one session by itself.
+    fn judge_alone(&self, py: Python<'_>, session: &Session) -> PyResult<Verdict> {
+        py.detach(|| self.0.judge(session.get())).map(Verdict).map_err(raised)
+    }
+
+    /// Why a session got its verdict; judged by itself where none is given.
+    #[pyo3(signature = (session, verdict=None))]
+    fn explain(&self, py: Python<'_>, session: &Session, verdict: Option<&Verdict>) -> PyResult<Explanation> {
+        py.detach(|| {
+            let explanation = match verdict {
+                Some(verdict) => self.0.explain_verdict(session.get(), &verdict.0)?,
+                None => self.0.explain(session.get())?,
+            };
+            let html = nf_core::report::explained(session.get(), &explanation);
+            Ok(Explanation { explanation, html })
+        })
+        .map_err(raised)
+    }
+
+    /// The same detector with another budget of false positives.
+    fn with_false_positive_rate(&self, rate: f64) -> PyResult<Self> {
+        self.0.with_false_positive_rate(rate).map(Self).map_err(raised)
+    }
+
+    /// What it was made from, what it promises, and what it is known not to see.
+    fn card(&self, py: Python<'_>) -> PyResult<Card> {
+        Ok(Card(py.detach(|| self.0.card())))
+    }
+
+    /// Names of the heads.
+    #[getter]
+    fn heads(&self) -> Vec<String> {
+        self.0.head_names().map(str::to_owned).collect()
+    }
+
+    /// The share of benign sessions that may be called anomalies.
+    #[getter]
+    fn false_positive_rate(&self) -> f64 {
+        self.0.false_positive_rate()
+    }
+
+    /// The cut of the score that decides, of sessions behind the first minute of a capture.
+    #[getter]
+    fn threshold(&self) -> f32 {
+        self.0.evidence_threshold()
+    }
+
+    /// How the packets of its training were cut into sessions.
+    #[getter]
+    fn session_config(&self) -> SessionConfig {
+        SessionConfig(self.0.session_config().clone())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        Ok((slf.getattr("from_bytes")?, (slf.get().to_bytes(slf.py()),).into_pyobject(slf.py())?))
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Detector({}, false_positive_rate={})",
+            self.0.head_names().collect::<Vec<_>>().join(", "),
+            self.0.false_positive_rate()
+        )
+    }
+}
+
+/// Names of the heads that a detector can be made of.
+#[pyfunction]
+pub(crate) fn available_heads() -> Vec<&'static str> {
+    Recipe::available_heads().collect()
+}
+
+/// Names of the heads of a detector that chooses none.
+#[pyfunction]
+pub(crate) fn default_heads() -> Vec<&'static str> {
+    Recipe::default_heads().collect()
+}

@@ -1,0 +1,200 @@
+//! What a detector says of sessions.
+
+use crate::{
+    array::{Choice, each},
+    sessions::Sessions,
+    table,
+};
+use arrow_array::RecordBatch;
+use numpy::PyArray1;
+use pyo3::{
+    prelude::*,
+    types::{PyCapsule, PyDict, PyIterator},
+};
+use std::sync::{Arc, OnceLock};
+
+/// One verdict a session, in their order: ``polars.DataFrame(verdicts)`` makes a data frame of them.
+///
+/// A number chooses one verdict; a slice, a mask of bools or an array of numbers give verdicts.
+#[pyclass(frozen, module = "neural_filter")]
+pub(crate) struct Verdicts {
+    verdicts: Vec<nf_core::Verdict>,
+    sessions: Sessions,
+    heads: Arc<[String]>,
+    batch: OnceLock<RecordBatch>,
+}
+
+impl Verdicts {
+    pub(crate) fn new(verdicts: Vec<nf_core::Verdict>, sessions: Sessions, heads: Arc<[String]>) -> Self {
+        Self { verdicts, sessions, heads, batch: OnceLock::new() }
+    }
+
+    fn batch(&self, py: Python<'_>) -> PyResult<&RecordBatch> {
+        if let Some(batch) = self.batch.get() {
+            return Ok(batch);
+        }
+        let heads = self.heads.iter().map(String::as_str);
+        let batch = py.detach(|| table::batch(nf_core::table::Table::of_verdicts(&self.verdicts, 0, heads)))?;
+        Ok(self.batch.get_or_init(|| batch))
+    }
+}
+
+#[pymethods]
+impl Verdicts {
+    /// The sessions judged.
+    #[getter]
+    fn sessions(&self) -> Sessions {
+        self.sessions.share()
+    }
+
+    /// Names of the detector's heads.
+    #[getter]
+    fn heads(&self) -> Vec<String> {
+        self.heads.to_vec()
+    }
+
+    /// The score that decides, float32, higher = stranger.
+    #[getter]
+    fn score<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
+        PyArray1::from_iter(py, self.verdicts.iter().map(nf_core::Verdict::deciding_score))
+    }
+
+    /// The share of benign sessions at least as strange, float64.
+    #[getter]
+    fn p_value<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        PyArray1::from_iter(py, self.verdicts.iter().map(nf_core::Verdict::deciding_p_value))
+    }
+
+    /// The cut that the score was compared with, float32.
+    #[getter]
+    fn threshold<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
+        PyArray1::from_iter(py, self.verdicts.iter().map(|verdict| verdict.threshold))
+    }
+
+    /// Whether the score is above the cut, bool: ``sessions[verdicts.anomaly]`` are the alerts.
+    #[getter]
+    fn anomaly<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
+        PyArray1::from_iter(py, self.verdicts.iter().map(|verdict| verdict.anomaly))
+    }
+
+    fn __len__(&self) -> usize {
+        self.verdicts.len()
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyIterator>> {
+        each(slf.as_any())
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let places = match Choice::of(key, self.verdicts.len())? {
+            Choice::One(place) => return Ok(Bound::new(py, Verdict(self.verdicts[place].clone()))?.into_any()),
+            Choice::Range(range) => range.collect(),
+            Choice::Places(places) => places,
+        };
+        let verdicts = places.iter().map(|&place| self.verdicts[place].clone()).collect();
+        let sessions = self.sessions.choose(&places);
+        Ok(Bound::new(py, Self::new(verdicts, sessions, self.heads.clone()))?.into_any())
+    }
+
+    fn __repr__(&self) -> String {
+        let alerts = self.verdicts.iter().filter(|verdict| verdict.anomaly).count();
+        format!("Verdicts({} sessions, {alerts} anomalies)", self.verdicts.len())
+    }
+
+    /// The strangest ones.
+    fn _repr_html_(&self) -> String {
+        let mut places: Vec<usize> = (0..self.verdicts.len()).collect();
+        places.sort_by(|&a, &b| self.verdicts[b].deciding_score().total_cmp(&self.verdicts[a].deciding_score()));
+        let row = |place: usize| {
+            let verdict = &self.verdicts[place];
+            let session = &self.sessions.slice()[place];
+            vec![
+                place.to_string(),
+                session.start().to_string(),
+                session.key().to_string(),
+                format!("{:.2}", verdict.deciding_score()),
+                format!("{:.1e}", verdict.deciding_p_value()),
+                if verdict.anomaly { "anomaly" } else { "normal" }.to_owned(),
+            ]
+        };
+        let columns = ["", "start", "session", "score", "p-value", "verdict"].map(str::to_owned);
+        table::html(&columns, places.into_iter().take(table::SHOWN).map(row), self.verdicts.len())
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema;
+        table::stream(py, self.batch(py)?)
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        table::schema(py, self.batch(py)?)
+    }
+}
+
+/// What a detector says of one session.
+#[pyclass(frozen, module = "neural_filter")]
+pub(crate) struct Verdict(pub(crate) nf_core::Verdict);
+
+#[pymethods]
+impl Verdict {
+    /// The score that decides, higher = stranger.
+    #[getter]
+    fn score(&self) -> f32 {
+        self.0.deciding_score()
+    }
+
+    /// The share of benign sessions at least as strange.
+    #[getter]
+    fn p_value(&self) -> f64 {
+        self.0.deciding_p_value()
+    }
+
+    /// The cut that the score was compared with.
+    #[getter]
+    fn threshold(&self) -> f32 {
+        self.0.threshold
+    }
+
+    /// Whether the score is above the cut.
+    #[getter]
+    fn anomaly(&self) -> bool {
+        self.0.anomaly
+    }
+
+    /// When it became known, in nanoseconds since the epoch.
+    #[getter]
+    fn at_ns(&self) -> i64 {
+        self.0.at.as_nanos()
+    }
+
+    /// How many sessions of the pair of hosts it is made from.
+    #[getter]
+    fn sessions(&self) -> u32 {
+        self.0.evidence.map_or(1, |evidence| evidence.sessions)
+    }
+
+    /// Score and p-value of each head, by name.
+    #[getter]
+    fn heads<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let heads = PyDict::new(py);
+        self.0.heads.iter().try_for_each(|head| heads.set_item(&*head.name, (head.score, head.p_value)))?;
+        Ok(heads)
+    }
+
+    fn __bool__(&self) -> bool {
+        self.0.anomaly
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Verdict {}>", self.0)
+    }
+}

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pytest
+
+import neural_filter as nf
+
+
+def owner(array: npt.NDArray[Any]) -> object:
+    """Whose memory it looks into."""
+    return array.base
+
+
+def test_rows_are_looked_into_without_a_copy(benign: nf.Sessions) -> None:
+    rows = nf.PacketFeatures(16).transform(benign)
+    array = np.asarray(rows)
+    assert array.shape == rows.shape == (len(benign), 16, 8) and array.dtype == np.float32
+    assert owner(array) is rows and not array.flags.writeable and array.flags.c_contiguous
+    assert np.asarray(rows).__array_interface__["data"] == array.__array_interface__["data"]
+    with pytest.raises(ValueError, match="read-only"):
+        array[0, 0, 0] = 1
+    with pytest.raises(ValueError, match="cannot set WRITEABLE"):
+        array.flags.writeable = True
+    assert rows.lengths.dtype == np.uint32 and owner(rows.lengths) is rows
+    assert rows.lengths.tolist() == np.minimum(16, [session.packets for session in benign]).tolist()
+    assert not array[rows.lengths == 2][:, 2:].any()
+    del rows
+    assert np.isfinite(array).all()
+
+
+def test_a_copy_where_it_is_asked_for(benign: nf.Sessions) -> None:
+    rows = nf.FlowFeatures().transform(benign[:5])
+    assert np.array(rows, copy=True).flags.writeable and np.asarray(rows, dtype=np.float64).dtype == np.float64
+    with pytest.raises(ValueError, match="another dtype needs a copy"):
+        np.array(rows, dtype=np.float64, copy=False)
+
+
+def test_specs_stand_side_by_side_and_are_named(benign: nf.Sessions) -> None:
+    both = nf.FlowFeatures() + nf.ContextFeatures()
+    rows = both.fit_transform(benign)
+    assert rows.columns == both.get_feature_names_out().tolist() and rows.shape == (len(benign), len(rows.columns))
+    assert pl.DataFrame(rows).columns == rows.columns
+    assert (pl.DataFrame(rows).to_numpy() == np.asarray(rows)).all()
+    some = both.select(["service_gap", "duration"])
+    assert some.transform(benign).columns == ["duration", "service_gap"]
+    assert nf.PacketFeatures(3, kind="addresses").transform(benign).fingerprint != rows.fingerprint
+    assert nf.FlowFeatures() == nf.FlowFeatures() != nf.ContextFeatures()
+    refused: list[tuple[Callable[[], object], str]] = [
+        (lambda: nf.PacketFeatures(0), "packets is 0, it must be 1 to 65536"),
+        (lambda: nf.PacketFeatures(3, kind="x"), "kind is 'x', it must be 'behaviour' or 'addresses'"),
+        (lambda: both.select(["x"]), "column is x, it must be a column of the spec"),
+        (lambda: nf.FlowFeatures() + nf.FlowFeatures(), "cannot stand side by side"),
+    ]
+    for wrong, message in refused:
+        with pytest.raises(ValueError, match=message):
+            wrong()
+
+
+def test_context_must_have_been_kept(capture: object) -> None:
+    sessions = nf.read_sessions(capture, context=False)  # type: ignore[arg-type]
+    with pytest.raises(nf.DataError, match="has no context"):
+        nf.ContextFeatures().transform(sessions)
+
+
+def test_rows_are_chosen_as_in_numpy(benign: nf.Sessions) -> None:
+    rows = nf.FlowFeatures().transform(benign)
+    array = np.asarray(rows)
+    assert (np.asarray(rows[array[:, 0] > 1]) == array[array[:, 0] > 1]).all()
+    assert (np.asarray(rows[2:9:3]) == array[2:9:3]).all() and np.asarray(rows[-1]).shape == (1, array.shape[1])
+    assert "<table>" in rows._repr_html_() and repr(rows).startswith("Rows('flow'")
+
+
+def test_rows_of_arrays_are_checked() -> None:
+    make = nf.Rows.from_array
+    assert make([[1, 2], [3, 4]]).columns == ["x0", "x1"] and make([[1, 2]], None, ["a", "b"]).columns == ["a", "b"]
+    assert make(np.zeros((3, 4, 2)), [4, 1, 0]).lengths.tolist() == [4, 1, 0]
+    refused: list[tuple[Callable[[], object], str]] = [
+        (lambda: make([1.0]), r"the array has shape \[1\], it must be \(rows, columns\)"),
+        (lambda: make([["a"]]), "the array has dtype <U1, it must hold real numbers"),
+        (lambda: make([[1.0, np.inf]]), "row 0, step 0, column x1 is inf, values must be finite"),
+        (lambda: make(np.zeros((1, 2, 2)), [3]), "row 0 has length 3, it must be at most 2"),
+        (lambda: make(np.zeros((2, 2, 2)), [1]), "do not make 1 rows"),
+        (lambda: make([[1, 2]], None, ["a"]), "the array has 2 columns, it must have 1"),
+        (lambda: make(np.zeros((2, 0, 2))), "the array has 0 steps"),
+    ]
+    for wrong, message in refused:
+        with pytest.raises(ValueError, match=message):
+            wrong()

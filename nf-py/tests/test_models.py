@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import neural_filter as nf
+
+Array = npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def X() -> Array:
+    return np.random.default_rng(0).normal(size=(600, 5)).astype(np.float32)
+
+
+def autoencoder() -> nf.Autoencoder:
+    return nf.Autoencoder(hidden=[8], latent=2, epochs=3, random_state=1)
+
+
+def transformer() -> nf.Transformer:
+    return nf.Transformer(d_model=8, heads=2, layers=1, d_ff=8, epochs=2, random_state=1)
+
+
+def test_defaults_are_those_of_the_engine() -> None:
+    assert nf.IsolationForest().get_params() == {"trees": 200, "samples": 2048, "seed": 0}
+    assert nf.Autoencoder(latent=3).get_params()["latent"] == 3
+    assert nf.Transformer().get_params()["attention"] == "Full"
+    assert repr(nf.IsolationForest(trees=9)) == "<IsolationForest not fitted: samples=2048, seed=0, trees=9>"
+
+
+@pytest.mark.parametrize("make", [lambda: nf.IsolationForest(trees=20), autoencoder])
+def test_models_of_flat_rows_score_calibrate_and_predict(make: Callable[[], Any], X: Array) -> None:
+    model = make().fit(X[:300]).calibrate(X[300:], 0.02)
+    scores = model.score(X)
+    assert scores.dtype == np.float32 and scores.shape == (600,)
+    assert (model.predict(X) == (scores > model.threshold_)).all() and model.predict(X[300:]).sum() <= 6
+    assert model.score(X + 20).min() > model.threshold_ and model.p_values(X + 20).max() <= 0.02
+    assert (make().fit(X[:300]).score(X) == scores).all()
+    for again in (X.tolist(), X.astype(np.float64), np.asfortranarray(X), nf.Rows.from_array(X)):
+        assert (model.score(again) == scores).all()
+    assert all(model.score(X[i : i + 1])[0] == scores[i] for i in range(5))
+    copy = pickle.loads(pickle.dumps(model))
+    assert (copy.score(X) == scores).all() and copy.threshold_ == model.threshold_
+
+
+def test_sequences_of_arrays_and_of_features(benign: nf.Sessions) -> None:
+    rows = nf.PacketFeatures(8).transform(benign[:300])
+    model = transformer().fit(rows)
+    scores = model.score(rows)
+    assert (model.score(np.asarray(rows), lengths=rows.lengths) == scores).all()
+    assert model.expected(rows).shape == rows.shape
+    assert (pickle.loads(pickle.dumps(model)).score(rows) == scores).all()
+    with pytest.raises(nf.SchemaError, match="the model wants schema packets .* the rows have addresses"):
+        model.score(nf.PacketFeatures(8, kind="addresses").transform(benign[:3]))
+
+
+def test_weights_go_out_and_come_back(X: Array, benign: nf.Sessions) -> None:
+    rows = nf.PacketFeatures(8).transform(benign[:200])
+    for a, b, data in [(autoencoder(), autoencoder(), X), (transformer(), transformer(), rows)]:
+        b._own["seed"] = 2
+        a.fit(data), b.fit(data)
+        assert all(w.dtype == np.float32 and w.ndim == 2 for w in a.get_weights())
+        ours, theirs = a.score(data), b.score(data)
+        assert (a.set_weights(a.get_weights()).score(data) == ours).all()
+        assert (a.set_weights(b.get_weights(), data).score(data) == theirs).all()
+        mean = [(v + w) / 2 for v, w in zip(a.get_weights(), b.get_weights())]
+        assert np.isfinite(a.set_weights(mean).score(data)).all()
+        with pytest.raises(nf.SchemaError, match="matrices, this .* has"):
+            a.set_weights(mean[1:])
+        with pytest.raises(nf.SchemaError, match="matrix 0 has shape"):
+            a.set_weights([mean[0].T[:1], *mean[1:]])
+        with pytest.raises(nf.DataError, match="matrix 0, value 0 is NaN"):
+            a.set_weights([mean[0] * np.nan, *mean[1:]])
+
+
+def test_unfitted_ones_say_so(X: Array) -> None:
+    model = nf.IsolationForest()
+    asked: list[Callable[[], object]] = [lambda: model.score(X), lambda: model.calibrate(X), lambda: model.model_]
+    for ask in asked:
+        with pytest.raises(nf.NotFittedError, match="this IsolationForest is not fitted, call fit first"):
+            ask()
+    model.fit(X)
+    later: list[Callable[[], object]] = [lambda: model.predict(X), lambda: model.threshold_, lambda: model.p_values(X)]
+    for ask in later:
+        with pytest.raises(nf.NotFittedError, match="not calibrated, call calibrate first"):
+            ask()
+    assert isinstance(nf.NotFittedError(), (ValueError, AttributeError))
+
+
+def test_refusals_name_what_would_be_right(X: Array) -> None:
+    wrong: list[tuple[Callable[[], object], type[Exception], str]] = [
+        (lambda: nf.IsolationForest(trees=0).fit(X), ValueError, "trees is 0, it must be 1 to 1048576"),
+        (lambda: nf.IsolationForest(trees="a").fit(X), TypeError, 'trees is "a": invalid type'),  # type: ignore[arg-type]
+        (lambda: nf.Autoencoder(noise=-1).fit(X), ValueError, "noise is -1, it must be 0 or more"),
+        (lambda: nf.Transformer(attention="half").fit(X), ValueError, "attention is 'half', it must be"),
+        (lambda: nf.Transformer(d_model=7).fit(X), ValueError, "d_model is 7, it must be even"),
+        (lambda: nf.IsolationForest().fit(X[:0]), nf.DataError, "0 rows, an isolation forest needs at least 2"),
+        (lambda: nf.IsolationForest().fit([[1.0, np.nan]] * 3), nf.DataError, "row 0, step 0, column x1 is NaN"),
+        (lambda: nf.IsolationForest().fit(np.zeros((4, 2, 2))), nf.SchemaError, "wants rows of 1 step each"),
+        (lambda: nf.IsolationForest().fit(X).score(X[:, :3]), nf.SchemaError, "has 3 columns, it must have 5"),
+        (lambda: nf.IsolationForest().fit(X).calibrate(X[:9]), nf.DataError, "9 held-out benign sessions cannot"),
+        (lambda: nf.IsolationForest().fit(X).calibrate(X, 2.0), ValueError, "false_positive_rate is 2"),
+        (lambda: nf.Autoencoder(learning_rate=1e30).fit(X), nf.TrainingError, "a learning_rate below"),
+    ]
+    for ask, kind, message in wrong:
+        with pytest.raises(kind, match=message):
+            ask()
+
+
+def test_the_callback_is_called_once_an_epoch_and_may_end_the_fit(X: Array) -> None:
+    seen: list[nf.Progress] = []
+    model = autoencoder().fit(X, callback=seen.append)
+    assert [progress.epoch for progress in seen] == [1, 2, 3] == [progress.epoch for progress in model.history_]
+    assert all(progress.head == "autoencoder" and progress.held_out_loss is not None for progress in seen)
+
+    def stop(progress: nf.Progress) -> None:
+        raise RuntimeError(f"enough at {progress.epoch}")
+
+    other = autoencoder()
+    with pytest.raises(RuntimeError, match="enough at 1"):
+        other.fit(X, callback=stop)
+    with pytest.raises(nf.NotFittedError):
+        other.score(X)
+
+
+def test_a_bar_is_shown_where_it_is_asked_for(X: Array, capsys: pytest.CaptureFixture[str]) -> None:
+    autoencoder().fit(X, progress=True)
+    assert "autoencoder" in capsys.readouterr().err
+    autoencoder().fit(X, progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_ctrl_c_ends_a_fit_soon_and_leaves_the_object_unfitted(X: Array) -> None:
+    many = np.tile(X, (100, 1))
+    model = nf.Autoencoder(epochs=10_000, threads=1)
+    pressed = 0.0
+
+    def press() -> None:
+        nonlocal pressed
+        time.sleep(0.6)
+        pressed = time.perf_counter()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(many)
+    late = time.perf_counter() - pressed
+    thread.join()
+    # 0.1 s and one step of some milliseconds; the rest is for a busy machine.
+    assert late < 1.0, late
+    with pytest.raises(nf.NotFittedError):
+        model.score(X)
+
+
+def test_other_threads_run_while_one_fits_and_share_what_is_fitted(X: Array) -> None:
+    ticks: list[float] = []
+    done = threading.Event()
+
+    def tick() -> None:
+        while not done.is_set():
+            ticks.append(time.perf_counter())
+            time.sleep(0.005)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    model = nf.Autoencoder(epochs=30, threads=1).fit(np.tile(X, (5, 1)))
+    done.set()
+    thread.join()
+    assert len(ticks) > 10
+    scores = model.score(X)
+    found: list[Array] = []
+    threads = [threading.Thread(target=lambda: found.append(model.score(X))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4 and all((other == scores).all() for other in found)
