@@ -92,6 +92,7 @@ impl Graph {
     }
 
     /// A constant whole number without a dimension.
+    #[cfg(feature = "neural")]
     pub(crate) fn int(&mut self, value: i64) -> Value {
         let name = self.name();
         let tensor = Message::default().int(2, Kind::Int as i64).text(8, &name);
