@@ -4,7 +4,7 @@ use super::Row;
 use crate::{
     Error, ErrorKind, Result,
     calibration::Calibration,
-    features::{FeatureSpec, Rows, Scaler, Schema},
+    features::{Extractor, FeatureSpec, Rows, Scaler, Schema},
     model::Model,
 };
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) struct Scorer {
     pub(super) name: Arc<str>,
     pub(super) spec: FeatureSpec,
     /// That of the spec.
-    pub(super) schema: Arc<Schema>,
+    pub(super) extractor: Extractor,
     pub(super) scaler: Scaler,
     pub(super) model: Box<dyn Model>,
     /// What the head's surprise counts in the combined score.
@@ -38,15 +38,20 @@ impl Scorer {
         if !(weight > 0.0 && weight.is_finite()) {
             return Err(Error::config(&place("weight"), weight, "above 0 and finite"));
         }
-        let schema = spec.schema();
-        scaler.schema().check(&schema).map_err(|e| e.at(place("scaler")))?;
-        model.schema().check(&schema).map_err(|e| e.at(place("model")))?;
-        Ok(Self { name: name.into(), spec, schema, scaler, model, weight })
+        let extractor = Extractor::of(&spec).map_err(|e| e.at(place("spec")))?;
+        scaler.schema().check(extractor.schema()).map_err(|e| e.at(place("scaler")))?;
+        model.schema().check(extractor.schema()).map_err(|e| e.at(place("model")))?;
+        Ok(Self { name: name.into(), spec, extractor, scaler, model, weight })
+    }
+
+    /// What the columns mean.
+    pub(super) fn schema(&self) -> &Arc<Schema> {
+        self.extractor.schema()
     }
 
     /// One score a look.
     pub(super) fn score(&self, looks: &[Row<'_>]) -> Result<Vec<f32>> {
-        let rows = self.spec.extract_each(looks.iter().map(Row::seen)).map_err(|e| self.place(e))?;
+        let rows = self.extractor.extract(looks.iter().map(Row::seen)).map_err(|e| self.place(e))?;
         self.score_rows(&self.scaler.apply(rows)?)
     }
 

@@ -91,7 +91,7 @@ impl Detector {
                         data.push(stored(values[*place], *row, column)?);
                     }
                 }
-                let rows = Rows::flat(head.scorer.schema.clone(), data).map_err(|e| head.scorer.place(e))?;
+                let rows = Rows::flat(head.scorer.schema().clone(), data).map_err(|e| head.scorer.place(e))?;
                 let scores = head.scorer.score_rows(&head.scorer.scaler.apply(rows)?)?;
                 sums.iter_mut().zip(scores).for_each(|(sum, score)| *sum += head.surprise(score));
             }

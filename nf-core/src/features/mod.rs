@@ -18,4 +18,4 @@ pub use rows::Rows;
 pub use scale::Scaler;
 pub use schema::{Column, Fingerprint, Schema, Transform};
 pub use spec::FeatureSpec;
-pub(crate) use spec::FlatColumn;
+pub(crate) use spec::{Extractor, FlatColumn};

@@ -1,7 +1,10 @@
 //! Which columns to take from sessions.
 
 use super::{Column, Rows, Schema, context, flow, packets, services, words};
-use crate::{Error, ErrorKind, Result, session::Session};
+use crate::{
+    Error, ErrorKind, Result,
+    session::{PacketRecord, Session},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     borrow::{Borrow, Cow},
@@ -238,28 +241,66 @@ impl FeatureSpec {
 
     /// As [`extract`](Self::extract), of sessions that need not all be there at once.
     pub(crate) fn extract_each<S: Borrow<Session>>(&self, sessions: impl IntoIterator<Item = S>) -> Result<Rows> {
-        self.0.check()?;
-        let schema = self.schema();
+        Extractor::of(self)?.extract(sessions)
+    }
+}
+
+/// A spec made ready: its columns looked up once, for reading sessions again and again.
+#[derive(Debug)]
+pub(crate) struct Extractor {
+    schema: Arc<Schema>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Packets { steps: usize, write: fn(&Session, &[PacketRecord], &mut Vec<f32>) },
+    Flat { columns: Vec<FlatColumn>, needs_context: bool },
+}
+
+impl Extractor {
+    /// # Errors
+    /// As [`FeatureSpec::extract`], for the spec.
+    pub(crate) fn of(spec: &FeatureSpec) -> Result<Self> {
+        spec.0.check()?;
+        let source = match &spec.0 {
+            Kind::Packets(n) => Source::Packets { steps: *n as usize, write: packets::behaviour },
+            Kind::Addresses(n) => Source::Packets { steps: *n as usize, write: packets::addresses },
+            Kind::Flat { parts, only } => {
+                Source::Flat { columns: flat_columns(parts, only).collect(), needs_context: spec.needs_context() }
+            }
+        };
+        Ok(Self { schema: spec.schema(), source })
+    }
+
+    pub(crate) fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The rows of some sessions, one each, in their order.
+    ///
+    /// # Errors
+    /// As [`FeatureSpec::extract`], for the sessions.
+    pub(crate) fn extract<S: Borrow<Session>>(&self, sessions: impl IntoIterator<Item = S>) -> Result<Rows> {
+        let (schema, sessions) = (self.schema.clone(), sessions.into_iter());
         let (mut data, mut lengths) = (Vec::new(), Vec::new());
-        match &self.0 {
-            Kind::Packets(n) | Kind::Addresses(n) => {
-                let write = if matches!(self.0, Kind::Packets(_)) { packets::behaviour } else { packets::addresses };
-                let sessions = sessions.into_iter();
-                data.reserve_exact(sessions.size_hint().0 * *n as usize * schema.width());
+        match &self.source {
+            Source::Packets { steps, write } => {
+                data.reserve_exact(sessions.size_hint().0 * steps * schema.width());
                 for session in sessions {
                     let session = session.borrow();
-                    let packets = &session.packets()[..session.packets().len().min(*n as usize)];
+                    let packets = &session.packets()[..session.packets().len().min(*steps)];
                     write(session, packets, &mut data);
                     lengths.push(packets.len() as u32);
-                    data.resize(lengths.len() * *n as usize * schema.width(), 0.0);
+                    data.resize(lengths.len() * steps * schema.width(), 0.0);
                 }
-                Ok(Rows::of_packets(schema, *n as usize, data, lengths))
+                Ok(Rows::of_packets(schema, *steps, data, lengths))
             }
-            Kind::Flat { parts, only } => {
-                let columns: Vec<FlatColumn> = flat_columns(parts, only).collect();
+            Source::Flat { columns, needs_context } => {
+                data.reserve_exact(sessions.size_hint().0 * columns.len());
                 for session in sessions {
                     let session = session.borrow();
-                    if self.needs_context() && session.context().is_none() {
+                    if *needs_context && session.context().is_none() {
                         let message = format!(
                             "session {} has no context, read sessions with `context` switched on",
                             session.key()

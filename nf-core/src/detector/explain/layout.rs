@@ -45,7 +45,7 @@ impl Layout {
                 if own.is_empty() {
                     continue;
                 }
-                let rows = scorer.spec.extract(sessions.iter().copied()).map_err(|e| scorer.place(e))?;
+                let rows = scorer.extractor.extract(sessions.iter().copied()).map_err(|e| scorer.place(e))?;
                 for (i, values) in values.iter_mut().enumerate() {
                     let steps = rows.lengths()[i] as usize;
                     let values = &mut values[kind];
@@ -82,7 +82,7 @@ impl Layout {
             rows.for_each(|row| data.extend(places.iter().map(|&place| row[place])));
             data.resize(lengths.len() * steps * places.len(), 0.0);
         }
-        let schema = scorer.schema.clone();
+        let schema = scorer.schema().clone();
         scorer.scaler.apply(Rows::sequences(schema, steps, data, lengths)?)
     }
 }
@@ -106,7 +106,7 @@ impl Part {
                 part.places.push(None);
                 continue;
             }
-            let schema = head.scorer.spec.schema();
+            let schema = head.scorer.schema();
             let places = schema.columns().iter().enumerate().map(|(j, column)| {
                 let known = part.columns.iter().position(|known| known.name == column.name);
                 known.unwrap_or_else(|| {
