@@ -4,11 +4,11 @@
 use nf_core::{
     Detector, Error, FeatureSpec, Result, Session, SessionConfig,
     detector::Recipe,
-    evaluate::{CutKind, JudgedCapture, Repeats, Report, Truth},
+    evaluate::{JudgedCapture, Report, Truth},
     evidence::{EvidenceConfig, EvidenceKey},
     session::Looks,
 };
-use nf_examples::{Inputs, Part, Phases, exit};
+use nf_examples::{FIGURES, Inputs, Part, Phases, exit, figures};
 use std::{ops::ControlFlow, process::ExitCode, sync::Arc};
 
 const USAGE: &str = "\
@@ -59,8 +59,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut sessions: Option<(SessionConfig, [Vec<Session>; 2])> = None;
     let mut phases = Phases::default();
-    println!("| variant | macro AUROC | macro recall at 1 % | at 0.1 % | realised FPR at 1 % | at 0.1 % |");
-    println!("|---|---|---|---|---|---|");
+    println!("| variant | {FIGURES} |\n|---|---|---|---|---|---|");
     for (name, recipe, config) in variants()?.into_iter().filter(|(name, ..)| name.contains(&only)) {
         if sessions.as_ref().is_none_or(|(read, _)| *read != config) {
             sessions = Some((config.clone(), read(&config)?));
@@ -81,19 +80,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
             })?;
             reports.push((seed, report));
         }
-        let spreads = Repeats::new(reports).spreads("combined", CutKind::Empirical);
-        let cell = |name: &str, scale: f64, digits: usize| match spreads.get(name) {
-            Some(s) => {
-                let [mean, least, most] = [s.mean, s.least, s.most].map(|value| format!("{:.digits$}", value * scale));
-                format!("{mean} ({least} to {most})")
-            }
-            None => "-".to_owned(),
-        };
-        let figures = [("macro_auroc", 1.0, 4), ("macro_recall@0.01", 1.0, 3), ("macro_recall@0.001", 1.0, 3)];
-        let rates = [("fpr@0.01", 100.0, 2), ("fpr@0.001", 100.0, 2)];
-        let cells: Vec<String> =
-            figures.iter().chain(&rates).map(|(name, scale, digits)| cell(name, *scale, *digits)).collect();
-        println!("| {name} | {} |", cells.join(" | "));
+        println!("| {name} | {} |", figures(reports));
     }
     Ok(())
 }

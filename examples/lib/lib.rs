@@ -3,9 +3,11 @@
 mod columns;
 #[cfg(feature = "tables")]
 pub mod extract;
+mod figures;
 mod inputs;
 
 pub use columns::columns;
+pub use figures::{FIGURES, figures};
 pub use inputs::{Inputs, Part, TruthSource};
 
 use indicatif::{ProgressBar, ProgressStyle};
