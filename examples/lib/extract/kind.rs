@@ -18,7 +18,7 @@ pub enum Kind {
 }
 
 /// Steps that rows of one extraction may hold for nothing: with these they still fit into the processor's cache.
-const SPARE_STEPS: usize = 2048;
+const SPARE_STEPS: usize = 512;
 
 impl FromStr for Kind {
     type Err = String;

@@ -51,12 +51,22 @@ enum Format {
     Pcapng(PcapngReader),
 }
 
-/// A frame whose bytes are at a place in the source's buffer.
-struct Record {
-    time: Timestamp,
-    link_type: LinkType,
-    wire_len: u32,
-    data: Range<usize>,
+/// A frame whose bytes are at a place in a buffer.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) time: Timestamp,
+    pub(crate) link_type: LinkType,
+    pub(crate) wire_len: u32,
+    pub(crate) data: Range<usize>,
+}
+
+impl Record {
+    /// The frame, whose bytes are in this buffer.
+    #[inline]
+    pub(crate) fn frame<'a>(&self, buffer: &'a [u8]) -> Frame<'a> {
+        let Self { time, link_type, wire_len, ref data } = *self;
+        Frame { time, link_type, wire_len, data: &buffer[data.clone()] }
+    }
 }
 
 impl Capture {
@@ -98,6 +108,14 @@ impl Capture {
     /// * [`ErrorKind::Io`] where reading fails.
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>> {
+        let next = self.next_record()?;
+        Ok(next.map(|record| record.frame(self.source.buffer())))
+    }
+
+    /// The next frame by its place, in the buffer that is handed over when it is [full](Self::full) or the capture
+    /// [ended](Self::last).
+    #[inline]
+    pub(crate) fn next_record(&mut self) -> Result<Option<Record>> {
         if self.ended {
             return Ok(None);
         }
@@ -107,9 +125,9 @@ impl Capture {
             Format::Pcapng(reader) => reader.next(&mut self.source, number),
         };
         match next {
-            Ok(Some(Record { time, link_type, wire_len, data })) => {
+            Ok(Some(record)) => {
                 self.frames = number;
-                Ok(Some(Frame { time, link_type, wire_len, data: self.source.bytes(data) }))
+                Ok(Some(record))
             }
             Ok(None) => {
                 self.ended = true;
@@ -120,6 +138,21 @@ impl Capture {
                 Err(error.at(&self.name))
             }
         }
+    }
+
+    /// Has [records](Self::next_record) stay in their places: full buffers are replaced by those that are lent.
+    pub(crate) fn lend(&mut self, spare: Vec<u8>) {
+        self.source.lend(spare);
+    }
+
+    /// The buffer of the records before the newest one; `None` while that is in the same.
+    pub(crate) fn full(&mut self) -> Option<Vec<u8>> {
+        self.source.full()
+    }
+
+    /// The buffer of the last records, behind which nothing comes.
+    pub(crate) fn last(&mut self) -> Vec<u8> {
+        self.source.take_buffer()
     }
 
     /// The path as given to [`open`](Self::open), or "reader".

@@ -98,7 +98,8 @@ impl PcapReader {
     /// The four numbers of a record header.
     fn fields(&self, header: [u8; RECORD_HEADER]) -> [u32; 4] {
         let (fields, _) = header.as_chunks::<4>();
-        let number = if self.big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
-        std::array::from_fn(|i| number(fields[i]))
+        let number =
+            |i: usize| if self.big_endian { u32::from_be_bytes(fields[i]) } else { u32::from_le_bytes(fields[i]) };
+        std::array::from_fn(number)
     }
 }

@@ -30,6 +30,14 @@ pub(super) struct Source {
     offset: u64,
     ended: bool,
     compression: Option<&'static str>,
+    turns: Option<Turns>,
+}
+
+/// Buffers that are used in turn, so that what was consumed stays where it is.
+#[derive(Default)]
+struct Turns {
+    spare: Vec<Vec<u8>>,
+    full: Vec<Vec<u8>>,
 }
 
 impl Source {
@@ -37,8 +45,8 @@ impl Source {
     pub(super) fn new(mut reader: Reader) -> Result<Self> {
         let mut compression = None;
         for _ in 0..=COMPRESSION_LAYERS {
-            let mut source =
-                Self { reader, buffer: vec![0; BUFFER_SIZE], unread: 0..0, offset: 0, ended: false, compression };
+            let buffer = vec![0; BUFFER_SIZE];
+            let mut source = Self { reader, buffer, unread: 0..0, offset: 0, ended: false, compression, turns: None };
             source.want(ZSTD_MAGIC.len())?;
             let Some(found) = compression_of(source.ahead()) else { return Ok(source) };
             compression = Some(found);
@@ -97,7 +105,11 @@ impl Source {
     /// Makes room for more behind the unread bytes: at most doubles the buffer, so that a claimed `size` costs memory
     /// only as its bytes arrive.
     fn make_room(&mut self, size: usize) {
-        if self.unread.is_empty() {
+        if self.turns.is_some() {
+            if self.unread.start > 0 && self.buffer.len() - self.unread.start < size {
+                self.turn();
+            }
+        } else if self.unread.is_empty() {
             self.unread = 0..0;
         } else if self.unread.start > 0 && self.buffer.len() - self.unread.start < size {
             self.buffer.copy_within(self.unread.clone(), 0);
@@ -108,8 +120,38 @@ impl Source {
         }
     }
 
+    /// Goes on in another buffer, with what is unread.
+    fn turn(&mut self) {
+        let unread = self.unread.len();
+        let turns = self.turns.get_or_insert_default();
+        let mut next = turns.spare.pop().unwrap_or_default();
+        next.resize(next.len().max(BUFFER_SIZE).max(unread), 0);
+        next[..unread].copy_from_slice(&self.buffer[self.unread.clone()]);
+        turns.full.push(std::mem::replace(&mut self.buffer, next));
+        self.unread = 0..unread;
+    }
+
+    /// From now on what was consumed stays in its place, until its buffer is [handed over](Self::full); `spare` is the next
+    /// one.
+    pub(super) fn lend(&mut self, spare: Vec<u8>) {
+        self.turns.get_or_insert_default().spare.push(spare);
+    }
+
+    /// The buffer of what was consumed before the first byte of the present one; `None` where that is the first.
+    pub(super) fn full(&mut self) -> Option<Vec<u8>> {
+        // What was read past without being held may have filled more than one: the first has what was.
+        let mut full = std::mem::take(&mut self.turns.as_mut()?.full).into_iter();
+        full.next()
+    }
+
+    /// The buffer, at the end.
+    pub(super) fn take_buffer(&mut self) -> Vec<u8> {
+        self.unread = 0..0;
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Marks `size` bytes as read; they stay in the buffer, under the returned place, until the next
-    /// [`want`](Self::want). The bytes must be [`ahead`](Self::ahead).
+    /// [`want`](Self::want) unless a buffer was [lent](Self::lend). The bytes must be [`ahead`](Self::ahead).
     #[inline]
     pub(super) fn consume(&mut self, size: usize) -> Range<usize> {
         debug_assert!(size <= self.unread.len());
@@ -132,9 +174,9 @@ impl Source {
         Ok(true)
     }
 
-    /// Bytes at a place given by [`consume`](Self::consume).
-    pub(super) fn bytes(&self, place: Range<usize>) -> &[u8] {
-        &self.buffer[place]
+    /// Where the places given by [`consume`](Self::consume) are.
+    pub(super) fn buffer(&self) -> &[u8] {
+        &self.buffer
     }
 
     /// Damage of compressed data is the capture's fault, anything else the system's.
@@ -233,7 +275,7 @@ mod tests {
             let offset = source.offset() as usize;
             assert!(source.want(size).expect("readable"));
             let place = source.consume(size);
-            assert_eq!(source.bytes(place), &bytes[offset..offset + size]);
+            assert_eq!(&source.buffer()[place], &bytes[offset..offset + size]);
         }
     }
 

@@ -7,8 +7,8 @@
 
 use super::{SessionConfig, SessionTable, entropy::Entropy};
 use crate::{
-    Error, Result, Timestamp,
-    capture::{Capture, Frame, LinkType},
+    Error, Result,
+    capture::{Capture, Record},
     decode::{Decoder, Packet, Skip},
 };
 use std::{
@@ -19,11 +19,6 @@ use std::{
     },
     thread::{self, JoinHandle},
 };
-
-/// A batch ends with the frame that reaches one of these: enough that handing it on costs little, and little enough to
-/// stay in the cache.
-const BATCH_BYTES: usize = 128 * 1024;
-const BATCH_FRAMES: usize = 512;
 
 /// The results of the threads, in order.
 #[derive(Debug)]
@@ -40,30 +35,28 @@ pub(super) struct Ahead {
 #[derive(Debug)]
 struct Shared {
     /// `None` when it ended or nobody asks for its frames any more.
-    capture: Mutex<Option<Capture>>,
+    input: Mutex<Option<Input>>,
     /// Batches that were taken in, for their memory.
     spare: Mutex<Vec<Batch>>,
     decoder: Decoder,
     entropy: Entropy,
 }
 
-/// Frames in a row, and what came behind them.
+/// The capture, and the first frame of the next batch where it was read behind the last one.
+#[derive(Debug)]
+struct Input {
+    capture: Capture,
+    next: Option<Record>,
+}
+
+/// Frames in a row, those of one buffer of the capture, and what came behind them.
 #[derive(Debug, Default)]
 struct Batch {
     bytes: Vec<u8>,
-    frames: Vec<Place>,
+    frames: Vec<Record>,
     decoded: Vec<Decoded>,
     /// The capture ended, with an error or without.
     end: Option<Option<Error>>,
-}
-
-/// A frame whose bytes are at a place in a batch.
-#[derive(Debug)]
-struct Place {
-    time: Timestamp,
-    link_type: LinkType,
-    wire_len: u32,
-    data: Range<usize>,
 }
 
 /// What became of a frame.
@@ -80,7 +73,7 @@ impl Ahead {
     /// Starts so many threads, or as many as the system gives; without any, the caller's does the work.
     pub(super) fn new(capture: Capture, threads: usize, config: &SessionConfig) -> Self {
         let shared = Arc::new(Shared {
-            capture: Mutex::new(Some(capture)),
+            input: Mutex::new(Some(Input { capture, next: None })),
             spare: Mutex::default(),
             decoder: Decoder::new().with_tunnels(config.tunnels),
             entropy: Entropy::new(config.entropy_bytes),
@@ -146,9 +139,9 @@ impl Shared {
             let (sender, result) = sync_channel(1);
             {
                 // Poisoned where a reader panicked: the thread that held it has the panic.
-                let Ok(mut slot) = self.capture.lock() else { return };
-                let Some(capture) = slot.as_mut() else { return };
-                batch.read(capture);
+                let Ok(mut slot) = self.input.lock() else { return };
+                let Some(input) = slot.as_mut() else { return };
+                batch.read(input);
                 let wanted = queue.send(result).is_ok();
                 if batch.end.is_some() || !wanted {
                     *slot = None;
@@ -163,8 +156,8 @@ impl Shared {
 
     /// The same on one thread.
     fn read_and_decode(&self, batch: &mut Batch) {
-        match &mut *lock(&self.capture) {
-            Some(capture) => batch.read(capture),
+        match &mut *lock(&self.input) {
+            Some(input) => batch.read(input),
             None => batch.end = Some(None),
         }
         batch.decode(&self.decoder, &self.entropy);
@@ -172,30 +165,41 @@ impl Shared {
 }
 
 impl Batch {
-    fn read(&mut self, capture: &mut Capture) {
-        self.bytes.clear();
+    /// Reads until a buffer of the capture is full, and takes that over: frames are not copied.
+    fn read(&mut self, Input { capture, next }: &mut Input) {
         self.frames.clear();
-        while self.end.is_none() && self.bytes.len() < BATCH_BYTES && self.frames.len() < BATCH_FRAMES {
-            match capture.next_frame() {
-                Ok(Some(Frame { time, link_type, wire_len, data })) => {
-                    let start = self.bytes.len();
-                    self.bytes.extend_from_slice(data);
-                    self.frames.push(Place { time, link_type, wire_len, data: start..self.bytes.len() });
+        self.frames.extend(next.take());
+        capture.lend(std::mem::take(&mut self.bytes));
+        loop {
+            let record = capture.next_record();
+            if let Some(full) = capture.full() {
+                self.bytes = full;
+                match record {
+                    Ok(record) => *next = record,
+                    Err(error) => self.end = Some(Some(error)),
                 }
-                end => self.end = Some(end.err()),
+                return;
+            }
+            match record {
+                Ok(Some(record)) => self.frames.push(record),
+                end => {
+                    self.bytes = capture.last();
+                    self.end = Some(end.err());
+                    return;
+                }
             }
         }
     }
 
     fn decode(&mut self, decoder: &Decoder, entropy: &Entropy) {
         self.decoded.clear();
-        for place in &self.frames {
-            let frame = place.frame(&self.bytes);
+        for record in &self.frames {
+            let frame = record.frame(&self.bytes);
             self.decoded.push(match decoder.decode_apart(&frame) {
                 Some(Ok(packet)) => {
                     // The payload is a part of the frame, or empty and anywhere.
                     let before = (packet.payload.as_ptr() as usize).wrapping_sub(frame.data.as_ptr() as usize);
-                    let start = if packet.payload.is_empty() { 0 } else { place.data.start + before };
+                    let start = if packet.payload.is_empty() { 0 } else { record.data.start + before };
                     let payload = start..start + packet.payload.len();
                     Decoded::Packet(packet.headers(), payload, entropy.of(packet.payload))
                 }
@@ -215,13 +219,6 @@ impl Batch {
             Decoded::Skipped(skip) => table.push_skipped(&frame(), *skip),
             Decoded::InTurn => table.push(&frame()),
         }
-    }
-}
-
-impl Place {
-    fn frame<'a>(&self, bytes: &'a [u8]) -> Frame<'a> {
-        let Self { time, link_type, wire_len, ref data } = *self;
-        Frame { time, link_type, wire_len, data: &bytes[data.clone()] }
     }
 }
 

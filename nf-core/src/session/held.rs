@@ -1,197 +1,283 @@
-//! What the table holds of a session: all of it, or while it has one packet, only that.
+//! What the table holds of a session while it is open, and until it is popped.
 
 use super::{
-    Context, FlowKey,
+    Context, FlowKey, SessionStats,
     look::{Look, Moment},
-    record::{PacketFacts, PacketRecord},
+    record::{Direction, Order, PacketFacts, PacketRecord},
     session::{EndReason, Outcome, Session},
     slots::fetch,
+    spare::Spare,
+    stats::Totals,
     store::ALLOCATION,
 };
-use crate::{Timestamp, decode::DnsFacts};
+use crate::{
+    Timestamp,
+    decode::{DnsFacts, Packet, Protocol},
+};
+
+/// Packets behind the kept ones that wait to be counted together.
+const LATE: usize = 16;
 
 /// A session that is open, or ended and waits to be popped.
 ///
-/// A session of one packet is kept as that packet, in a tenth of the memory: in a flood they are all, and most of what a
-/// session is would be built for nothing.
-#[derive(Debug, Default)]
-pub(super) enum Held {
-    /// Of a slot that is not in use.
-    #[default]
-    Nothing,
-    One(Box<First>),
-    Many(Box<Session>),
+/// A packet adds its record and to the [`Totals`]. The statistics, ten times as large, are made of the records when
+/// somebody is about to see them or the buffer is full: they are in the cache once for many packets then, and of a flood
+/// of one-packet sessions little more is held than the packets.
+#[derive(Debug, Clone)]
+#[repr(C)] // What each packet needs comes first.
+pub(super) struct Held {
+    totals: Totals,
+    /// The packets that are kept, and up to [`LATE`] behind them.
+    records: Vec<PacketRecord>,
+    /// How many of these the statistics have.
+    counted: usize,
+    stats: Option<Box<SessionStats>>,
+    dns: Option<Box<DnsFacts>>,
+    known: Option<Moment>,
+    looks: Vec<Look>,
+    context: Option<Box<Context>>,
+    /// `None` of a slot that is not in use.
+    origin: Option<Origin>,
+    ended: Timestamp,
+    end_reason: EndReason,
+    outcome: Outcome,
 }
 
-/// The only packet of a session, from its originator and without a DNS message.
-#[derive(Debug, Clone)]
-pub(super) struct First {
+/// What a session is from its first packet on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
     pub(super) key: FlowKey,
     pub(super) macs: Option<[[u8; 6]; 2]>,
-    pub(super) record: PacketRecord,
-    pub(super) ended: Timestamp,
+    pub(super) start: Timestamp,
     pub(super) cold: bool,
-    pub(super) wire_len: u32,
-    pub(super) facts: PacketFacts,
-    pub(super) end_reason: EndReason,
-    pub(super) outcome: Outcome,
-    pub(super) context: Option<Box<Context>>,
-    pub(super) known: Option<Moment>,
-}
-
-impl First {
-    /// The session of this packet, which has this context.
-    fn session(&self, context: Option<Box<Context>>) -> Session {
-        let mut session = Session::new(self.key, self.macs, self.record.time);
-        session.stats.push(&self.record, self.wire_len, self.facts);
-        // Exactly one, as most sessions of one packet stay so.
-        session.packets.reserve_exact(1);
-        session.packets.push(self.record);
-        (session.end_reason, session.outcome) = (self.end_reason, self.outcome);
-        (session.ended, session.cold) = (self.ended, self.cold);
-        (session.context, session.known) = (context, self.known);
-        session
-    }
 }
 
 impl Held {
-    /// The session as it leaves the table.
-    pub(super) fn into_session(self) -> Option<Session> {
-        match self {
-            Self::Nothing => None,
-            Self::One(mut first) => {
-                let context = first.context.take();
-                Some(first.session(context))
-            }
-            Self::Many(session) => Some(*session),
+    /// Of a slot that is not in use.
+    pub(super) const NOTHING: Self = Self {
+        totals: Totals::NONE,
+        records: Vec::new(),
+        counted: 0,
+        stats: None,
+        dns: None,
+        known: None,
+        looks: Vec::new(),
+        context: None,
+        origin: None,
+        ended: Timestamp::from_nanos(0),
+        end_reason: EndReason::Flushed,
+        outcome: Outcome::Pending,
+    };
+
+    /// A session without a packet yet.
+    pub(super) fn new(origin: Origin) -> Self {
+        Self { origin: Some(origin), ended: origin.start, ..Self::NOTHING }
+    }
+
+    /// Whether there is a session.
+    pub(super) fn is_some(&self) -> bool {
+        self.origin.is_some()
+    }
+
+    /// Packets of both directions.
+    pub(super) fn packets(&self) -> u64 {
+        self.totals.packets()
+    }
+
+    /// Takes in a packet, of which `most` are kept. Says whether that took memory.
+    pub(super) fn push(
+        &mut self,
+        packet: &Packet<'_>,
+        (direction, order): (Direction, Order),
+        entropy: f32,
+        most: usize,
+        spare: &mut Spare,
+    ) -> bool {
+        let record = PacketRecord::new(packet, direction, order, entropy);
+        self.totals.add(&record, packet);
+        if self.records.len() >= most + LATE {
+            self.count();
+            self.keep(most);
         }
+        let mut grown = false;
+        if self.records.len() == self.records.capacity() {
+            spare.grow(&mut self.records, most + LATE);
+            grown = true;
+        }
+        let facts = PacketFacts::of(packet, order);
+        if facts == PacketFacts::expected(&record) {
+            self.records.push(record);
+        } else {
+            grown |= self.stats.is_none();
+            self.count().push(&record, facts);
+            self.records.push(record);
+            self.counted = self.records.len();
+        }
+        grown
+    }
+
+    /// Brings the statistics up to date.
+    fn count(&mut self) -> &mut SessionStats {
+        let stats = self.stats.get_or_insert_default();
+        for record in &self.records[self.counted..] {
+            stats.push(record, PacketFacts::expected(record));
+        }
+        self.counted = self.records.len();
+        stats.set_totals(&self.totals);
+        stats
+    }
+
+    /// Drops the records behind the first so many, which the statistics have.
+    fn keep(&mut self, most: usize) {
+        self.records.truncate(most);
+        self.counted = self.records.len();
+    }
+
+    /// Takes in a DNS message: the first is kept, an answer adds its code and count.
+    pub(super) fn note_dns(&mut self, message: DnsFacts) {
+        match &mut self.dns {
+            Some(first) if first.answer_code.is_none() && message.is_response => {
+                first.answer_code = message.answer_code;
+                first.answers = message.answers;
+            }
+            Some(_) => {}
+            none => *none = Some(Box::new(message)),
+        }
+    }
+
+    /// The session as it leaves the table, with up to `most` packets.
+    pub(super) fn into_session(mut self, most: usize) -> Option<Session> {
+        let Origin { key, macs, start, cold } = self.origin?;
+        let end = self.count().last().unwrap_or(start);
+        self.keep(most);
+        Some(Session {
+            key,
+            start,
+            end,
+            ended: self.ended,
+            cold,
+            end_reason: self.end_reason,
+            outcome: self.outcome,
+            macs,
+            packets: self.records,
+            stats: self.stats.unwrap_or_default(),
+            dns: self.dns,
+            context: self.context,
+            looks: self.looks,
+            known: self.known,
+        })
     }
 
     /// The session as it is, without its looks.
     pub(super) fn snapshot(&self) -> Self {
-        match self {
-            Self::Nothing => Self::Nothing,
-            Self::One(first) => Self::One(Box::new(First { end_reason: EndReason::Open, ..First::clone(first) })),
-            Self::Many(session) => Self::Many(Box::new(Session { end_reason: EndReason::Open, ..session.alone() })),
-        }
-    }
-
-    /// The session, to be gone on with.
-    pub(super) fn session(&mut self) -> Option<&mut Session> {
-        if let Self::One(first) = self {
-            let context = first.context.take();
-            *self = Self::Many(Box::new(first.session(context)));
-        }
-        match self {
-            Self::Many(session) => Some(session),
-            Self::Nothing | Self::One(_) => None,
+        Self {
+            records: self.records.clone(),
+            stats: self.stats.clone(),
+            dns: self.dns.clone(),
+            looks: Vec::new(),
+            context: self.context.clone(),
+            end_reason: EndReason::Open,
+            ..*self
         }
     }
 
     /// What continues the session after a cut: it has nothing of its packets.
-    pub(super) fn rest(&self) -> Self {
-        match self {
-            Self::Nothing => Self::Nothing,
-            Self::One(first) => Self::Many(Box::new(Session::new(first.key, first.macs, first.record.time))),
-            Self::Many(session) => Self::Many(Box::new(session.rest())),
+    pub(super) fn rest(&mut self) -> Self {
+        let Some(origin) = self.origin else { return Self::NOTHING };
+        let end = self.count().last().unwrap_or(origin.start);
+        Self::new(Origin { start: end, cold: false, ..origin })
+    }
+
+    /// It goes on at this time after a cut.
+    pub(super) fn wake(&mut self, time: Timestamp) {
+        if let Some(origin) = &mut self.origin {
+            origin.start = time;
         }
     }
 
     /// The outcome that the packets so far leave no doubt about.
     pub(super) fn known_outcome(&self) -> Option<Outcome> {
-        match self {
-            Self::Nothing | Self::One(_) => None,
-            Self::Many(session) => session.known_outcome(),
+        let [orig, resp] = self.totals.payload_bytes();
+        let dns_code = self.dns.as_ref().and_then(|dns| dns.answer_code);
+        match (self.origin?.key.protocol, dns_code) {
+            (_, Some(0)) => Some(Outcome::Answered),
+            (_, Some(_)) => Some(Outcome::Failed),
+            (Protocol::Tcp, _) => (orig > 0 && resp > 0).then_some(Outcome::Answered),
+            _ => self.totals.is_answered().then_some(Outcome::Answered),
         }
     }
 
     /// Payload bytes on the wire of orig and resp.
     pub(super) fn payload(&self) -> [u64; 2] {
-        match self {
-            Self::Nothing => [0; 2],
-            Self::One(first) => [first.record.payload_len.into(), 0],
-            Self::Many(session) => [session.stats.orig.payload_bytes, session.stats.resp.payload_bytes],
-        }
+        self.totals.payload_bytes()
     }
 
     /// Whether its outcome was ever settled.
     pub(super) fn is_settled(&self) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::One(first) => first.outcome != Outcome::Pending,
-            Self::Many(session) => session.outcome != Outcome::Pending,
-        }
+        self.outcome != Outcome::Pending
     }
 
     /// Notes the outcome and, where it is kept, the context. Says whether that keeps a look at what it was before.
     pub(super) fn settle(&mut self, outcome: Outcome, context: Option<Box<Context>>) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::One(first) => {
-                (first.outcome, first.context, first.known) = (outcome, context, None);
-                false
-            }
-            Self::Many(session) => {
-                let kept = session.keep_look();
-                (session.outcome, session.context) = (outcome, context);
-                kept
-            }
-        }
+        let kept = self.keep_look();
+        (self.outcome, self.context) = (outcome, context);
+        kept
+    }
+
+    /// Keeps what it was at its last look, as that will change. Says whether there was one.
+    #[inline]
+    pub(super) fn keep_look(&mut self) -> bool {
+        self.known.is_some() && self.keep_known()
+    }
+
+    #[inline(never)]
+    fn keep_known(&mut self) -> bool {
+        let Some(moment) = self.known.take() else { return false };
+        let kept = self.records.len();
+        let (outcome, context) = (self.outcome, self.context.as_deref().copied());
+        let dns = self.dns.as_ref().map(|dns| (dns.answer_code, dns.answers));
+        let look = Look::new(moment, kept, outcome, self.count().clone(), context, dns);
+        self.looks.reserve_exact(1);
+        self.looks.push(look);
+        true
     }
 
     /// It is looked at, or ends, as it is.
     pub(super) fn note(&mut self, moment: Moment) {
-        match self {
-            Self::Nothing => {}
-            Self::One(first) => (first.known, first.ended) = (Some(moment), moment.at),
-            Self::Many(session) => (session.known, session.ended) = (Some(moment), moment.at),
-        }
+        (self.known, self.ended) = (Some(moment), moment.at);
     }
 
     /// When it was looked at as it is.
     pub(super) fn known(&self) -> Option<Moment> {
-        match self {
-            Self::Nothing => None,
-            Self::One(first) => first.known,
-            Self::Many(session) => session.known,
-        }
+        self.known
     }
 
-    pub(super) fn end(&mut self, reason: EndReason, at: Timestamp) {
-        match self {
-            Self::Nothing => {}
-            Self::One(first) => (first.end_reason, first.ended) = (reason, at),
-            Self::Many(session) => (session.end_reason, session.ended) = (reason, at),
+    /// It ended; up to `most` of its packets are kept, in memory of their size.
+    pub(super) fn end(&mut self, reason: EndReason, at: Timestamp, most: usize, spare: &mut Spare) {
+        (self.end_reason, self.ended) = (reason, at);
+        if self.records.len() > most {
+            self.count();
+            self.keep(most);
         }
+        spare.trim(&mut self.records);
     }
 
     /// Bytes on the heap. A context that it will have counts from the start: sessions may end faster than they are popped,
     /// and that must not take more memory than they had when open.
     pub(super) fn bytes(&self, context: bool) -> usize {
         let allocated = |bytes: usize| if bytes == 0 { 0 } else { bytes + ALLOCATION };
-        let context = if context { allocated(size_of::<Context>()) } else { 0 };
-        match self {
-            Self::Nothing => 0,
-            Self::One(_) => allocated(size_of::<First>()) + context,
-            Self::Many(session) => {
-                allocated(size_of::<Session>())
-                    + allocated(session.packets.capacity() * size_of::<PacketRecord>())
-                    + session
-                        .dns
-                        .as_ref()
-                        .map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()))
-                    + allocated(session.looks.capacity() * size_of::<Look>())
-                    + context
-            }
-        }
+        let dns = self.dns.as_ref().map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()));
+        allocated(self.records.capacity() * size_of::<PacketRecord>())
+            + self.stats.as_ref().map_or(0, |_| allocated(size_of::<SessionStats>()))
+            + dns
+            + allocated(self.looks.capacity() * size_of::<Look>())
+            + if context { allocated(size_of::<Context>()) } else { 0 }
     }
 
-    /// Has it read into the cache: it will end soon.
+    /// Has read into the cache what its next packet or its end needs beside itself.
     pub(super) fn fetch(&self) {
-        match self {
-            Self::Nothing => {}
-            Self::One(first) => fetch(&**first),
-            Self::Many(session) => fetch(&**session),
+        if let Some(record) = self.records.last() {
+            fetch(record);
         }
     }
 }

@@ -28,6 +28,19 @@ pub struct Look {
 }
 
 impl Look {
+    /// A look at a session that has so many packets kept.
+    pub(super) fn new(
+        moment: Moment,
+        kept: usize,
+        outcome: Outcome,
+        stats: SessionStats,
+        context: Option<Context>,
+        dns: Option<(Option<u8>, u16)>,
+    ) -> Self {
+        let end = stats.last().unwrap_or(moment.at);
+        Self { moment, end, kept, outcome, stats, context, dns }
+    }
+
     /// When it was, by the session table's clock.
     pub fn at(&self) -> Timestamp {
         self.moment.at
@@ -70,7 +83,7 @@ impl Session {
             known: Some(look.moment),
             outcome: look.outcome,
             packets: self.packets[..look.kept.min(self.packets.len())].to_vec(),
-            stats: look.stats.clone(),
+            stats: Box::new(look.stats.clone()),
             dns,
             context: look.context.map(Box::new),
             looks: Vec::new(),
@@ -127,21 +140,5 @@ impl Session {
             shift(&mut look.end);
         }
         moved
-    }
-
-    /// Keeps what it was at its last look, as that will change. Says whether there was one.
-    pub(super) fn keep_look(&mut self) -> bool {
-        let Some(moment) = self.known.take() else { return false };
-        self.looks.reserve_exact(1);
-        self.looks.push(Look {
-            moment,
-            end: self.end,
-            kept: self.packets.len(),
-            outcome: self.outcome,
-            stats: self.stats.clone(),
-            context: self.context.as_deref().copied(),
-            dns: self.dns.as_ref().map(|dns| (dns.answer_code, dns.answers)),
-        });
-        true
     }
 }

@@ -58,14 +58,12 @@ pub enum Order {
 }
 
 /// What statistics need of a packet beside its record.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PacketFacts {
     /// Its control byte holds TCP flags.
     pub(super) tcp: bool,
     /// It has captured payload.
     pub(super) payload: bool,
-    /// The capture kept only a part of it.
-    pub(super) truncated: bool,
 }
 
 impl PacketFacts {
@@ -73,7 +71,15 @@ impl PacketFacts {
         Self {
             tcp: matches!(packet.transport, Transport::Tcp(_)) && order != Order::Fragment,
             payload: !packet.payload.is_empty(),
-            truncated: packet.truncated,
+        }
+    }
+
+    /// What nearly all packets with this record are: a TCP header cut off, or payload of which nothing was captured, is
+    /// otherwise.
+    pub(super) fn expected(record: &PacketRecord) -> Self {
+        Self {
+            tcp: record.protocol == Protocol::Tcp && record.order != Order::Fragment,
+            payload: record.payload_len > 0,
         }
     }
 }

@@ -3,14 +3,10 @@
 use super::{
     Context, FlowKey,
     look::{Look, Moment},
-    looks::Plan,
     record::PacketRecord,
     stats::SessionStats,
 };
-use crate::{
-    Timestamp,
-    decode::{DnsFacts, Protocol},
-};
+use crate::{Timestamp, decode::DnsFacts};
 use std::{fmt, time::Duration};
 
 /// One bidirectional flow: its key, its first packets one by one, statistics over all of them, and what its hosts did
@@ -26,14 +22,12 @@ pub struct Session {
     pub(crate) outcome: Outcome,
     pub(crate) macs: Option<[[u8; 6]; 2]>,
     pub(crate) packets: Vec<PacketRecord>,
-    pub(crate) stats: SessionStats,
+    pub(crate) stats: Box<SessionStats>,
     pub(crate) dns: Option<Box<DnsFacts>>,
     pub(crate) context: Option<Box<Context>>,
     pub(super) looks: Vec<Look>,
     /// When it was looked at as it is, or ended so.
     pub(crate) known: Option<Moment>,
-    /// When it is looked at next.
-    pub(super) plan: Plan,
 }
 
 impl Session {
@@ -102,56 +96,6 @@ impl Session {
     /// What the session's hosts did around it, where the session table keeps context.
     pub fn context(&self) -> Option<&Context> {
         self.context.as_deref()
-    }
-
-    /// The outcome that the packets so far leave no doubt about.
-    pub(crate) fn known_outcome(&self) -> Option<Outcome> {
-        let (orig, resp) = (&self.stats.orig, &self.stats.resp);
-        let dns_code = self.dns.as_ref().and_then(|dns| dns.answer_code);
-        match (self.key.protocol, dns_code) {
-            (_, Some(0)) => Some(Outcome::Answered),
-            (_, Some(_)) => Some(Outcome::Failed),
-            (Protocol::Tcp, _) => (orig.payload_bytes > 0 && resp.payload_bytes > 0).then_some(Outcome::Answered),
-            _ => (resp.packets > 0).then_some(Outcome::Answered),
-        }
-    }
-
-    /// Takes in a DNS message: the first is kept, an answer adds its code and count.
-    pub(crate) fn note_dns(&mut self, message: DnsFacts) {
-        match &mut self.dns {
-            Some(first) if first.answer_code.is_none() && message.is_response => {
-                first.answer_code = message.answer_code;
-                first.answers = message.answers;
-            }
-            Some(_) => {}
-            none => *none = Some(Box::new(message)),
-        }
-    }
-
-    /// A session without a packet yet.
-    pub(crate) fn new(key: FlowKey, macs: Option<[[u8; 6]; 2]>, start: Timestamp) -> Self {
-        Self {
-            key,
-            start,
-            end: start,
-            ended: start,
-            cold: false,
-            end_reason: EndReason::Flushed,
-            outcome: Outcome::Pending,
-            macs,
-            packets: Vec::new(),
-            stats: SessionStats::default(),
-            dns: None,
-            context: None,
-            looks: Vec::new(),
-            known: None,
-            plan: Plan::NEVER,
-        }
-    }
-
-    /// The session without anything of its packets: what continues it after a cut.
-    pub(crate) fn rest(&self) -> Self {
-        Self::new(self.key, self.macs, self.end)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     moments::Moments,
     record::{Direction, Order, PacketFacts, PacketRecord},
 };
-use crate::decode::TcpFlags;
+use crate::decode::{Packet, TcpFlags};
 use std::time::Duration;
 
 /// Gaps are counted in nanoseconds.
@@ -84,23 +84,32 @@ impl SessionStats {
         self.orig.payload_bytes + self.resp.payload_bytes
     }
 
-    /// Takes in one packet.
-    pub(super) fn push(&mut self, packet: &PacketRecord, wire_len: u32, facts: PacketFacts) {
+    /// Time of the last packet (the latest, where packets came out of order).
+    pub(super) fn last(&self) -> Option<crate::Timestamp> {
+        self.last
+    }
+
+    pub(super) fn set_totals(&mut self, totals: &Totals) {
+        for (side, total) in [&mut self.orig, &mut self.resp].into_iter().zip(totals.sides) {
+            (side.packets, side.wire_bytes, side.payload_bytes) =
+                (total.packets, total.wire_bytes, total.payload_bytes);
+        }
+        self.truncated = totals.truncated;
+    }
+
+    /// Takes in one packet, all but what it adds to the totals.
+    pub(super) fn push(&mut self, packet: &PacketRecord, facts: PacketFacts) {
         let nanos = |since: crate::Timestamp| packet.time.nanos_since(since);
         if let Some(last) = self.last {
             self.gaps.push(nanos(last));
         }
         self.last = Some(self.last.map_or(packet.time, |last| last.max(packet.time)));
         self.fragments += u32::from(packet.order == Order::Fragment);
-        self.truncated += u32::from(facts.truncated);
 
         let side = match packet.direction {
             Direction::Orig => &mut self.orig,
             Direction::Resp => &mut self.resp,
         };
-        side.packets += 1;
-        side.wire_bytes += u64::from(wire_len);
-        side.payload_bytes += u64::from(packet.payload_len);
         if let Some(last) = side.last {
             side.gaps.push(nanos(last));
         }
@@ -140,6 +149,49 @@ impl SessionStats {
             self.turns += u32::from(self.speaker.is_some_and(|speaker| speaker != packet.direction));
             self.speaker = Some(packet.direction);
         }
+    }
+}
+
+/// What is summed up at each packet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Totals {
+    sides: [Total; 2],
+    truncated: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Total {
+    packets: u64,
+    wire_bytes: u64,
+    payload_bytes: u64,
+}
+
+impl Totals {
+    pub(super) const NONE: Self =
+        Self { sides: [Total { packets: 0, wire_bytes: 0, payload_bytes: 0 }; 2], truncated: 0 };
+
+    /// Takes in one packet.
+    pub(super) fn add(&mut self, record: &PacketRecord, packet: &Packet<'_>) {
+        let side = &mut self.sides[record.direction as usize];
+        side.packets += 1;
+        side.wire_bytes += u64::from(packet.wire_len);
+        side.payload_bytes += u64::from(packet.payload_len);
+        self.truncated += u32::from(packet.truncated);
+    }
+
+    /// Packets of both directions.
+    pub(super) fn packets(&self) -> u64 {
+        self.sides[0].packets + self.sides[1].packets
+    }
+
+    /// Whether the other end sent any.
+    pub(super) fn is_answered(&self) -> bool {
+        self.sides[1].packets > 0
+    }
+
+    /// Payload bytes of orig and resp.
+    pub(super) fn payload_bytes(&self) -> [u64; 2] {
+        self.sides.map(|side| side.payload_bytes)
     }
 }
 

@@ -9,13 +9,12 @@ use super::{
     clock::Clock,
     counts::TableStats,
     entropy::Entropy,
-    held::{First, Held},
+    held::Origin,
     host::{HostTable, Party},
     key::packed,
     keyed::{Index, Key, Keyed, same},
     looks::Plan,
     node::{Agenda, Due, Node},
-    record::{Direction, PacketFacts, PacketRecord},
     session::{EndReason, Outcome, Session},
     slots::Slots,
     spare::Spare,
@@ -68,6 +67,8 @@ pub struct SessionTable {
     index: Index,
     nodes: Slots<Node>,
     agenda: Agenda,
+    /// The slot of the latest packet's session: in most captures the next packet is more often of it than not.
+    latest: u32,
     hosts: HostTable,
     ended: VecDeque<Waiting>,
     spare: Spare,
@@ -102,6 +103,7 @@ impl SessionTable {
             index: Index::default(),
             nodes: Slots::default(),
             agenda: Agenda::new(&config),
+            latest: 0,
             hosts: HostTable::new(config.memory_limit / CONTEXT_SHARE),
             ended: VecDeque::new(),
             spare: Spare::new(config.memory_limit / SPARE_SHARE),
@@ -250,36 +252,50 @@ impl SessionTable {
     fn take(&mut self, packet: &Packet<'_>, entropy: f32) {
         let dns = dns_of(packet, self.config.key);
         let (key, swapped) = packed(packet, &self.config);
-        let key = (key, self.keyed.hash(&key));
-        let nodes = &self.nodes;
-        let crowd = nodes.len() > CROWD;
-        if crowd {
-            self.index.fetch(key.1);
-            if self.config.context {
-                self.hosts.fetch_source(packet.src, packet.protocol());
+        let slot = match self.latest {
+            slot if self.nodes.get(slot).is_some_and(|node| node.is_open() && same(&node.canonical.0, &key)) => {
+                Some(slot)
             }
-        }
-        let slot = self.index.find(key.1, |slot| {
-            if crowd {
-                nodes.fetch(Some(slot));
-            }
-            same(&nodes[slot].canonical.0, &key.0)
-        });
-        if let Some(slot) = slot.filter(|_| crowd) {
-            self.node(slot).held.fetch();
-        }
+            _ => self.find(&key, packet),
+        };
         match slot {
             Some(slot) if self.is_renewed(slot, swapped, packet) => {
                 let reason = self.node(slot).tcp.closed().unwrap_or(EndReason::Idle);
                 self.end(slot, reason, self.clock.now());
-                self.open_session(key, swapped, packet, entropy, dns);
+                self.latest = self.open_session(key, swapped, packet, entropy, dns);
             }
-            Some(slot) => self.update(slot, swapped, packet, entropy, dns),
-            None => _ = self.open_session(key, swapped, packet, entropy, dns),
+            Some(slot) => {
+                self.update(slot, swapped, packet, entropy, dns);
+                self.latest = slot;
+            }
+            None => self.latest = self.open_session(key, swapped, packet, entropy, dns),
         }
         if self.grown {
             self.keep_within_memory();
         }
+    }
+
+    /// The slot of a packet's session.
+    fn find(&self, key: &Key, packet: &Packet<'_>) -> Option<u32> {
+        let hash = self.keyed.hash(key);
+        let nodes = &self.nodes;
+        let crowd = nodes.len() > CROWD;
+        if crowd {
+            self.index.fetch(hash);
+            if self.config.context {
+                self.hosts.fetch_source(packet.src, packet.protocol());
+            }
+        }
+        let slot = self.index.find(hash, |slot| {
+            if crowd {
+                nodes.fetch(Some(slot));
+            }
+            same(&nodes[slot].canonical.0, key)
+        });
+        if let Some(slot) = slot.filter(|_| crowd) {
+            self.node(slot).held.fetch();
+        }
+        slot
     }
 
     /// Whether the packet opens another TCP connection between the same ends: a SYN after a reset; a SYN with another
@@ -307,7 +323,7 @@ impl SessionTable {
 
     fn open_session(
         &mut self,
-        canonical: (Key, u32),
+        canonical: Key,
         mut swapped: bool,
         packet: &Packet<'_>,
         entropy: f32,
@@ -328,40 +344,18 @@ impl SessionTable {
         }
         let mac = macs.map(|[sender, _]| sender);
         let party = Party::new(key.orig.addr, key.resp.addr, key.resp.port, key.protocol, dns.as_ref(), mac);
-        let slot = self.nodes.put(Node::new(key.protocol, party, canonical, swapped, self.clock.now()));
-        self.index.insert(canonical.1, slot);
+        let now = self.clock.now();
+        let origin = Origin { key, macs, start: packet.time, cold: now.since(self.began) < WARM_UP };
+        let hash = self.keyed.hash(&canonical);
+        let slot = self.nodes.put(Node::new(origin, party, (canonical, hash), swapped, now));
+        self.index.insert(hash, slot);
         self.begin(slot, true);
-        let cold = self.clock.now().since(self.began) < WARM_UP;
         if answers || dns.is_some() {
-            let now = self.clock.now();
-            let plan = Plan::new(&self.config.looks, 0, false, now, now);
-            let session = Session { cold, plan, ..Session::new(key, macs, packet.time) };
-            self.nodes[slot].held = Held::Many(Box::new(session));
-            self.update(slot, sender, packet, entropy, dns);
-            return slot;
+            let node = &mut self.nodes[slot];
+            node.party.last();
+            node.plan = Some(Plan::new(&self.config.looks, 0, false, now, now));
         }
-        self.stats.packets += 1;
-        let node = &mut self.nodes[slot];
-        let order = node.order(Direction::Orig, packet);
-        let closed = node.tcp.closed().is_some();
-        node.held = Held::One(Box::new(First {
-            key,
-            macs,
-            record: PacketRecord::new(packet, Direction::Orig, order, entropy),
-            ended: packet.time,
-            cold,
-            wire_len: packet.wire_len,
-            facts: PacketFacts::of(packet, order),
-            end_reason: EndReason::Flushed,
-            outcome: Outcome::Pending,
-            context: None,
-            known: None,
-        }));
-        self.recount(slot);
-        if closed {
-            self.settle(slot, self.clock.now());
-        }
-        self.touch(slot);
+        self.add(slot, sender, packet, entropy, dns);
         slot
     }
 
@@ -376,43 +370,42 @@ impl SessionTable {
         }
     }
 
+    /// Takes in a later packet of a session.
     fn update(&mut self, slot: u32, swapped: bool, packet: &Packet<'_>, entropy: f32, dns: Option<DnsFacts>) {
-        self.stats.packets += 1;
         if self.node(slot).dormant {
             self.wake(slot, packet.time);
         }
+        let now = self.clock.now();
         let node = &mut self.nodes[slot];
-        node.touched = self.clock.now();
+        node.touched = now;
         node.party.last();
+        if node.plan.is_none() {
+            let seen = node.held.known().is_some();
+            node.plan = Some(Plan::new(&self.config.looks, 1, seen, node.opened, now));
+        }
+        self.add(slot, swapped, packet, entropy, dns);
+    }
+
+    /// Takes in a packet of a session, the first or a later one.
+    fn add(&mut self, slot: u32, swapped: bool, packet: &Packet<'_>, entropy: f32, dns: Option<DnsFacts>) {
+        self.stats.packets += 1;
+        let now = self.clock.now();
+        let node = &mut self.nodes[slot];
         let direction = node.direction(swapped);
         let was_closed = node.tcp.closed().is_some();
         let order = node.order(direction, packet);
         let closed = node.tcp.closed().is_some();
-        let single = !matches!(node.held, Held::Many(_));
-        let (opened, now) = (node.opened, self.clock.now());
-        let Some(session) = node.held.session() else { return };
-        if single {
-            session.plan = Plan::new(&self.config.looks, 1, session.known.is_some(), opened, now);
-        }
-        let mut grown = session.keep_look() || single || dns.is_some();
-        let record = PacketRecord::new(packet, direction, order, entropy);
-        session.end = session.end.max(packet.time);
-        session.stats.push(&record, packet.wire_len, PacketFacts::of(packet, order));
-        if session.packets.len() < self.config.max_packets as usize {
-            if session.packets.len() == session.packets.capacity() {
-                self.spare.grow(&mut session.packets, self.config.max_packets as usize);
-                grown = true;
-            }
-            session.packets.push(record);
-        }
+        let mut grown = node.held.keep_look() || dns.is_some();
+        let most = self.config.max_packets as usize;
+        grown |= node.held.push(packet, (direction, order), entropy, most, &mut self.spare);
         if let Some(dns) = dns {
             if self.config.context && !dns.is_response {
-                self.hosts.query(packet.src, &dns, self.clock.now());
+                self.hosts.query(packet.src, &dns, now);
             }
-            session.note_dns(dns);
+            node.held.note_dns(dns);
         }
-        let answered = self.config.context && !closed && session.known_outcome() == Some(Outcome::Answered);
-        let due = session.plan.is_due(session.stats.packets(), now);
+        let answered = self.config.context && !closed && node.held.known_outcome() == Some(Outcome::Answered);
+        let due = node.plan.is_some_and(|plan| plan.is_due(node.held.packets(), now));
         if grown {
             self.recount(slot);
         }

@@ -1,6 +1,6 @@
 //! How sessions of a table settle, end, and make room.
 
-use super::{Happened, SessionTable, look::What};
+use super::{SessionTable, look::What};
 use crate::{
     Timestamp,
     session::{
@@ -17,7 +17,7 @@ const ENDED_SHARE: usize = 8;
 
 /// Share of the memory limit that slots of open sessions may take: 1 / this. A slot is kept for the next session, so that
 /// a flood of small ones must leave room for what larger ones keep elsewhere.
-const SLOT_SHARE: usize = 3;
+const SLOT_SHARE: usize = 2;
 
 impl SessionTable {
     /// Compares what a session holds with what was counted for it.
@@ -66,7 +66,8 @@ impl SessionTable {
         }
         self.agenda.close(&mut self.nodes, slot);
         let node = &mut self.nodes[slot];
-        let (held, dormant, id) = (std::mem::take(&mut node.held), node.dormant, node.id);
+        let (dormant, id) = (node.dormant, node.id);
+        let held = std::mem::replace(&mut node.held, Held::NOTHING);
         self.index.remove(node.canonical.1, slot);
         self.bytes -= node.bytes;
         self.nodes.free(slot);
@@ -98,10 +99,8 @@ impl SessionTable {
         let node = &mut self.nodes[slot];
         node.dormant = false;
         node.opened = self.clock.now();
-        if let Some(session) = node.held.session() {
-            (session.start, session.end) = (time, time);
-            session.plan = Plan::new(&self.config.looks, 0, false, node.opened, node.opened);
-        }
+        node.plan = Some(Plan::new(&self.config.looks, 0, false, node.opened, node.opened));
+        node.held.wake(time);
         self.begin(slot, false);
     }
 
@@ -121,10 +120,7 @@ impl SessionTable {
         if !seen {
             held.note(self.next_moment());
         }
-        if let Held::Many(session) = &mut held {
-            self.spare.trim(&mut session.packets);
-        }
-        held.end(reason, self.clock.now());
+        held.end(reason, self.clock.now(), self.config.max_packets as usize, &mut self.spare);
         self.stats.ended += 1;
         self.wait(held, id, What::End { seen });
     }
@@ -146,24 +142,27 @@ impl SessionTable {
     /// their memory until they are popped, so that they have a share of their own.
     pub(super) fn keep_within_memory(&mut self) {
         let limit = self.config.memory_limit;
-        while self.bytes() - self.ended_bytes > limit - limit / ENDED_SHARE
+        let mut bytes = self.bytes();
+        while bytes - self.ended_bytes > limit - limit / ENDED_SHARE
             || self.nodes.len() * Node::SLOT_BYTES > limit / SLOT_SHARE
         {
             let Some(slot) = self.agenda.longest_silent(&self.nodes) else { break };
             self.fetch_next(slot);
             self.stats.evicted += u64::from(!self.node(slot).dormant);
             self.end(slot, EndReason::Evicted, self.clock.now());
+            bytes = self.bytes();
         }
-        while self.bytes() > limit
-            && let Some(dropped) = self.pop_any()
+        while bytes > limit
+            && let Some(dropped) = self.next_waiting()
         {
-            match dropped {
-                Happened::Look { .. } => self.stats.looks_dropped += 1,
-                Happened::End { .. } => self.stats.dropped += 1,
+            match dropped.what {
+                What::Look => self.stats.looks_dropped += 1,
+                What::End { .. } => self.stats.dropped += 1,
             }
+            bytes = self.bytes();
         }
         self.stats.context_evicted = self.hosts.evicted();
-        self.stats.peak_bytes = self.stats.peak_bytes.max(self.bytes());
+        self.stats.peak_bytes = self.stats.peak_bytes.max(bytes);
         self.grown = false;
     }
 }

@@ -4,7 +4,7 @@ use super::{SessionTable, dns_of, packed};
 use crate::{
     capture::Frame,
     decode::{Packet, Skip},
-    session::{EndReason, Session, held::Held, look::Moment},
+    session::{EndReason, Session, look::Moment},
 };
 use std::num::NonZero;
 
@@ -38,7 +38,7 @@ impl SessionTable {
                 self.update(slot, swapped, packet, entropy, dns);
                 slot
             }
-            None => self.open_session((key, self.keyed.hash(&key)), swapped, packet, entropy, dns),
+            None => self.open_session(key, swapped, packet, entropy, dns),
         };
         let id = self.node(slot).id;
         if self.grown {
@@ -69,10 +69,7 @@ impl SessionTable {
         if !self.is_hosted(session) {
             return None;
         }
-        let mut held = match &self.node(session.slot).held {
-            Held::Many(session) => Held::Many(Box::new(Session { end_reason: EndReason::Open, ..(**session).clone() })),
-            held => held.snapshot(),
-        };
+        let mut held = self.node(session.slot).held.clone();
         if held.known().is_none() {
             if let Some((outcome, context)) = self.so_far(session.slot) {
                 held.settle(outcome, context);
@@ -80,6 +77,7 @@ impl SessionTable {
             let turn = NonZero::new(self.turn.saturating_add(1)).unwrap_or(NonZero::<u64>::MAX);
             held.note(Moment { at: self.clock.now(), turn });
         }
-        held.into_session()
+        let session = held.into_session(self.config.max_packets as usize)?;
+        Some(Session { end_reason: EndReason::Open, ..session })
     }
 }

@@ -12,7 +12,7 @@ use std::num::NonZero;
 pub(super) struct Waiting {
     held: Held,
     id: u64,
-    what: What,
+    pub(super) what: What,
 }
 
 /// Why it waits.
@@ -48,13 +48,19 @@ impl SessionTable {
 
     /// What happened next, in the order in which it did; looks only where the table is [followed](Self::follow).
     pub(crate) fn pop_any(&mut self) -> Option<Happened> {
-        let Waiting { held, id, what } = self.ended.pop_front()?;
-        self.ended_bytes -= held.bytes(self.config.context);
-        let session = held.into_session()?;
+        let Waiting { held, id, what } = self.next_waiting()?;
+        let session = held.into_session(self.config.max_packets as usize)?;
         Some(match what {
             What::Look => Happened::Look { id, session },
             What::End { seen } => Happened::End { id, session, seen },
         })
+    }
+
+    /// What waited longest to be popped.
+    pub(super) fn next_waiting(&mut self) -> Option<Waiting> {
+        let waiting = self.ended.pop_front()?;
+        self.ended_bytes -= waiting.held.bytes(self.config.context);
+        Some(waiting)
     }
 
     /// The numbers of all open sessions.
@@ -96,15 +102,12 @@ impl SessionTable {
         } else {
             self.settle(slot, at);
         }
-        let due = match &self.node(slot).held {
-            Held::Nothing => false,
-            Held::One(_) => self.config.looks.silence,
-            Held::Many(session) => {
-                let packets = session.stats.packets();
-                session.plan.is_due_in_silence(packets) || (closed && self.config.looks.silence)
-            }
+        let node = self.node(slot);
+        let due = match node.plan {
+            Some(plan) => plan.is_due_in_silence(node.held.packets()) || (closed && self.config.looks.silence),
+            None => self.config.looks.silence,
         };
-        if due && self.node(slot).held.known().is_none() {
+        if due && node.held.known().is_none() {
             self.look(slot, true);
         }
     }
@@ -136,8 +139,8 @@ impl SessionTable {
         let moment = self.next_moment();
         let (looks, node) = (&self.config.looks, &mut self.nodes[slot]);
         node.held.note(moment);
-        if let Held::Many(session) = &mut node.held {
-            session.plan.look(looks, session.stats.packets(), node.opened, moment.at, silence);
+        if let Some(plan) = &mut node.plan {
+            plan.look(looks, node.held.packets(), node.opened, moment.at, silence);
         }
         self.stats.looks += 1;
         if self.following {
