@@ -16,11 +16,11 @@ pub struct nf_fact {
     pub struct_size: usize,
     /// Its name, as in docs/features.md.
     pub name: *const c_char,
-    /// What is strange about it, in words.
+    /// What is strange about it, in words; "" where no value differs from what was expected.
     pub sentence: *const c_char,
     /// The unit of `observed` and `expected`; "" for a plain number.
     pub unit: *const c_char,
-    /// The first value that states it: what was seen.
+    /// The first value that states it: what was seen; NaN where none differs.
     pub observed: f64,
     /// What was expected in its place.
     pub expected: f64,
