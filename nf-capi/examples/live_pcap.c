@@ -8,16 +8,18 @@
 #include <inttypes.h>
 #include <nf.h>
 #include <pcap/pcap.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 static pcap_t *handle;
+static volatile sig_atomic_t stopped;
 
 static void stop(int signal) {
   (void)signal;
-  pcap_breakloop(handle);
+  stopped = 1;
 }
 
 static nf_status try(nf_status status) {
@@ -54,6 +56,21 @@ static int32_t on_event(const nf_event *event, void *user) {
   return 0;
 }
 
+struct loop {
+  nf_monitor *monitor;
+  nf_frame frame;
+  int64_t unit; /* nanoseconds of what stands in tv_usec */
+};
+
+static void on_packet(u_char *user, const struct pcap_pkthdr *header, const u_char *data) {
+  struct loop *loop = (struct loop *)(void *)user;
+  loop->frame.data = data;
+  loop->frame.captured_len = header->caplen;
+  loop->frame.wire_len = header->len;
+  loop->frame.time_ns = (int64_t)header->ts.tv_sec * 1000000000 + header->ts.tv_usec * loop->unit;
+  try(nf_monitor_push(loop->monitor, &loop->frame));
+}
+
 int main(int argc, char **argv) {
   if (argc < 3) {
     fprintf(stderr, "live_pcap MODEL INTERFACE [FILTER]\n");
@@ -70,7 +87,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "live_pcap: %s\n", error);
     return 1;
   }
-  /* Whole packets, wakes every 100 ms, room for a burst, and time in nanoseconds where the system has it. */
+  /* Whole packets, packets at least every 100 ms, room for a burst, and time in nanoseconds where the system has it. */
   need(pcap_set_snaplen(handle, 65535) == 0 && pcap_set_timeout(handle, 100) == 0, argv[2]);
   need(pcap_set_buffer_size(handle, 32 << 20) == 0 && pcap_set_promisc(handle, 1) == 0, argv[2]);
   int64_t unit = pcap_set_tstamp_precision(handle, PCAP_TSTAMP_PRECISION_NANO) == 0 ? 1 : 1000;
@@ -81,24 +98,20 @@ int main(int argc, char **argv) {
     need(pcap_setfilter(handle, &program) == 0, argv[3]);
     pcap_freecode(&program);
   }
+  need(pcap_setnonblock(handle, 1, error) == 0, "non-blocking");
   signal(SIGINT, stop);
   signal(SIGTERM, stop);
   fprintf(stderr, "live_pcap: watching %s\n", argv[2]);
 
-  nf_frame frame = NF_FRAME_INIT;
-  frame.link_type = pcap_datalink(handle); /* a DLT_* number is fine */
-  struct pcap_pkthdr *header;
-  const u_char *data;
-  for (int got; (got = pcap_next_ex(handle, &header, &data)) >= 0;) {
-    if (got == 0) {
-      try(nf_monitor_advance(monitor, now_ns()));
-    } else {
-      frame.data = data;
-      frame.captured_len = header->caplen;
-      frame.wire_len = header->len;
-      frame.time_ns = (int64_t)header->ts.tv_sec * 1000000000 + header->ts.tv_usec * unit;
-      try(nf_monitor_push(monitor, &frame));
-    }
+  struct loop loop = {.monitor = monitor, .unit = unit, .frame = NF_FRAME_INIT};
+  loop.frame.link_type = pcap_datalink(handle); /* a DLT_* number is fine */
+  struct pollfd ready = {.fd = pcap_get_selectable_fd(handle), .events = POLLIN};
+  while (!stopped) {
+    /* libpcap itself may wait for a packet for ever; a monitor wants to know of silence. */
+    poll(&ready, 1, 100);
+    int got = pcap_dispatch(handle, -1, on_packet, (u_char *)&loop);
+    need(got >= 0 || got == PCAP_ERROR_BREAK, argv[2]);
+    if (got == 0) try(nf_monitor_advance(monitor, now_ns()));
     try(nf_monitor_drain(monitor, on_event, monitor));
   }
   try(nf_monitor_finish(monitor));

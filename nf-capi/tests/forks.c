@@ -23,7 +23,7 @@ static uint64_t rest(nf_monitor *monitor, struct frames frames, size_t from) {
 
 int main(int argc, char **argv) {
   if (argc < 3) return 2;
-  struct frames frames = read_frames(argv[2], 20000);
+  struct frames frames = read_frames(argv[2], argc > 3 ? strtoul(argv[3], NULL, 10) : 20000);
   nf_detector *detector;
   nf_monitor *monitor;
   nf_trainer *trainer;
@@ -34,7 +34,7 @@ int main(int argc, char **argv) {
   config.heads = heads;
   config.head_count = 1;
   config.threads = 2;
-  config.false_positive_rate = 0.05;
+  config.false_positive_rate = 0.2;
   GIVES(NF_OK, nf_trainer_new(&config, &trainer));
   size_t half = frames.count / 2;
   for (size_t i = 0; i < half; i++) {
@@ -60,6 +60,7 @@ int main(int argc, char **argv) {
     free_frames(frames);
     return 0;
   }
+  close(pipes[1]); /* a child that ends early is the end of the file */
   uint64_t sum = rest(monitor, frames, half), of_child = 0;
   CHECK(read(pipes[0], &of_child, sizeof of_child) == sizeof of_child);
   int how = 1;

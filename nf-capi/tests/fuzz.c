@@ -117,9 +117,9 @@ static nf_session_config session_config(void) {
   return config;
 }
 
-static nf_monitor_config monitor_config(const nf_session_config *sessions) {
+static nf_monitor_config monitor_config(const nf_session_config *cut) {
   nf_monitor_config config = NF_MONITOR_CONFIG_INIT;
-  config.sessions = any(2) ? sessions : NULL;
+  config.sessions = any(2) ? cut : NULL;
   config.drift = odd_number(0);
   config.incident_from = rarely() ? (rarely() ? NAN : 2.5) : 0;
   config.incident_within_ns = rarely() ? (int64_t)random_next(&state) : 0;

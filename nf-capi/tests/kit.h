@@ -21,10 +21,10 @@ static int checks;
 /* That a call gives a status. */
 #define GIVES(status, call)                                                                                         \
   do {                                                                                                              \
-    nf_status given = (call);                                                                                       \
+    nf_status came = (call);                                                                                        \
     checks++;                                                                                                       \
-    if (given != (status)) {                                                                                        \
-      fprintf(stderr, "%s:%d: %s gives %s, not %s (%s)\n", __FILE__, __LINE__, #call, nf_status_name(given),        \
+    if (came != (status))  {                                                                                        \
+      fprintf(stderr, "%s:%d: %s gives %s, not %s (%s)\n", __FILE__, __LINE__, #call, nf_status_name(came),         \
               nf_status_name(status), nf_last_error());                                                             \
       exit(1);                                                                                                      \
     }                                                                                                               \
