@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int checks;
+static _Thread_local int checks;
 
 #define CHECK(what)                                                                       \
   do {                                                                                    \
