@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * A plugin for Suricata 8 and later: each flow carries a session of neural-filter, and every EVE record of a flow an object `nf` with what the
+ * detector says of it.
+ *
+ * Copyright (C) the neural-filter authors. This program is free software: it may be used, changed and passed on under the terms of the GNU
+ * General Public License as published by the Free Software Foundation, version 2 or, as you like, any later one. It comes without any warranty.
+ * The licence stands in COPYING beside this file; it is that of this folder alone.
+ *
+ * suricata.yaml:
+ *
+ *   plugins:
+ *     - /usr/lib/suricata/neural_filter.so
+ *   neural-filter:
+ *     model: /etc/suricata/office.nf
+ */
+#include "suricata-common.h"
+#include "suricata-plugin.h"
+
+#include "conf.h"
+#include "decode.h"
+#include "flow-callbacks.h"
+#include "flow-storage.h"
+#include "flow.h"
+#include "output-eve.h"
+#include "rust.h"
+#include "thread-callbacks.h"
+#include "thread-storage.h"
+#include "util-debug.h"
+
+#include <nf.h>
+
+#ifdef NF_SURICATA_9
+#define FlowStorageId SCFlowStorageId
+#define ThreadStorageId SCThreadStorageId
+#define FlowGetStorageById SCFlowGetStorageById
+#define FlowSetStorageById SCFlowSetStorageById
+#define ThreadGetStorageById SCThreadGetStorageById
+#define ThreadSetStorageById SCThreadSetStorageById
+#define RegisterFlowStorage(free) SCFlowStorageRegister("neural-filter", free)
+#define RegisterThreadStorage(free) SCThreadStorageRegister("neural-filter", free)
+#else
+#define RegisterFlowStorage(free) FlowStorageRegister("neural-filter", sizeof(void *), NULL, free)
+#define RegisterThreadStorage(free) ThreadStorageRegister("neural-filter", sizeof(void *), NULL, free)
+#endif
+
+/* Most facts told of an anomaly. */
+#define REASONS 3
+
+/* What the flows of a thread share. Suricata ends and logs flows from threads of its own as well, hence the lock; and those may outlive the
+ * thread, so it is freed by whoever lets go of it last. */
+struct Worker {
+    SCMutex lock;
+    nf_context *context;
+    SC_ATOMIC_DECLARE(uint32_t, users);
+};
+
+/* What a flow carries. All of it is behind its worker's lock. */
+struct FlowSession {
+    struct Worker *worker;
+    nf_session *session;
+    /* What was last said, at how many packets, and why it is an anomaly. */
+    nf_verdict verdict;
+    uint64_t packets, judged_at;
+    char *reasons[REASONS];
+    int reason_count;
+};
+
+static FlowStorageId flow_storage = {.id = -1};
+static ThreadStorageId thread_storage = {.id = -1};
+static nf_detector *detector;
+
+static bool Ok(nf_status status, const char *what)
+{
+    if (status >= 0)
+        return true;
+    SCLogError("neural-filter: %s: %s: %s", what, nf_status_name(status), nf_last_error());
+    return false;
+}
+
+static void WorkerRelease(void *ptr)
+{
+    struct Worker *worker = ptr;
+    if (worker == NULL || SC_ATOMIC_SUB(worker->users, 1) != 1)
+        return;
+    nf_context_free(worker->context);
+    SCMutexDestroy(&worker->lock);
+    SCFree(worker);
+}
+
+static void ReasonsFree(struct FlowSession *flow)
+{
+    for (int i = 0; i < flow->reason_count; i++)
+        SCFree(flow->reasons[i]);
+    flow->reason_count = 0;
+}
+
+static void FlowSessionFree(void *ptr)
+{
+    struct FlowSession *flow = ptr;
+    if (flow == NULL)
+        return;
+    nf_session_free(flow->session);
+    ReasonsFree(flow);
+    WorkerRelease(flow->worker);
+    SCFree(flow);
+}
+
+/* The worker of this thread, made with its first flow. */
+static struct Worker *WorkerOf(ThreadVars *tv)
+{
+    struct Worker *worker = ThreadGetStorageById(tv, thread_storage);
+    if (worker != NULL)
+        return worker;
+    worker = SCCalloc(1, sizeof(*worker));
+    if (worker == NULL)
+        return NULL;
+    SCMutexInit(&worker->lock, NULL);
+    SC_ATOMIC_INIT(worker->users);
+    SC_ATOMIC_SET(worker->users, 1);
+    if (!Ok(nf_context_new(detector, NULL, &worker->context), "context") ||
+            ThreadSetStorageById(tv, thread_storage, worker) != 0) {
+        WorkerRelease(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+static void OnFlowInit(ThreadVars *tv, Flow *f, const Packet *p, void *user)
+{
+    struct Worker *worker = WorkerOf(tv);
+    if (worker == NULL)
+        return;
+    struct FlowSession *flow = SCCalloc(1, sizeof(*flow));
+    if (flow == NULL)
+        return;
+    flow->worker = worker;
+    (void)SC_ATOMIC_ADD(worker->users, 1);
+    flow->verdict = (nf_verdict)NF_VERDICT_INIT;
+    if (!Ok(nf_session_new(&flow->session), "session") || FlowSetStorageById(f, flow_storage, flow) != 0)
+        FlowSessionFree(flow);
+}
+
+static void OnFlowUpdate(ThreadVars *tv, Flow *f, Packet *p, void *user)
+{
+    struct FlowSession *flow = FlowGetStorageById(f, flow_storage);
+    /* Errors of ICMP travel with the flow that they are about; Suricata's own packets were never on the wire. */
+    if (flow == NULL || p->proto != f->proto || PKT_IS_PSEUDOPKT(p))
+        return;
+    const uint8_t *ip = PacketIsIPv4(p) ? (const uint8_t *)PacketGetIPv4(p)
+                        : PacketIsIPv6(p) ? (const uint8_t *)PacketGetIPv6(p)
+                                          : NULL;
+    const uint8_t *end = GET_PKT_DATA(p) + GET_PKT_LEN(p);
+    if (ip == NULL || ip >= end)
+        return;
+    const int64_t time_ns = (int64_t)SCTIME_SECS(p->ts) * 1000000000 + (int64_t)SCTIME_USECS(p->ts) * 1000;
+    SCMutexLock(&flow->worker->lock);
+    if (nf_session_push_ip(flow->worker->context, flow->session, ip, (uint32_t)(end - ip), GET_PKT_LEN(p), time_ns) == NF_OK)
+        flow->packets++;
+    SCMutexUnlock(&flow->worker->lock);
+}
+
+/* What is said of a flow as it is, under its worker's lock; false where there is nothing to say. */
+static bool Judge(struct FlowSession *flow)
+{
+    if (flow->judged_at == flow->packets)
+        return flow->packets > 0;
+    if (nf_session_judge(flow->worker->context, flow->session, &flow->verdict) != NF_OK)
+        return false;
+    flow->judged_at = flow->packets;
+    ReasonsFree(flow);
+    nf_explanation *why;
+    if (flow->verdict.anomaly && nf_session_explain(flow->worker->context, flow->session, &why) == NF_OK) {
+        nf_fact fact = NF_FACT_INIT;
+        for (size_t i = 0; flow->reason_count < REASONS && nf_explanation_fact(why, i, &fact) == NF_OK; i++) {
+            char *sentence = *fact.sentence != '\0' ? SCStrdup(fact.sentence) : NULL;
+            if (sentence != NULL)
+                flow->reasons[flow->reason_count++] = sentence;
+        }
+        nf_explanation_free(why);
+    }
+    return true;
+}
+
+static void OnEve(ThreadVars *tv, const Packet *p, Flow *f, SCJsonBuilder *jb, void *user)
+{
+    struct FlowSession *flow = f != NULL ? FlowGetStorageById(f, flow_storage) : NULL;
+    if (flow == NULL)
+        return;
+    SCMutexLock(&flow->worker->lock);
+    if (Judge(flow)) {
+        SCJbOpenObject(jb, "nf");
+        SCJbSetBool(jb, "anomaly", flow->verdict.anomaly != 0);
+        SCJbSetFloat(jb, "score", flow->verdict.score);
+        SCJbSetFloat(jb, "threshold", flow->verdict.threshold);
+        SCJbSetFloat(jb, "p_value", flow->verdict.p_value);
+        SCJbSetUint(jb, "sessions", flow->verdict.sessions);
+        if (flow->reason_count > 0) {
+            SCJbOpenArray(jb, "reasons");
+            for (int i = 0; i < flow->reason_count; i++)
+                SCJbAppendString(jb, flow->reasons[i]);
+            SCJbClose(jb);
+        }
+        SCJbClose(jb);
+    }
+    SCMutexUnlock(&flow->worker->lock);
+}
+
+static int32_t EndReason(const Flow *f)
+{
+    if (f->flow_end_flags & FLOW_END_FLAG_EMERGENCY)
+        return NF_END_EVICTED;
+    if (f->flow_end_flags & (FLOW_END_FLAG_FORCED | FLOW_END_FLAG_SHUTDOWN))
+        return NF_END_FLUSHED;
+    return f->flow_state == FLOW_STATE_CLOSED ? NF_END_FIN : NF_END_IDLE;
+}
+
+static void OnFlowFinish(ThreadVars *tv, Flow *f, void *user)
+{
+    struct FlowSession *flow = FlowGetStorageById(f, flow_storage);
+    if (flow == NULL)
+        return;
+    nf_event event = NF_EVENT_INIT;
+    SCMutexLock(&flow->worker->lock);
+    (void)nf_session_end(flow->worker->context, flow->session, EndReason(f), NULL);
+    while (nf_context_pop(flow->worker->context, &event) == NF_OK) {
+        const char *text;
+        if ((event.kind == NF_EVENT_INCIDENT || event.kind == NF_EVENT_DRIFT) &&
+                nf_context_text(flow->worker->context, &text) == NF_OK)
+            SCLogNotice("neural-filter: %s", text);
+    }
+    SCMutexUnlock(&flow->worker->lock);
+}
+
+static void Init(void)
+{
+    const char *model = NULL;
+    if (nf_abi_version() != NF_ABI_VERSION) {
+        SCLogError("neural-filter: the library has interface %u, this plugin was made for %u", nf_abi_version(), NF_ABI_VERSION);
+        return;
+    }
+    if (SCConfGet("neural-filter.model", &model) != 1 || model == NULL) {
+        SCLogError("neural-filter: neural-filter.model is not set, it must be the path of a model file");
+        return;
+    }
+    if (!Ok(nf_detector_load(model, &detector), "model"))
+        return;
+    flow_storage = RegisterFlowStorage(FlowSessionFree);
+    thread_storage = RegisterThreadStorage(WorkerRelease);
+    if (flow_storage.id < 0 || thread_storage.id < 0) {
+        SCLogError("neural-filter: Suricata has no storage for flows or threads");
+        return;
+    }
+    SCFlowRegisterInitCallback(OnFlowInit, NULL);
+    SCFlowRegisterUpdateCallback(OnFlowUpdate, NULL);
+    SCFlowRegisterFinishCallback(OnFlowFinish, NULL);
+    SCEveRegisterCallback(OnEve, NULL);
+    SCLogNotice("neural-filter %s: %s", nf_version(), model);
+}
+
+static const SCPlugin plugin = {
+    .version = SC_API_VERSION,
+    .suricata_version = SC_PACKAGE_VERSION,
+    .name = "neural-filter",
+    .plugin_version = "0.1.0",
+    .license = "GPL-2.0-or-later",
+    .author = "The neural-filter authors",
+    .Init = Init,
+};
+
+const SCPlugin *SCPluginRegister(void);
+
+const SCPlugin *SCPluginRegister(void)
+{
+    return &plugin;
+}
