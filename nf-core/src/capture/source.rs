@@ -280,6 +280,34 @@ mod tests {
     }
 
     #[test]
+    fn with_lent_buffers_what_was_consumed_stays_in_its_place() {
+        let bytes: Vec<u8> = (0..1_200_000u32).map(|i| (i % 251) as u8).collect();
+        let mut source = source(bytes.clone()).expect("a source");
+        let (mut places, mut buffers) = (vec![Vec::new()], Vec::new());
+        source.lend(Vec::new());
+        for size in (0..).map(|i: usize| i * 7919 % (BUFFER_SIZE + BUFFER_SIZE / 2)) {
+            let offset = source.offset() as usize;
+            if !source.want(size).expect("readable") {
+                break;
+            }
+            let place = source.consume(size);
+            if let Some(full) = source.full() {
+                buffers.push(full);
+                places.push(Vec::new());
+                source.lend(Vec::new());
+            }
+            places.last_mut().expect("never empty").push((place, offset));
+        }
+        buffers.push(source.take_buffer());
+        assert!(buffers.len() > 5, "{} buffers", buffers.len());
+        for (buffer, places) in buffers.iter().zip(places) {
+            for (place, offset) in places {
+                assert_eq!(buffer[place.clone()], bytes[offset..offset + place.len()]);
+            }
+        }
+    }
+
+    #[test]
     fn a_failing_reader_is_an_io_error_with_its_place() {
         struct Broken;
         impl Read for Broken {

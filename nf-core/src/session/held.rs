@@ -36,7 +36,7 @@ pub(super) struct Held {
     known: Option<Moment>,
     looks: Vec<Look>,
     context: Option<Box<Context>>,
-    /// `None` of a slot that is not in use.
+    /// `None` of no session.
     origin: Option<Origin>,
     ended: Timestamp,
     end_reason: EndReason,
@@ -52,31 +52,36 @@ pub(super) struct Origin {
     pub(super) cold: bool,
 }
 
+/// What is held of no session.
+pub(super) static NOTHING: Held = Held::nothing();
+
+impl Default for Held {
+    fn default() -> Self {
+        Self::nothing()
+    }
+}
+
 impl Held {
-    /// Of a slot that is not in use.
-    pub(super) const NOTHING: Self = Self {
-        totals: Totals::NONE,
-        records: Vec::new(),
-        counted: 0,
-        stats: None,
-        dns: None,
-        known: None,
-        looks: Vec::new(),
-        context: None,
-        origin: None,
-        ended: Timestamp::from_nanos(0),
-        end_reason: EndReason::Flushed,
-        outcome: Outcome::Pending,
-    };
+    const fn nothing() -> Self {
+        Self {
+            totals: Totals::NONE,
+            records: Vec::new(),
+            counted: 0,
+            stats: None,
+            dns: None,
+            known: None,
+            looks: Vec::new(),
+            context: None,
+            origin: None,
+            ended: Timestamp::from_nanos(0),
+            end_reason: EndReason::Flushed,
+            outcome: Outcome::Pending,
+        }
+    }
 
     /// A session without a packet yet.
     pub(super) fn new(origin: Origin) -> Self {
-        Self { origin: Some(origin), ended: origin.start, ..Self::NOTHING }
-    }
-
-    /// Whether there is a session.
-    pub(super) fn is_some(&self) -> bool {
-        self.origin.is_some()
+        Self { origin: Some(origin), ended: origin.start, ..Self::nothing() }
     }
 
     /// Packets of both directions.
@@ -183,7 +188,7 @@ impl Held {
 
     /// What continues the session after a cut: it has nothing of its packets.
     pub(super) fn rest(&mut self) -> Self {
-        let Some(origin) = self.origin else { return Self::NOTHING };
+        let Some(origin) = self.origin else { return Self::nothing() };
         let end = self.count().last().unwrap_or(origin.start);
         Self::new(Origin { start: end, cold: false, ..origin })
     }
@@ -267,15 +272,17 @@ impl Held {
     pub(super) fn bytes(&self, context: bool) -> usize {
         let allocated = |bytes: usize| if bytes == 0 { 0 } else { bytes + ALLOCATION };
         let dns = self.dns.as_ref().map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()));
-        allocated(self.records.capacity() * size_of::<PacketRecord>())
+        allocated(size_of::<Self>())
+            + allocated(self.records.capacity() * size_of::<PacketRecord>())
             + self.stats.as_ref().map_or(0, |_| allocated(size_of::<SessionStats>()))
             + dns
             + allocated(self.looks.capacity() * size_of::<Look>())
             + if context { allocated(size_of::<Context>()) } else { 0 }
     }
 
-    /// Has read into the cache what its next packet or its end needs beside itself.
+    /// Has it read into the cache: a packet of it came, or it will end soon.
     pub(super) fn fetch(&self) {
+        fetch(self);
         if let Some(record) = self.records.last() {
             fetch(record);
         }

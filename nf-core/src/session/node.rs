@@ -2,7 +2,7 @@
 
 use super::{
     config::{IDLE_CLASSES, SessionConfig},
-    held::{Held, Origin},
+    held::{Held, NOTHING, Origin},
     host::{Party, SETTLE},
     keyed::Key,
     list::{Links, List},
@@ -38,7 +38,9 @@ pub(super) struct Node {
     pub(super) touched: Timestamp,
     /// When it is looked at next; `None` while it is the packet that it began with.
     pub(super) plan: Option<Plan>,
-    pub(super) held: Held,
+    /// Apart from its slot, so that the memory of an ended session does not stay with the slot; `None` where that is not in
+    /// use.
+    held: Option<Box<Held>>,
     /// When its first packet came, by the table's clock.
     pub(super) opened: Timestamp,
     /// Which of the table's sessions it is.
@@ -71,7 +73,7 @@ impl Node {
             tcp: TcpTracker::default(),
             touched: now,
             plan: None,
-            held: Held::new(origin),
+            held: Some(Box::new(Held::new(origin))),
             opened: now,
             id: 0,
             party,
@@ -93,6 +95,28 @@ impl Node {
             Transport::Tcp(tcp) if self.protocol == Protocol::Tcp => self.tcp.push(direction, &tcp, packet.payload_len),
             _ => Order::Fresh,
         }
+    }
+
+    /// What is held of the session.
+    #[inline]
+    pub(super) fn held(&self) -> &Held {
+        self.held.as_deref().unwrap_or(&NOTHING)
+    }
+
+    #[inline]
+    pub(super) fn held_mut(&mut self) -> &mut Held {
+        self.held.get_or_insert_default()
+    }
+
+    /// Takes the session out of its slot.
+    pub(super) fn take_held(&mut self) -> Box<Held> {
+        self.held.take().unwrap_or_default()
+    }
+
+    /// Takes the session out, and leaves what continues it.
+    pub(super) fn cut_held(&mut self) -> Box<Held> {
+        let rest = Box::new(self.held_mut().rest());
+        self.held.replace(rest).unwrap_or_default()
     }
 
     /// Whether the slot is in use.

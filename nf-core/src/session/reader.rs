@@ -51,11 +51,11 @@ impl SessionReader {
     ///
     /// All but the caller's read and decode frames ahead, which the caller's puts into sessions: the sessions, their
     /// order, what is counted and the error of a damaged capture are those of one thread, bit for bit. More than 3 gain
-    /// little, since sessions are made on one; each takes about 1 MiB.
+    /// little, since sessions are made on one; each takes about 1 MiB, and at most 4.
     ///
-    /// Frames come in batches of up to 512, so that from a slow pipe sessions come later than on one thread. Where the
-    /// reader is dropped before its end, the threads end behind the read they are in. A panic of what the capture reads
-    /// from goes on in the caller.
+    /// Frames come in batches of about 128 KiB, so that from a slow pipe sessions come later than on one thread. Where
+    /// the reader is dropped before its end, the threads end behind the read they are in. A panic of what the capture
+    /// reads from goes on in the caller.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
         let threads = if threads == 0 { thread::available_parallelism().map_or(1, NonZero::get) } else { threads };

@@ -2,8 +2,8 @@
 
 use super::{record::PacketRecord, store::ALLOCATION};
 
-/// Records that the buffers kept here hold. A session moves to the next size where it is full.
-const SIZES: [usize; 3] = [4, 16, 64];
+/// Records that the buffers kept here hold. A session moves to the next size where it is full; that of a flood has one.
+const SIZES: [usize; 4] = [1, 4, 16, 64];
 
 /// Buffers that sessions outgrew or ended with. The allocator would have to find, cut and join their memory, far apart as
 /// sessions end, for each session several times over: an eighth of the time from a capture to rows.
@@ -109,19 +109,19 @@ mod tests {
     fn buffers_grow_within_what_is_kept_and_come_again() {
         let mut spare = Spare::new(1 << 20);
         let (mut records, capacities) = fill(&mut spare, 300, 300);
-        assert_eq!(capacities, [4, 16, 64, 256, 300]);
+        assert_eq!(capacities, [1, 4, 16, 64, 256, 300]);
         spare.trim(&mut records);
         assert_eq!(records.capacity(), 300);
         let before = spare.bytes();
-        assert!(before > (4 + 16 + 64) * size_of::<PacketRecord>());
+        assert!(before > (1 + 4 + 16 + 64) * size_of::<PacketRecord>());
         let (mut again, capacities) = fill(&mut spare, 20, 300);
-        assert_eq!(capacities, [4, 16, 64]);
+        assert_eq!(capacities, [1, 4, 16, 64]);
         let kept = again.as_ptr();
         spare.trim(&mut again);
         assert_eq!((again.len(), again.capacity(), spare.bytes()), (20, 20, before));
         // The buffer that was given back is the next to be used.
         assert_eq!(fill(&mut spare, 20, 300).0.as_ptr(), kept);
-        assert_eq!(fill(&mut Spare::new(1 << 20), 5, 5).1, [4, 5]);
+        assert_eq!(fill(&mut Spare::new(1 << 20), 5, 5).1, [1, 4, 5]);
     }
 
     #[test]
@@ -129,6 +129,6 @@ mod tests {
         let mut spare = Spare::new(200);
         fill(&mut spare, 20, 64);
         fill(&mut spare, 20, 64);
-        assert_eq!(spare.bytes, 4 * size_of::<PacketRecord>() + ALLOCATION);
+        assert_eq!(spare.bytes, 5 * size_of::<PacketRecord>() + 2 * ALLOCATION);
     }
 }

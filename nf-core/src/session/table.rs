@@ -293,7 +293,7 @@ impl SessionTable {
             same(&nodes[slot].canonical.0, key)
         });
         if let Some(slot) = slot.filter(|_| crowd) {
-            self.node(slot).held.fetch();
+            self.node(slot).held().fetch();
         }
         slot
     }
@@ -380,7 +380,7 @@ impl SessionTable {
         node.touched = now;
         node.party.last();
         if node.plan.is_none() {
-            let seen = node.held.known().is_some();
+            let seen = node.held().known().is_some();
             node.plan = Some(Plan::new(&self.config.looks, 1, seen, node.opened, now));
         }
         self.add(slot, swapped, packet, entropy, dns);
@@ -395,17 +395,17 @@ impl SessionTable {
         let was_closed = node.tcp.closed().is_some();
         let order = node.order(direction, packet);
         let closed = node.tcp.closed().is_some();
-        let mut grown = node.held.keep_look() || dns.is_some();
+        let mut grown = node.held_mut().keep_look() || dns.is_some();
         let most = self.config.max_packets as usize;
-        grown |= node.held.push(packet, (direction, order), entropy, most, &mut self.spare);
+        grown |= node.held_mut().push(packet, (direction, order), entropy, most, &mut self.spare);
         if let Some(dns) = dns {
             if self.config.context && !dns.is_response {
                 self.hosts.query(packet.src, &dns, now);
             }
-            node.held.note_dns(dns);
+            node.held_mut().note_dns(dns);
         }
-        let answered = self.config.context && !closed && node.held.known_outcome() == Some(Outcome::Answered);
-        let due = node.plan.is_some_and(|plan| plan.is_due(node.held.packets(), now));
+        let answered = self.config.context && !closed && node.held().known_outcome() == Some(Outcome::Answered);
+        let due = node.plan.is_some_and(|plan| plan.is_due(node.held().packets(), now));
         if grown {
             self.recount(slot);
         }

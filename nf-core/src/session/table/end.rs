@@ -17,13 +17,13 @@ const ENDED_SHARE: usize = 8;
 
 /// Share of the memory limit that slots of open sessions may take: 1 / this. A slot is kept for the next session, so that
 /// a flood of small ones must leave room for what larger ones keep elsewhere.
-const SLOT_SHARE: usize = 2;
+const SLOT_SHARE: usize = 3;
 
 impl SessionTable {
     /// Compares what a session holds with what was counted for it.
     pub(super) fn recount(&mut self, slot: u32) {
         let node = &mut self.nodes[slot];
-        let bytes = node.held.bytes(self.config.context);
+        let bytes = node.held().bytes(self.config.context);
         self.grown |= bytes > node.bytes;
         self.bytes = self.bytes + bytes - node.bytes;
         node.bytes = bytes;
@@ -32,19 +32,19 @@ impl SessionTable {
     /// The session fell silent or closed: its outcome counts, and its context is taken.
     pub(super) fn settle(&mut self, slot: u32, at: Timestamp) {
         self.agenda.settle(&mut self.nodes, slot);
-        let outcome = self.node(slot).held.known_outcome().unwrap_or(Outcome::Failed);
+        let outcome = self.node(slot).held().known_outcome().unwrap_or(Outcome::Failed);
         self.count_outcome(slot, outcome, at);
         let node = &mut self.nodes[slot];
         let mut context = None;
         if self.config.context {
-            let total = node.held.payload();
+            let total = node.held().payload();
             let [up, down] = [0, 1].map(|side| total[side] - node.accounted[side]);
             node.accounted = total;
             self.hosts.traffic(&mut node.party, node.opened, up, down, at);
             let own = Unaccounted { start: node.opened, bytes: [0; 2] };
             context = Some(Box::new(self.hosts.observe(&node.party, outcome, &own, at)));
         }
-        if node.held.settle(outcome, context) {
+        if node.held_mut().settle(outcome, context) {
             self.recount(slot);
         }
     }
@@ -67,7 +67,7 @@ impl SessionTable {
         self.agenda.close(&mut self.nodes, slot);
         let node = &mut self.nodes[slot];
         let (dormant, id) = (node.dormant, node.id);
-        let held = std::mem::replace(&mut node.held, Held::NOTHING);
+        let held = node.take_held();
         self.index.remove(node.canonical.1, slot);
         self.bytes -= node.bytes;
         self.nodes.free(slot);
@@ -84,8 +84,7 @@ impl SessionTable {
         self.agenda.settle(&mut self.nodes, slot);
         self.agenda.stay(&mut self.nodes, slot);
         let node = &mut self.nodes[slot];
-        let rest = node.held.rest();
-        let held = std::mem::replace(&mut node.held, rest);
+        let held = node.cut_held();
         node.dormant = true;
         node.counted = None;
         node.accounted = [0; 2];
@@ -100,14 +99,14 @@ impl SessionTable {
         node.dormant = false;
         node.opened = self.clock.now();
         node.plan = Some(Plan::new(&self.config.looks, 0, false, node.opened, node.opened));
-        node.held.wake(time);
+        node.held_mut().wake(time);
         self.begin(slot, false);
     }
 
     /// What a session leaves behind in the context.
     fn leave(&mut self, slot: u32, at: Timestamp) {
         let node = self.node(slot);
-        if !node.held.is_settled() || (node.unsettled() && node.tcp.closed().is_none()) {
+        if !node.held().is_settled() || (node.unsettled() && node.tcp.closed().is_none()) {
             self.settle(slot, at);
         }
         if self.config.context {
@@ -115,7 +114,7 @@ impl SessionTable {
         }
     }
 
-    fn emit(&mut self, mut held: Held, id: u64, reason: EndReason) {
+    fn emit(&mut self, mut held: Box<Held>, id: u64, reason: EndReason) {
         let seen = held.known().is_some();
         if !seen {
             held.note(self.next_moment());
@@ -129,7 +128,7 @@ impl SessionTable {
     pub(super) fn fetch_next(&self, slot: u32) {
         if let Some(next) = self.agenda.next_silent(&self.nodes, slot) {
             let node = self.node(next);
-            node.held.fetch();
+            node.held().fetch();
             self.index.fetch(node.canonical.1);
             if self.config.context {
                 self.hosts.fetch(&node.party);

@@ -61,7 +61,7 @@ impl SessionTable {
 
     /// Whether a session was looked at as it is.
     pub(crate) fn is_seen(&self, session: Hosted) -> bool {
-        self.is_hosted(session) && self.node(session.slot).held.known().is_some()
+        self.is_hosted(session) && self.node(session.slot).held().known().is_some()
     }
 
     /// An open session as a look at it would be now. None is taken: nothing changes.
@@ -69,7 +69,7 @@ impl SessionTable {
         if !self.is_hosted(session) {
             return None;
         }
-        let mut held = self.node(session.slot).held.clone();
+        let mut held = self.node(session.slot).held().clone();
         if held.known().is_none() {
             if let Some((outcome, context)) = self.so_far(session.slot) {
                 held.settle(outcome, context);

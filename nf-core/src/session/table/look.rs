@@ -10,7 +10,7 @@ use std::num::NonZero;
 /// A session that ended, or as it was at a look, until it is popped.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    held: Held,
+    held: Box<Held>,
     id: u64,
     pub(super) what: What,
 }
@@ -70,7 +70,7 @@ impl SessionTable {
     }
 
     /// Has it wait to be popped.
-    pub(super) fn wait(&mut self, held: Held, id: u64, what: What) {
+    pub(super) fn wait(&mut self, held: Box<Held>, id: u64, what: What) {
         self.ended_bytes += held.bytes(self.config.context);
         self.ended.push_back(Waiting { held, id, what });
         self.grown = true;
@@ -104,10 +104,10 @@ impl SessionTable {
         }
         let node = self.node(slot);
         let due = match node.plan {
-            Some(plan) => plan.is_due_in_silence(node.held.packets()) || (closed && self.config.looks.silence),
+            Some(plan) => plan.is_due_in_silence(node.held().packets()) || (closed && self.config.looks.silence),
             None => self.config.looks.silence,
         };
-        if due && node.held.known().is_none() {
+        if due && node.held().known().is_none() {
             self.look(slot, true);
         }
     }
@@ -115,7 +115,7 @@ impl SessionTable {
     /// Looks at a session whose packet just came.
     pub(super) fn look_at_packet(&mut self, slot: u32) {
         if let Some((outcome, context)) = self.so_far(slot) {
-            self.nodes[slot].held.settle(outcome, context);
+            self.nodes[slot].held_mut().settle(outcome, context);
         }
         self.look(slot, false);
     }
@@ -128,8 +128,8 @@ impl SessionTable {
             return None;
         }
         let counted = node.counted.map(|(outcome, _)| outcome);
-        let outcome = node.held.known_outcome().or(counted).unwrap_or(Outcome::Pending);
-        let total = node.held.payload();
+        let outcome = node.held().known_outcome().or(counted).unwrap_or(Outcome::Pending);
+        let total = node.held().payload();
         let own = Unaccounted { start: node.opened, bytes: [0, 1].map(|side| total[side] - node.accounted[side]) };
         let observe = || Box::new(self.hosts.observe(&node.party, outcome, &own, self.clock.now()));
         Some((outcome, self.config.context.then(observe)))
@@ -138,13 +138,14 @@ impl SessionTable {
     fn look(&mut self, slot: u32, silence: bool) {
         let moment = self.next_moment();
         let (looks, node) = (&self.config.looks, &mut self.nodes[slot]);
-        node.held.note(moment);
+        node.held_mut().note(moment);
+        let packets = node.held().packets();
         if let Some(plan) = &mut node.plan {
-            plan.look(looks, node.held.packets(), node.opened, moment.at, silence);
+            plan.look(looks, packets, node.opened, moment.at, silence);
         }
         self.stats.looks += 1;
         if self.following {
-            let (held, id) = (node.held.snapshot(), node.id);
+            let (held, id) = (Box::new(node.held().snapshot()), node.id);
             self.wait(held, id, What::Look);
         }
     }
