@@ -140,7 +140,10 @@ def budget_reliability(p_values: npt.ArrayLike, ax: Any = None) -> Any:
 
 
 def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> Any:
-    """The packets of one session, each as hot as its part in the score."""
+    """The packets of one session, each as hot as its part in the score.
+
+    Where an alert is carried by several sessions, that may be another one than ``session``: the title names it.
+    """
     ax = _axes(ax, height=2)
     parts = explanation.packets
     if len(parts) == 0:
@@ -148,7 +151,8 @@ def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> 
     image = ax.imshow(parts[np.newaxis] * 100, aspect="auto", cmap="Oranges", vmin=0, vmax=max(parts.max() * 100, 1e-9))
     ax.set_yticks([])
     ax.figure.colorbar(image, ax=ax, label="part of\nthe score (%)", pad=0.02)
-    return _named(ax, f"{session.protocol} {session.orig[0]} to {session.resp[0]}", "packet, from 0", "")
+    shown = explanation.carriers[explanation.shown]["session"] if explanation.shown < len(explanation.carriers) else str(session)
+    return _named(ax, shown, "packet, from 0", "")
 
 
 def training_curves(history: Sequence[Progress], ax: Any = None) -> Any:
