@@ -70,13 +70,14 @@ def test_the_engine_gets_what_is_said(X: Array, benign: nf.Sessions) -> None:
     rows = nf.PacketFeatures(8).transform(benign[:100])
     small = {"d_model": 8, "heads": 2, "layers": 1, "d_ff": 8, "epochs": 1, "random_state": 1}
     plain = nf.Transformer(**small)
-    for changed in (
+    changes: list[dict[str, Any]] = [
         {"objective": ("masked", 0.3)},
         {"objective": "next_packet"},
         {"strangeness": "error"},
         {"attention": ("window", 1, 0)},
         {"attention": "linear"},
-    ):
+    ]
+    for changed in changes:
         assert differs(plain, nf.Transformer(**small, **changed), rows), changed
 
 
