@@ -40,7 +40,7 @@
 //! | [`detector`] | a session | a [`Verdict`] and an [`Explanation`]; the model file |
 //! | [`incident`] | verdicts | [`Incident`]s: one line for one happening |
 //! | [`monitor`] | frames as they come | verdicts as sessions end, and incidents |
-//! | [`table`] | sessions, packets, rows, verdicts | columns of one type, for files and data frames |
+//! | [`table`] | sessions, packets, rows, verdicts, incidents | columns of one type, for files and data frames |
 //!
 //! Every part stands alone:
 //!

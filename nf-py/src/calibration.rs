@@ -33,8 +33,9 @@ impl From<nf_core::Calibration> for Calibration {
 #[pymethods]
 impl Calibration {
     #[new]
-    fn new(scores: PyReadonlyArray1<'_, f32>) -> PyResult<Self> {
-        nf_core::Calibration::fit(&scores.as_array().to_vec()).map(Self).map_err(raised)
+    fn new(py: Python<'_>, scores: PyReadonlyArray1<'_, f32>) -> PyResult<Self> {
+        let scores = scores.as_array().to_vec();
+        py.detach(|| nf_core::Calibration::fit(&scores)).map(Self).map_err(raised)
     }
 
     /// The benign scores, ascending, a view.
@@ -56,8 +57,8 @@ impl Calibration {
 
     /// The share of benign rows at least as strange as each score.
     fn p_values<'py>(&self, py: Python<'py>, scores: PyReadonlyArray1<'_, f32>) -> Bound<'py, PyArray1<f64>> {
-        let p_values = scores.as_array().iter().map(|&score| self.0.p_value(score)).collect();
-        PyArray1::from_vec(py, p_values)
+        let scores = scores.as_array().to_vec();
+        PyArray1::from_vec(py, py.detach(|| scores.into_iter().map(|score| self.0.p_value(score)).collect()))
     }
 
     fn __len__(&self) -> usize {

@@ -56,7 +56,7 @@ fn seconds(duration: Option<Duration>) -> Option<f64> {
     duration.map(|duration| duration.as_secs_f64())
 }
 
-fn duration(name: &str, seconds: Option<f64>) -> PyResult<Option<Duration>> {
+pub(crate) fn duration(name: &str, seconds: Option<f64>) -> PyResult<Option<Duration>> {
     let convert = |seconds: f64| {
         Duration::try_from_secs_f64(seconds)
             .map_err(|_| PyValueError::new_err(format!("{name} is {seconds}, it must be seconds, 0 or more, or None")))

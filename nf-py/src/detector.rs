@@ -2,22 +2,37 @@
 
 use crate::{
     config::SessionConfig,
+    drift::Drift,
     error::raised,
-    explanation::{Card, Explanation},
+    explanation::{CalibrationReport, Card, Explanation},
+    features::FeatureSpec,
+    incidents::Incident,
+    model::Model,
     sessions::{Session, Sessions},
     verdicts::{Verdict, Verdicts},
     watch::Watcher,
 };
-use nf_core::detector::Recipe;
+use nf_core::{
+    detector::{Builder, Recalibration, RecalibrationRecord, Recipe, Source},
+    incident::{IncidentConfig, incidents},
+    report::Report,
+};
 use pyo3::{
+    exceptions::PyValueError,
     prelude::*,
-    types::{PyBytes, PyTuple},
+    types::{PyBytes, PyDict, PyTuple},
 };
 use std::path::PathBuf;
 
 /// A fitted and calibrated detector. It never changes, and threads may share it.
 #[pyclass(frozen, module = "neural_filter._native")]
 pub(crate) struct Detector(nf_core::Detector);
+
+impl Detector {
+    pub(crate) fn get(&self) -> &nf_core::Detector {
+        &self.0
+    }
+}
 
 #[pymethods]
 impl Detector {
@@ -68,6 +83,32 @@ impl Detector {
         watcher.end(py, fitted).map(Self)
     }
 
+    /// Calibrates models that were fitted elsewhere as heads: of each its name, columns, model, and what it counts.
+    #[staticmethod]
+    #[pyo3(signature = (heads, held_out, *, false_positive_rate=None, alerts_per_hour=None, evidence=None, threads=None))]
+    fn from_heads(
+        py: Python<'_>,
+        heads: Vec<(String, FeatureSpec, PyRef<'_, Model>, Option<f64>)>,
+        held_out: &Sessions,
+        false_positive_rate: Option<f64>,
+        alerts_per_hour: Option<f64>,
+        evidence: Option<bool>,
+        threads: Option<usize>,
+    ) -> PyResult<Self> {
+        let mut builder = nf_core::Detector::builder().session_config(held_out.session_config());
+        for (name, spec, model, weight) in heads {
+            builder = model.head(builder, &name, spec.0);
+            builder = weight.into_iter().fold(builder, Builder::weight);
+        }
+        builder = false_positive_rate.into_iter().fold(builder, Builder::false_positive_rate);
+        builder = alerts_per_hour.into_iter().fold(builder, Builder::alerts_per_hour);
+        builder = threads.into_iter().fold(builder, Builder::threads);
+        if evidence == Some(false) {
+            builder = builder.evidence(None);
+        }
+        py.detach(|| builder.calibrate(held_out.slice())).map(Self).map_err(raised)
+    }
+
     /// Reads a detector from a model file.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
@@ -110,15 +151,99 @@ impl Detector {
                 Some(verdict) => self.0.explain_verdict(session.get(), &verdict.0)?,
                 None => self.0.explain(session.get())?,
             };
-            let html = nf_core::report::explained(session.get(), &explanation);
-            Ok(Explanation { explanation, html })
+            Ok(Explanation::new(session.get(), explanation))
+        })
+        .map_err(raised)
+    }
+
+    /// Why the strangest session of an incident alerted.
+    fn explain_incident(&self, py: Python<'_>, incident: &Incident) -> PyResult<Explanation> {
+        let explain = || Ok(Explanation::new(&incident.0.session, incident.0.explain(&self.0)?));
+        py.detach(explain).map_err(raised)
+    }
+
+    /// Why the alerts are alerts: one explanation a verdict, None for those that are no alert.
+    #[pyo3(signature = (verdicts, threads=None))]
+    fn explain_all(
+        &self,
+        py: Python<'_>,
+        verdicts: &Verdicts,
+        threads: Option<usize>,
+    ) -> PyResult<Vec<Option<Explanation>>> {
+        let sessions = verdicts.judged().slice();
+        py.detach(|| {
+            let detector = threads.into_iter().fold(self.0.clone(), nf_core::Detector::with_threads);
+            let explanations = detector.explain_all(sessions, verdicts.get())?;
+            let told = explanations.into_iter().zip(sessions);
+            Ok(told.map(|(explanation, session)| Some(Explanation::new(session, explanation?))).collect())
+        })
+        .map_err(raised)
+    }
+
+    /// Judged sessions and their incidents as one HTML page.
+    fn page(&self, py: Python<'_>, verdicts: &Verdicts, title: &str) -> PyResult<String> {
+        py.detach(|| {
+            let mut report = Report::new(title);
+            verdicts.pairs().for_each(|(session, verdict)| report.add(session, verdict));
+            let found = incidents(verdicts.judged().slice(), verdicts.get(), &IncidentConfig::default())?;
+            found.into_iter().for_each(|incident| report.add_incident(incident));
+            report.to_html(&self.0, verdicts.judged().table_stats())
         })
         .map_err(raised)
     }
 
     /// The same detector with another budget of false positives.
-    fn with_false_positive_rate(&self, rate: f64) -> PyResult<Self> {
-        self.0.with_false_positive_rate(rate).map(Self).map_err(raised)
+    fn with_false_positive_rate(&self, py: Python<'_>, rate: f64) -> PyResult<Self> {
+        py.detach(|| self.0.with_false_positive_rate(rate)).map(Self).map_err(raised)
+    }
+
+    /// The same detector with one more capture named on its card as what it was made from.
+    fn with_source(&self, name: &str, sessions: &Sessions) -> Self {
+        Self(self.0.clone().with_source(Source::new(name, sessions.table_stats())))
+    }
+
+    /// The same heads calibrated on recent sessions.
+    #[pyo3(signature = (recent, *, false_positive_rate=None, reason=None, threads=None))]
+    fn recalibrate(
+        &self,
+        py: Python<'_>,
+        recent: &Sessions,
+        false_positive_rate: Option<f64>,
+        reason: Option<String>,
+        threads: Option<usize>,
+    ) -> PyResult<Self> {
+        let mut recalibration = self.0.recalibration().session_config(recent.session_config());
+        recalibration = false_positive_rate.into_iter().fold(recalibration, Recalibration::false_positive_rate);
+        recalibration = reason.into_iter().fold(recalibration, Recalibration::reason);
+        recalibration = threads.into_iter().fold(recalibration, Recalibration::threads);
+        py.detach(|| recalibration.run(recent.slice())).map(Self).map_err(raised)
+    }
+
+    /// The recalibrations behind it, the earliest first: dicts.
+    #[getter]
+    fn recalibrations<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        self.0.recalibrations().iter().map(|record| described(py, record)).collect()
+    }
+
+    /// The detector with the calibration it was made with; None where it still has that.
+    fn before_recalibration(&self, py: Python<'_>) -> Option<Self> {
+        py.detach(|| self.0.before_recalibration()).map(Self)
+    }
+
+    /// A watch for drift, at its beginning.
+    #[pyo3(signature = (false_alarm_every=None))]
+    fn drift(&self, false_alarm_every: Option<f64>) -> PyResult<Drift> {
+        Drift::new(&self.0, false_alarm_every)
+    }
+
+    /// What it promises at its budget, and what that rests on.
+    fn report(&self, py: Python<'_>) -> CalibrationReport {
+        CalibrationReport(py.detach(|| self.0.report()))
+    }
+
+    /// Writes a folder with an ONNX file for each head's model, and `detector.json`.
+    fn export_onnx(&self, py: Python<'_>, folder: PathBuf) -> PyResult<()> {
+        py.detach(|| self.0.export_onnx(folder)).map_err(raised)
     }
 
     /// What it was made from, what it promises, and what it is known not to see.
@@ -161,6 +286,11 @@ impl Detector {
             self.0.false_positive_rate()
         )
     }
+}
+
+fn described<'py>(py: Python<'py>, record: &RecalibrationRecord) -> PyResult<Bound<'py, PyDict>> {
+    let json = serde_json::to_string(record).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(py.import("json")?.call_method1("loads", (json,))?.cast_into()?)
 }
 
 /// Names of the heads that a detector can be made of.

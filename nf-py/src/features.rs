@@ -34,6 +34,12 @@ impl FeatureSpec {
         Self(nf_core::FeatureSpec::context())
     }
 
+    /// Which service the session used, as numbers that name: for `Rarity`.
+    #[staticmethod]
+    fn services() -> Self {
+        Self(nf_core::FeatureSpec::services())
+    }
+
     /// The columns of two flat specs side by side.
     fn beside(&self, other: &Self) -> PyResult<Self> {
         self.0.clone().and(other.0.clone()).map(Self).map_err(raised)

@@ -7,10 +7,13 @@ mod array;
 mod calibration;
 mod config;
 mod detector;
+mod drift;
 mod error;
 mod explanation;
 mod features;
+mod incidents;
 mod model;
+mod monitor;
 mod packets;
 mod reading;
 mod rows;
@@ -28,9 +31,12 @@ mod _native {
         calibration::Calibration,
         config::SessionConfig,
         detector::{Detector, available_heads, default_heads},
-        explanation::{Card, Explanation},
+        drift::{Drift, DriftAlarm},
+        explanation::{CalibrationReport, Card, Explanation},
         features::FeatureSpec,
+        incidents::{Incident, Incidents},
         model::{Model, default_params, fit_model},
+        monitor::{Event, Monitor, Replay},
         packets::read_packets,
         reading::{SessionStream, read_sessions},
         rows::Rows,

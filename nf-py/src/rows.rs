@@ -45,6 +45,11 @@ impl Rows {
         &self.rows
     }
 
+    /// Other rows, in the shape of these.
+    pub(crate) fn like(&self, rows: nf_core::Rows) -> Self {
+        Self::shaped(rows, !self.is_flat())
+    }
+
     pub(crate) fn is_flat(&self) -> bool {
         self.shape.len() == 2
     }
@@ -78,7 +83,7 @@ impl Rows {
         }
         let lengths = lengths.unwrap_or_else(|| vec![steps as u32; rows]);
         let data = array.readonly().as_slice()?.to_vec();
-        let rows = nf_core::Rows::sequences(schema, steps, data, lengths).map_err(raised)?;
+        let rows = array.py().detach(|| nf_core::Rows::sequences(schema, steps, data, lengths)).map_err(raised)?;
         Ok(Self::shaped(rows, shape.len() == 3))
     }
 
@@ -111,12 +116,13 @@ impl Rows {
     }
 
     fn __getitem__(&self, key: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let rows = match Choice::of(key, self.rows.len())? {
+        let chosen = Choice::of(key, self.rows.len())?;
+        let rows = key.py().detach(|| match chosen {
             Choice::One(place) => self.rows.select([place]),
             Choice::Range(range) => self.rows.select(range),
             Choice::Places(places) => self.rows.select(places),
-        };
-        Ok(Self::shaped(rows, !self.is_flat()))
+        });
+        Ok(self.like(rows))
     }
 
     #[pyo3(signature = (dtype=None, copy=None))]
@@ -162,7 +168,8 @@ impl Rows {
         if !self.is_flat() {
             return Err(PyValueError::new_err("sequences of packets are no table, take numpy.asarray(rows)"));
         }
-        table::stream(py, &table::batch(nf_core::table::Table::of_flat(&self.rows))?)
+        let batch = py.detach(|| table::batch(nf_core::table::Table::of_flat(&self.rows)))?;
+        table::stream(py, &batch)
     }
 }
 

@@ -39,6 +39,10 @@ impl Sessions {
         &self.all[self.range.clone()]
     }
 
+    pub(crate) fn table_stats(&self) -> &TableStats {
+        self.all.stats()
+    }
+
     pub(crate) fn session_config(&self) -> &nf_core::SessionConfig {
         &self.config
     }
@@ -104,7 +108,7 @@ impl Sessions {
         Ok(match Choice::of(key, self.range.len())? {
             Choice::One(place) => Bound::new(py, self.session(place))?.into_any(),
             Choice::Range(range) => Bound::new(py, self.part(range))?.into_any(),
-            Choice::Places(places) => Bound::new(py, self.choose(&places))?.into_any(),
+            Choice::Places(places) => Bound::new(py, py.detach(|| self.choose(&places)))?.into_any(),
         })
     }
 
@@ -178,6 +182,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// One that stands alone.
+    pub(crate) fn alone(session: nf_core::Session) -> Self {
+        Self { all: Arc::new([session].into_iter().collect()), place: 0 }
+    }
+
     pub(crate) fn get(&self) -> &nf_core::Session {
         &self.all[self.place]
     }

@@ -60,7 +60,8 @@ impl Table {
             Choice::Range(range) => self.batch.slice(range.start, range.len()),
             Choice::Places(places) => {
                 let places: Vec<u64> = places.into_iter().map(|place| place as u64).collect();
-                arrow_select::take::take_record_batch(&self.batch, &UInt64Array::from(places)).map_err(arrow)?
+                let take = || arrow_select::take::take_record_batch(&self.batch, &UInt64Array::from(places));
+                py.detach(take).map_err(arrow)?
             }
         };
         Ok(Bound::new(py, Self { batch, skipped: self.skipped.clone() })?.into_any())

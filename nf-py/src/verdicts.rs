@@ -2,11 +2,12 @@
 
 use crate::{
     array::{Choice, each},
+    incidents::{self, Incidents, Rules},
     sessions::Sessions,
     table,
 };
 use arrow_array::RecordBatch;
-use numpy::PyArray1;
+use numpy::{Element, PyArray1};
 use pyo3::{
     prelude::*,
     types::{PyCapsule, PyDict, PyIterator},
@@ -27,6 +28,27 @@ pub(crate) struct Verdicts {
 impl Verdicts {
     pub(crate) fn new(verdicts: Vec<nf_core::Verdict>, sessions: Sessions, heads: Arc<[String]>) -> Self {
         Self { verdicts, sessions, heads, batch: OnceLock::new() }
+    }
+
+    pub(crate) fn get(&self) -> &[nf_core::Verdict] {
+        &self.verdicts
+    }
+
+    pub(crate) fn judged(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Each session with its verdict.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&nf_core::Session, &nf_core::Verdict)> {
+        self.sessions.slice().iter().zip(&self.verdicts)
+    }
+
+    fn numbers<'py, T: Element + Send>(
+        &self,
+        py: Python<'py>,
+        of: impl Fn(&nf_core::Verdict) -> T + Sync,
+    ) -> Bound<'py, PyArray1<T>> {
+        PyArray1::from_vec(py, py.detach(|| self.verdicts.iter().map(&of).collect()))
     }
 
     fn batch(&self, py: Python<'_>) -> PyResult<&RecordBatch> {
@@ -56,25 +78,25 @@ impl Verdicts {
     /// The score that decides, float32, higher = stranger.
     #[getter]
     fn score<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
-        PyArray1::from_iter(py, self.verdicts.iter().map(nf_core::Verdict::deciding_score))
+        self.numbers(py, nf_core::Verdict::deciding_score)
     }
 
     /// The share of benign sessions at least as strange, float64.
     #[getter]
     fn p_value<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
-        PyArray1::from_iter(py, self.verdicts.iter().map(nf_core::Verdict::deciding_p_value))
+        self.numbers(py, nf_core::Verdict::deciding_p_value)
     }
 
     /// The cut that the score was compared with, float32.
     #[getter]
     fn threshold<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
-        PyArray1::from_iter(py, self.verdicts.iter().map(|verdict| verdict.threshold))
+        self.numbers(py, |verdict| verdict.threshold)
     }
 
     /// Whether the score is above the cut, bool: ``sessions[verdicts.anomaly]`` are the alerts.
     #[getter]
     fn anomaly<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
-        PyArray1::from_iter(py, self.verdicts.iter().map(|verdict| verdict.anomaly))
+        self.numbers(py, |verdict| verdict.anomaly)
     }
 
     fn __len__(&self) -> usize {
@@ -91,9 +113,44 @@ impl Verdicts {
             Choice::Range(range) => range.collect(),
             Choice::Places(places) => places,
         };
-        let verdicts = places.iter().map(|&place| self.verdicts[place].clone()).collect();
-        let sessions = self.sessions.choose(&places);
-        Ok(Bound::new(py, Self::new(verdicts, sessions, self.heads.clone()))?.into_any())
+        let chosen = py.detach(|| {
+            let verdicts = places.iter().map(|&place| self.verdicts[place].clone()).collect();
+            Self::new(verdicts, self.sessions.choose(&places), self.heads.clone())
+        });
+        Ok(Bound::new(py, chosen)?.into_any())
+    }
+
+    /// The alerts grouped: those that share a host, a kind and a time are one incident.
+    ///
+    /// Parameters
+    /// ----------
+    /// from_ : float, optional
+    ///     What the alerts of one source must come to within ``within``; an alert counts one, more where it lies far beyond the cut.
+    /// from_suspect : float, optional
+    ///     The same where an end of the session is the source of an open incident, at most ``from_``.
+    /// from_crowd : float, optional
+    ///     The same for the alerts of at least three sources on one destination, at least ``from_``.
+    /// within : float, optional
+    ///     How long an alert counts towards opening an incident, in seconds.
+    /// silence : float, optional
+    ///     Silence without another alert that ends an incident, in seconds.
+    ///
+    /// Raises
+    /// ------
+    /// ValueError
+    ///     Where a value is out of its range.
+    #[pyo3(signature = (*, from_=None, from_suspect=None, from_crowd=None, within=None, silence=None))]
+    fn incidents(
+        &self,
+        py: Python<'_>,
+        from_: Option<f64>,
+        from_suspect: Option<f64>,
+        from_crowd: Option<f64>,
+        within: Option<f64>,
+        silence: Option<f64>,
+    ) -> PyResult<Incidents> {
+        let rules = Rules { from: from_, from_suspect, from_crowd, within, silence }.config()?;
+        py.detach(|| incidents::of(self.sessions.slice(), &self.verdicts, &rules))
     }
 
     fn __repr__(&self) -> String {

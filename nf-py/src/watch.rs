@@ -2,7 +2,7 @@
 
 use crate::error::raised;
 use nf_core::ErrorKind;
-use pyo3::{prelude::*, types::PyTuple};
+use pyo3::{exceptions::PyValueError, prelude::*};
 use std::{
     ops::ControlFlow,
     time::{Duration, Instant},
@@ -13,72 +13,85 @@ const EVERY: Duration = Duration::from_millis(100);
 
 /// How far a fit has come.
 ///
-/// Attributes
-/// ----------
-/// head : str
-///     What is being fitted: the head of a detector, or the algorithm.
-/// done : float
-///     Share of this head's work that is done, 0 to 1.
-/// epoch : int
-///     Epoch, from 1; 0 for models without epochs.
-/// loss : float or None
-///     Mean training loss of the epoch so far.
-/// held_out_loss : float or None
-///     Loss on the held-out rows after the last whole epoch.
-/// gradient_norm : float or None
-///     Norm of the last update's gradient before it was clipped.
-/// updates : int
-///     Updates so far.
-#[pyclass(frozen, get_all, module = "neural_filter", from_py_object)]
-#[derive(Clone)]
-pub(crate) struct Progress {
-    head: String,
-    done: f32,
-    epoch: u32,
-    loss: Option<f32>,
-    held_out_loss: Option<f32>,
-    gradient_norm: Option<f32>,
-    updates: u64,
-}
-
-impl Progress {
-    fn of(progress: &nf_core::Progress) -> Self {
-        Self {
-            head: progress.head.clone(),
-            done: progress.done,
-            epoch: progress.epoch,
-            loss: progress.loss,
-            held_out_loss: progress.held_out_loss,
-            gradient_norm: progress.gradient_norm,
-            updates: progress.updates,
-        }
-    }
-}
+/// ``to_json()`` makes a line of a training's log, ``Progress.from_json(line)`` reads one.
+#[pyclass(frozen, eq, module = "neural_filter", from_py_object)]
+#[derive(Clone, PartialEq)]
+pub(crate) struct Progress(nf_core::Progress);
 
 #[pymethods]
 impl Progress {
-    #[new]
-    fn new(
-        head: String,
-        done: f32,
-        epoch: u32,
-        loss: Option<f32>,
-        held_out_loss: Option<f32>,
-        gradient_norm: Option<f32>,
-        updates: u64,
-    ) -> Self {
-        Self { head, done, epoch, loss, held_out_loss, gradient_norm, updates }
+    /// What is being fitted: the head of a detector, or the algorithm.
+    #[getter]
+    fn head(&self) -> &str {
+        &self.0.head
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let Self { head, done, epoch, loss, held_out_loss, gradient_norm, updates } = slf.get().clone();
-        let fields = (head, done, epoch, loss, held_out_loss, gradient_norm, updates).into_pyobject(slf.py())?;
-        Ok((slf.get_type().into_any(), fields))
+    /// Share of this head's work that is done, 0 to 1.
+    #[getter]
+    fn done(&self) -> f32 {
+        self.0.done
+    }
+
+    /// Epoch, from 1; 0 for models without epochs.
+    #[getter]
+    fn epoch(&self) -> u32 {
+        self.0.epoch
+    }
+
+    /// Mean training loss of the epoch so far; None for models without a loss.
+    #[getter]
+    fn loss(&self) -> Option<f32> {
+        self.0.loss
+    }
+
+    /// Loss on the held-out rows after the last whole epoch.
+    #[getter]
+    fn held_out_loss(&self) -> Option<f32> {
+        self.0.held_out_loss
+    }
+
+    /// Norm of the last update's gradient before it was clipped.
+    #[getter]
+    fn gradient_norm(&self) -> Option<f32> {
+        self.0.gradient_norm
+    }
+
+    /// Updates so far.
+    #[getter]
+    fn updates(&self) -> u64 {
+        self.0.updates
+    }
+
+    /// Steps (of flat rows: rows) trained on so far, counted anew in each epoch, without padding.
+    #[getter]
+    fn steps(&self) -> u64 {
+        self.0.steps
+    }
+
+    /// The same with padding.
+    #[getter]
+    fn padded_steps(&self) -> u64 {
+        self.0.padded_steps
+    }
+
+    /// As JSON, on one line.
+    fn to_json(&self) -> PyResult<String> {
+        serde_json::to_string(&self.0).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    /// Of what ``to_json`` gave.
+    #[staticmethod]
+    fn from_json(line: &str) -> PyResult<Self> {
+        serde_json::from_str(line).map(Self).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        Ok((slf.getattr("from_json")?, (slf.get().to_json()?,)))
     }
 
     fn __repr__(&self) -> String {
-        let loss = self.loss.map_or_else(String::new, |loss| format!(", loss={loss:.4}"));
-        format!("Progress(head='{}', done={:.3}, epoch={}{loss})", self.head, self.done, self.epoch)
+        let loss = self.0.loss.map_or_else(String::new, |loss| format!(", loss={loss:.4}"));
+        format!("Progress(head='{}', done={:.3}, epoch={}{loss})", self.0.head, self.0.done, self.0.epoch)
     }
 }
 
@@ -140,7 +153,7 @@ impl Watcher {
 
     fn report(&self, py: Python<'_>, progress: &nf_core::Progress, whole_epoch: bool) -> PyResult<()> {
         let Some(report) = &self.report else { return Ok(()) };
-        report.call1(py, (Progress::of(progress), whole_epoch)).map(drop)
+        report.call1(py, (Progress(progress.clone()), whole_epoch)).map(drop)
     }
 
     /// What was fitted, or what Python raised meanwhile.

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,103 @@ def transformer() -> nf.Transformer:
 
 
 def test_defaults_are_those_of_the_engine() -> None:
-    assert nf.IsolationForest().get_params() == {"trees": 200, "samples": 2048, "seed": 0}
+    defaults = {"trees": 200, "samples": 2048, "extension": 0, "random_state": 0, "threads": 0}
+    assert nf.IsolationForest().get_params() == defaults
     assert nf.Autoencoder(latent=3).get_params()["latent"] == 3
-    assert nf.Transformer().get_params()["attention"] == "Full"
-    assert repr(nf.IsolationForest(trees=9)) == "<IsolationForest not fitted: samples=2048, seed=0, trees=9>"
+    params = nf.Transformer().get_params()
+    assert (params["attention"], params["objective"], params["strangeness"]) == ("full", "reconstruct", "density")
+    assert (params["checkpoint"], params["checkpoint_every"], params["random_state"]) == (None, 100, 0)
+    assert repr(nf.IsolationForest(trees=9)).startswith("<IsolationForest not fitted: ")
+    assert "trees=9" in repr(nf.IsolationForest(trees=9))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nf.IsolationForest(extension=1, threads=2),
+        nf.Rarity,
+        lambda: nf.Autoencoder(variational=0.5, strangeness="density", scale=False, checkpoint="there", checkpoint_every=3),
+        lambda: nf.Transformer(attention=("window", 4, 2, True), objective=("masked", 0.25), strangeness="error"),
+        lambda: nf.Transformer(attention=("low_rank", 4), objective="next_packet"),
+    ],
+)
+def test_parameters_make_the_same_object_again(make: Callable[[], Any]) -> None:
+    params = make().get_params()
+    assert type(make())(**params).get_params() == params and make()._own.items() <= params.items()
+
+
+def test_the_engine_gets_what_is_said(X: Array, benign: nf.Sessions) -> None:
+    """Each parameter changes scores, so none is lost on its way."""
+
+    def differs(a: nf.IsolationForest | nf.Autoencoder | nf.Transformer, b: Any, data: Any) -> bool:
+        return bool((a.fit(data).score(data) != b.fit(data).score(data)).any())
+
+    assert differs(nf.IsolationForest(trees=5), nf.IsolationForest(trees=5, extension=2), X)
+    small: dict[str, Any] = {"hidden": [8], "latent": 2, "epochs": 2, "random_state": 1}
+    for changed in ({"variational": 1.0}, {"strangeness": "density"}):
+        assert differs(nf.Autoencoder(**small), nf.Autoencoder(**small, **changed), X)
+    rows = nf.PacketFeatures(8).transform(benign[:100])
+    small = {"d_model": 8, "heads": 2, "layers": 1, "d_ff": 8, "epochs": 1, "random_state": 1}
+    plain = nf.Transformer(**small)
+    changes: list[dict[str, Any]] = [
+        {"objective": ("masked", 0.3)},
+        {"objective": "next_packet"},
+        {"strangeness": "error"},
+        {"attention": ("window", 1, 0)},
+        {"attention": "linear"},
+    ]
+    for changed in changes:
+        assert differs(plain, nf.Transformer(**small, **changed), rows), changed
+
+
+def test_a_stopped_training_goes_on_from_its_checkpoint(X: Array, tmp_path: Path) -> None:
+    path = tmp_path / "training"
+    whole = autoencoder().fit(X).score(X)
+
+    def stop(progress: nf.Progress) -> None:
+        raise RuntimeError("the power went")
+
+    def again(**changed: Any) -> nf.Autoencoder:
+        params = {**autoencoder().get_params(), "checkpoint": path, "checkpoint_every": 5, **changed}
+        return nf.Autoencoder(**params)
+
+    with pytest.raises(RuntimeError, match="the power went"):
+        again().fit(X, callback=stop)
+    assert path.exists()
+    with pytest.raises(ValueError, match="the checkpoint was made with latent 2, here it is 3; give another path"):
+        again(latent=3).fit(X)
+    with pytest.raises(nf.DataError, match="training: the checkpoint was made from 600 rows .* here are 500 rows"):
+        again().fit(X[:500])
+    resumed = again()
+    seen: list[nf.Progress] = []
+    assert (resumed.fit(X, callback=seen.append).score(X) == whole).all() and not path.exists()
+    assert seen[0].epoch == 2, "the first epoch is not trained again"
+    path.write_bytes(b"something else")
+    with pytest.raises(nf.ModelFileError, match="not the checkpoint of a training"):
+        again().fit(X)
+    with pytest.raises(ValueError, match="checkpoint_every is 0"):
+        nf.Autoencoder(checkpoint=tmp_path / "other", checkpoint_every=0).fit(X)
+    with pytest.raises(ValueError, match="checkpoint_every is given without a checkpoint"):
+        nf.Transformer(checkpoint_every=3)
+
+
+def test_names_that_were_seen_seldom_are_strange(benign: nf.Sessions, attacks: nf.Sessions) -> None:
+    spec = nf.ServiceFeatures()
+    model = nf.Rarity().fit(spec.transform(benign))
+    scores = model.score(spec.transform(benign))
+    assert model.score(spec.transform(attacks)).max() > scores.max() and (scores > 0).all()
+    assert (pickle.loads(pickle.dumps(model)).score(spec.transform(benign)) == scores).all()
+
+
+def test_models_go_to_other_runtimes_as_onnx(X: Array, benign: nf.Sessions) -> None:
+    rows = nf.PacketFeatures(8).transform(benign[:50])
+    for model, data in ((nf.IsolationForest(trees=5), X), (autoencoder(), X), (transformer(), rows)):
+        assert model.fit(data).to_onnx()[:2] == b"\x08\x08", "the field ir_version of an ONNX file"
+    scaled = np.asarray(autoencoder().fit(X * 100).scaled(X * 100))
+    assert scaled.shape == X.shape and 0.5 < scaled.std() < 2
+    assert (np.asarray(nf.IsolationForest(trees=5).fit(X).scaled(X)) == X).all()
+    with pytest.raises(NotImplementedError, match="model rarity has no form in ONNX"):
+        nf.Rarity().fit(nf.ServiceFeatures().transform(benign)).to_onnx()
 
 
 @pytest.mark.parametrize("make", [lambda: nf.IsolationForest(trees=20), autoencoder])
@@ -66,7 +160,7 @@ def test_sequences_of_arrays_and_of_features(benign: nf.Sessions) -> None:
 def test_weights_go_out_and_come_back(X: Array, benign: nf.Sessions) -> None:
     rows = nf.PacketFeatures(8).transform(benign[:200])
     for a, b, data in [(autoencoder(), autoencoder(), X), (transformer(), transformer(), rows)]:
-        b._own["seed"] = 2
+        b._own["random_state"] = 2
         a.fit(data), b.fit(data)
         assert all(w.dtype == np.float32 and w.ndim == 2 for w in a.get_weights())
         ours, theirs = a.score(data), b.score(data)
@@ -84,7 +178,7 @@ def test_weights_go_out_and_come_back(X: Array, benign: nf.Sessions) -> None:
 
 def test_unfitted_ones_say_so(X: Array) -> None:
     model = nf.IsolationForest()
-    asked: list[Callable[[], object]] = [lambda: model.score(X), lambda: model.calibrate(X), lambda: model.model_]
+    asked: list[Callable[[], object]] = [lambda: model.score(X), lambda: model.calibrate(X, 0.1), lambda: model.model_]
     for ask in asked:
         with pytest.raises(nf.NotFittedError, match="this IsolationForest is not fitted, call fit first"):
             ask()
@@ -102,12 +196,18 @@ def test_refusals_name_what_would_be_right(X: Array) -> None:
         (lambda: nf.IsolationForest(trees="a").fit(X), TypeError, 'trees is "a": invalid type'),  # type: ignore[arg-type]
         (lambda: nf.Autoencoder(noise=-1).fit(X), ValueError, "noise is -1, it must be 0 or more"),
         (lambda: nf.Transformer(attention="half").fit(X), ValueError, "attention is 'half', it must be"),
+        (lambda: nf.Transformer(objective="masked"), ValueError, r"objective is 'masked', it must be 'reconstruct', \('masked', ratio\)"),
+        (lambda: nf.Transformer(objective=("masked", 0.99)).fit(X), ValueError, "ratio is 0.99, it must be 0.01 to 0.9"),
+        (lambda: nf.Autoencoder(strangeness="odd"), ValueError, "strangeness is 'odd', it must be 'error' or 'density'"),
+        (lambda: nf.Autoencoder(variational=-1).fit(X), ValueError, "variational is -1, it must be 0 or more"),
+        (lambda: nf.IsolationForest(extension=5).fit(X), ValueError, "extension is 5, it must be below 5"),
+        (lambda: nf.IsolationForest().fit(X).model_.weights(), TypeError, "model isolation_forest has no weights"),
         (lambda: nf.Transformer(d_model=7).fit(X), ValueError, "d_model is 7, it must be even"),
         (lambda: nf.IsolationForest().fit(X[:0]), nf.DataError, "0 rows, an isolation forest needs at least 2"),
         (lambda: nf.IsolationForest().fit([[1.0, np.nan]] * 3), nf.DataError, "row 0, step 0, column x1 is NaN"),
         (lambda: nf.IsolationForest().fit(np.zeros((4, 2, 2))), nf.SchemaError, "wants rows of 1 step each"),
         (lambda: nf.IsolationForest().fit(X).score(X[:, :3]), nf.SchemaError, "has 3 columns, it must have 5"),
-        (lambda: nf.IsolationForest().fit(X).calibrate(X[:9]), nf.DataError, "9 held-out benign sessions cannot"),
+        (lambda: nf.IsolationForest().fit(X).calibrate(X[:9], 0.01), nf.DataError, "9 held-out benign sessions cannot"),
         (lambda: nf.IsolationForest().fit(X).calibrate(X, 2.0), ValueError, "false_positive_rate is 2"),
         (lambda: nf.Autoencoder(learning_rate=1e30).fit(X), nf.TrainingError, "a learning_rate below"),
     ]
@@ -121,6 +221,8 @@ def test_the_callback_is_called_once_an_epoch_and_may_end_the_fit(X: Array) -> N
     model = autoencoder().fit(X, callback=seen.append)
     assert [progress.epoch for progress in seen] == [1, 2, 3] == [progress.epoch for progress in model.history_]
     assert all(progress.head == "autoencoder" and progress.held_out_loss is not None for progress in seen)
+    assert seen[-1].steps == 3 * 540 == seen[-1].padded_steps and seen[-1].gradient_norm is not None
+    assert nf.Progress.from_json(seen[0].to_json()) == seen[0] == pickle.loads(pickle.dumps(seen[0])) != seen[1]
 
     def stop(progress: nf.Progress) -> None:
         raise RuntimeError(f"enough at {progress.epoch}")

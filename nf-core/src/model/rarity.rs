@@ -74,7 +74,11 @@ impl Rarity {
         seen.binary_search_by_key(&order(value), |(value, _)| order(*value)).map_or(0, |place| seen[place].1)
     }
 
-    pub(super) fn from_bytes(schema: Schema, bytes: &[u8]) -> Result<Self> {
+    /// The model of what [`to_bytes`](Model::to_bytes) wrote.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ModelFile`](crate::ErrorKind::ModelFile) where the bytes are none of such a model of these columns.
+    pub fn from_bytes(schema: Schema, bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(Self::KIND, bytes);
         let rows = reader.u32()?;
         let mut counts = Vec::new();

@@ -1,4 +1,4 @@
-//! Sessions, packets, rows and verdicts as named columns of one type each, for files, data frames and databases.
+//! Sessions, packets, rows, verdicts and incidents as named columns of one type each, for files, data frames and databases.
 //!
 //! ```
 //! use nf_core::{Sessions, table::{Table, Values}};
@@ -7,6 +7,7 @@
 //! assert!(matches!(table.column("duration"), Some(Values::Quantity(_))));
 //! ```
 
+mod incidents;
 mod packets;
 mod sessions;
 #[cfg(test)]

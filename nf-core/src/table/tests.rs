@@ -3,6 +3,7 @@ use crate::{
     Capture, Detector, FeatureSpec, SessionConfig, Sessions, Verdict,
     decode::{Decoder, Fragment},
     detector::testing::{self, Distance},
+    incident::{IncidentConfig, incidents, testing as incident},
 };
 use nf_tests::{PcapWriter, eth};
 use std::io::Cursor;
@@ -96,4 +97,25 @@ fn verdicts_say_what_decides() {
     assert_eq!(table.column("anomaly"), Some(&Values::Flag(verdicts.iter().map(|v| v.anomaly).collect())));
     let scores: Vec<f32> = verdicts.iter().map(|verdict| verdict.heads[0].score).collect();
     assert_eq!(table.column("score_only"), Some(&Values::Stored(scores)));
+}
+
+#[test]
+fn incidents_have_a_row_each() {
+    let sessions: Vec<_> =
+        (0..40).map(|i| incident::session(9 + i % 2, 1, 80 + i as u16, f64::from(i) / 10.0)).collect();
+    let verdicts: Vec<Verdict> = sessions.iter().map(|_| incident::alert(9.0)).collect();
+    let found = incidents(&sessions, &verdicts, &IncidentConfig::default()).unwrap();
+    let table = Table::of_incidents(&found);
+    assert_eq!(table.len(), 2);
+    assert!(table.columns.iter().all(|column| column.values.len() == 2));
+    assert_eq!(counts(&table, "incident"), [Some(1), Some(2)]);
+    assert_eq!([counts(&table, "sessions"), counts(&table, "services")], [vec![Some(20); 2], vec![Some(20); 2]]);
+    let texts = |name| match table.column(name) {
+        Some(Values::Text(texts)) => texts.clone(),
+        other => panic!("{name} is {other:?}"),
+    };
+    assert_eq!(texts("summary"), [0, 1].map(|i| Some(found[i].summary())));
+    assert_eq!(texts("head"), [0, 1].map(|_| Some("session".to_owned())));
+    assert_eq!(texts("centre")[0], Some("10.0.0.9".to_owned()));
+    assert_eq!(table.column("score"), Some(&Values::Stored(vec![9.0; 2])));
 }

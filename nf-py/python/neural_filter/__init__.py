@@ -10,12 +10,19 @@
 
 from ._detector import Detector
 from ._errors import CaptureError, DataError, ModelFileError, NfError, NotFittedError, SchemaError, TrainingError
-from ._features import ContextFeatures, Features, FlowFeatures, PacketFeatures
-from ._models import Autoencoder, IsolationForest, Transformer
+from ._features import ContextFeatures, Features, FlowFeatures, PacketFeatures, ServiceFeatures
+from ._models import Autoencoder, IsolationForest, Rarity, Transformer
+from ._monitor import Monitor
 from ._native import (
     Calibration,
+    CalibrationReport,
     Card,
+    Drift,
+    DriftAlarm,
+    Event,
     Explanation,
+    Incident,
+    Incidents,
     Progress,
     Rows,
     Session,
@@ -33,22 +40,31 @@ from ._reading import read_packets, read_sessions, stream
 __all__ = [
     "Autoencoder",
     "Calibration",
+    "CalibrationReport",
     "CaptureError",
     "Card",
     "ContextFeatures",
     "DataError",
     "Detector",
+    "Drift",
+    "DriftAlarm",
+    "Event",
     "Explanation",
     "Features",
     "FlowFeatures",
+    "Incident",
+    "Incidents",
     "IsolationForest",
     "ModelFileError",
+    "Monitor",
     "NfError",
     "NotFittedError",
     "PacketFeatures",
     "Progress",
+    "Rarity",
     "Rows",
     "SchemaError",
+    "ServiceFeatures",
     "Session",
     "SessionConfig",
     "Sessions",

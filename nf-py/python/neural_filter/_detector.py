@@ -7,11 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._errors import NotFittedError
-from ._native import Card, Explanation, Progress, Session, SessionConfig, Sessions, Verdict, Verdicts
+from ._native import (
+    CalibrationReport,
+    Card,
+    Drift,
+    Explanation,
+    Incident,
+    Progress,
+    Session,
+    SessionConfig,
+    Sessions,
+    Verdict,
+    Verdicts,
+)
 from ._progress import Callback, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from ._features import Features
+    from ._models import Estimator
 
     from typing_extensions import Self
 
@@ -173,9 +188,37 @@ class Detector:
         """Judge one session whatever else was judged."""
         return self.detector_.judge_alone(session)
 
-    def explain(self, session: Session, verdict: Verdict | None = None) -> Explanation:
-        """Say why a session got its verdict; judged by itself where none is given."""
-        return self.detector_.explain(session, verdict)
+    def explain(self, what: Session | Incident, verdict: Verdict | None = None) -> Explanation:
+        """Say why a session got its verdict, or why an incident's strangest session alerted.
+
+        Parameters
+        ----------
+        what : Session or Incident
+            What to explain.
+        verdict : Verdict, optional
+            What the session got in ``judge``; judged by itself unless given. An incident brings its own.
+
+        Raises
+        ------
+        DataError
+            Where the verdict is that of another session, or of a detector of other heads.
+        """
+        if isinstance(what, Incident):
+            if verdict is not None:
+                raise TypeError("an incident is explained by its own verdict, give none")
+            return self.detector_.explain_incident(what)
+        return self.detector_.explain(what, verdict)
+
+    def explain_all(self, verdicts: Verdicts, *, threads: int | None = None) -> list[Explanation | None]:
+        """Say why the alerts among verdicts are alerts: one explanation a verdict, ``None`` for those that are no alert."""
+        return self.detector_.explain_all(verdicts, threads)
+
+    def page(self, verdicts: Verdicts, title: str) -> str:
+        """Judged sessions as one HTML page for people: their incidents with their evidence, and all around them.
+
+        The page needs no script, no network and no fonts from elsewhere.
+        """
+        return self.detector_.page(verdicts, title)
 
     def with_false_positive_rate(self, rate: float) -> Detector:
         """The same detector with another budget.
@@ -187,6 +230,84 @@ class Detector:
         """
         return self._around(self.detector_.with_false_positive_rate(rate))
 
+    def with_source(self, name: str, sessions: Sessions) -> Detector:
+        """The same detector with a capture that it was made from named on its card, with what was counted in reading it."""
+        return self._around(self.detector_.with_source(name, sessions))
+
+    def recalibrate(
+        self,
+        recent: Sessions,
+        *,
+        false_positive_rate: float | None = None,
+        reason: str | None = None,
+        threads: int | None = None,
+    ) -> Detector:
+        """The same heads calibrated on recent traffic, without training; an attack in it does not become normal.
+
+        Parameters
+        ----------
+        recent : Sessions
+            Some minutes of traffic, at least 500 sessions. What looks like an attack in it is left out.
+        false_positive_rate : float, optional
+            The new budget; the same unless given.
+        reason : str, optional
+            Why, to be kept with the detector: the words of an alarm.
+        threads : int, optional
+            How many threads judge the sessions, 0 for one a core.
+
+        Raises
+        ------
+        DataError
+            Where there are too few sessions, or these are too strange to be the same network's benign traffic.
+        """
+        recalibrated = self.detector_.recalibrate(
+            recent, false_positive_rate=false_positive_rate, reason=reason, threads=threads
+        )
+        return self._around(recalibrated)
+
+    @property
+    def recalibrations_(self) -> list[dict[str, Any]]:
+        """The recalibrations behind it, the earliest first: what each was made from and why."""
+        return self.detector_.recalibrations
+
+    def before_recalibration(self) -> Detector | None:
+        """The detector with the calibration it was made with; ``None`` where it still has that."""
+        before = self.detector_.before_recalibration()
+        return None if before is None else self._around(before)
+
+    def drift(self, *, false_alarm_every: float | None = None) -> Drift:
+        """A watch for drift, at its beginning: judged sessions go in with ``push``, alarms come out.
+
+        Parameters
+        ----------
+        false_alarm_every : float, optional
+            How seldom there may be a false alarm, in seconds of traffic.
+
+        Raises
+        ------
+        DataError
+            Where the detector was made from too little time to know how benign traffic varies.
+        """
+        return self.detector_.drift(false_alarm_every)
+
+    def report(self) -> CalibrationReport:
+        """What it promises at its budget, and how well the held-out sessions bear it out; ``print`` says it in words."""
+        return self.detector_.report()
+
+    def export_onnx(self, folder: str | PathLike[str]) -> None:
+        """Write a folder for other runtimes: an ONNX file for each head's model, and ``detector.json``.
+
+        The latter has what makes scores a verdict: columns, scalers, weights, calibrations and thresholds.
+
+        Raises
+        ------
+        OSError
+            Where the folder cannot be written.
+        NotImplementedError
+            Where a head's model has no form in ONNX.
+        """
+        self.detector_.export_onnx(folder)
+
     def card(self) -> Card:
         """What it was made from, what it promises, and what it is known not to see."""
         return self.detector_.card()
@@ -194,6 +315,61 @@ class Detector:
     def save(self, path: str | PathLike[str]) -> None:
         """Write a model file, whole or not at all."""
         self.detector_.save(path)
+
+    @classmethod
+    def of_heads(
+        cls,
+        heads: Mapping[str, tuple[Features, Estimator]],
+        held_out: Sessions,
+        *,
+        weights: Mapping[str, float] | None = None,
+        false_positive_rate: float | None = None,
+        alerts_per_hour: float | None = None,
+        evidence: bool | None = None,
+        threads: int | None = None,
+    ) -> Detector:
+        """Make a detector of models of one's own, calibrated on benign sessions that they were not fitted on.
+
+        Parameters
+        ----------
+        heads : dict of str to (Features, model)
+            The columns that each model was fitted on, and the fitted model.
+        held_out : Sessions
+            Benign traffic to choose the cut on.
+        weights : dict of str to float, optional
+            What heads count in the combined score; 1 for those that are not named.
+        false_positive_rate, alerts_per_hour, evidence, threads
+            As in the constructor.
+
+        Raises
+        ------
+        SchemaError
+            Where a model was fitted on other columns.
+        DataError
+            Where there are too few sessions to promise the budget.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> sessions = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> flow = nf.FlowFeatures()
+        >>> forest = nf.IsolationForest(random_state=7).fit(flow.transform(sessions[:3000]))
+        >>> nf.Detector.of_heads({"flow": (flow, forest)}, sessions[3000:], false_positive_rate=0.02)
+        Detector(flow, false_positive_rate=0.02)
+        """
+        weights = {} if weights is None else weights
+        unknown = [name for name in weights if name not in heads]
+        if unknown:
+            raise ValueError(f"weights names {unknown[0]!r}, which is none of the heads: {', '.join(heads)}")
+        fitted = _native.Detector.from_heads(
+            [(name, features.spec, model.model_, weights.get(name)) for name, (features, model) in heads.items()],
+            held_out,
+            false_positive_rate=false_positive_rate,
+            alerts_per_hour=alerts_per_hour,
+            evidence=evidence,
+            threads=threads,
+        )
+        return cls._around(fitted)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Detector:

@@ -111,10 +111,31 @@ class FlowFeatures(Features):
 
 
 class ContextFeatures(Features):
-    """What the session's hosts did around it, and its DNS question."""
+    """What the session's hosts did around it, and its DNS question.
+
+    Examples
+    --------
+    >>> import neural_filter as nf
+    >>> "service_gap" in nf.ContextFeatures().get_feature_names_out()
+    True
+    """
 
     def __init__(self) -> None:
         super().__init__(FeatureSpec.context())
+
+
+class ServiceFeatures(Features):
+    """Which service a session used, as numbers that name and measure nothing: for `Rarity`.
+
+    Examples
+    --------
+    >>> import neural_filter as nf
+    >>> nf.ServiceFeatures().get_feature_names_out().tolist()
+    ['service', 'pair_service']
+    """
+
+    def __init__(self) -> None:
+        super().__init__(FeatureSpec.services())
 
 
 def as_rows(X: Any, like: Any = None, lengths: Any = None) -> Rows:

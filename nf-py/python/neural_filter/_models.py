@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from . import _native
+from . import _native, _params
 from ._errors import NotFittedError
 from ._features import as_rows
-from ._native import Calibration, Model, Progress
+from ._native import Calibration, Model, Progress, Rows
 from ._progress import Callback, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from os import PathLike
 
     from typing_extensions import Self
 
@@ -38,18 +39,17 @@ class Estimator:
     _kind: ClassVar[str]
     _scale: bool = False
 
-    def __init__(self, params: dict[str, Any], threads: int | None) -> None:
+    def __init__(self, params: dict[str, Any]) -> None:
         self._own = {name: value for name, value in params.items() if value is not None}
-        self._threads = threads
+        _params.to_engine(self._own)  # what is none of the choices is refused here
         self._model: Model | None = None
         self._calibration: Calibration | None = None
         self._threshold: float | None = None
         self.history_: list[Progress] = []
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters, those that were not given as the engine has them."""
-        params: dict[str, Any] = json.loads(_native.default_params(self._kind))
-        return {**params, **self._own}
+        """The parameters as the constructor takes them, those that were not given as the engine has them."""
+        return {**_params.from_engine(json.loads(_native.default_params(self._kind))), **self._own}
 
     @property
     def model_(self) -> Model:
@@ -105,10 +105,12 @@ class Estimator:
         KeyboardInterrupt
             At Ctrl-C, within 0.1 s and one step. The object is then as before.
         """
-        params = json.dumps(self._own, default=_plain)
+        stored = {name: value for name, value in self._own.items() if name not in _params.UNSTORED}
+        params = json.dumps(_params.to_engine(stored), default=_plain)
+        unstored = {name: self._own.get(name) for name in _params.UNSTORED}
         rows = as_rows(X, lengths=lengths)
         with Watch(progress, callback) as watch:
-            model = _native.fit_model(self._kind, params, rows, self._scale, self._threads, watch)
+            model = _native.fit_model(self._kind, params, unstored, rows, self._scale, watch)
         self._model, self._calibration, self._threshold = model, None, None
         self.history_ = watch.history
         return self
@@ -125,7 +127,7 @@ class Estimator:
         """
         return self.model_.score(as_rows(X, self.model_, lengths))
 
-    def calibrate(self, X: Any, false_positive_rate: float = 0.01, *, lengths: Any = None) -> Self:
+    def calibrate(self, X: Any, false_positive_rate: float, *, lengths: Any = None) -> Self:
         """Choose the cut on benign rows that were not fitted on.
 
         Parameters
@@ -154,6 +156,23 @@ class Estimator:
         """The share of benign rows at least as strange, float64, shape (rows,)."""
         return self.calibration_.p_values(self.score(X, lengths=lengths))
 
+    def to_onnx(self) -> bytes:
+        """The fitted model as an ONNX file, for other runtimes.
+
+        Its input ``rows`` are rows as the model reads them: those that `scaled` gives, float32, shape (rows, columns), or
+        (rows, steps, columns) with ``lengths``, int64, shape (rows,). Its output ``score`` is that of ``score``, to rounding.
+
+        Raises
+        ------
+        NotImplementedError
+            Where the model has no form in ONNX.
+        """
+        return self.model_.to_onnx()
+
+    def scaled(self, X: Any, *, lengths: Any = None) -> Rows:
+        """Bring rows to the scale that the model reads: themselves where it was fitted without one."""
+        return self.model_.scaled(as_rows(X, self.model_, lengths))
+
     def __repr__(self) -> str:
         params = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
         state = "not fitted" if self._model is None else "fitted" if self._threshold is None else "calibrated"
@@ -162,6 +181,11 @@ class Estimator:
 
 class Network(Estimator):
     """What the neural models have in common."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        if params["checkpoint_every"] is not None and params["checkpoint"] is None:
+            raise ValueError("checkpoint_every is given without a checkpoint, the path of a file")
+        super().__init__(params)
 
     def get_weights(self) -> list[Floats]:
         """The weights: matrices of float32 in the order in which the network reads them."""
@@ -204,6 +228,9 @@ class IsolationForest(Estimator):
         How many trees.
     samples : int, optional
         How many rows a tree is grown from.
+    extension : int, optional
+        How many columns more than one a cut looks at: above 0 cuts are oblique (Hariri et al., 2021), which takes that many
+        times as long to judge.
     random_state : int, optional
         Where the random numbers start.
     threads : int, optional
@@ -225,10 +252,31 @@ class IsolationForest(Estimator):
         *,
         trees: int | None = None,
         samples: int | None = None,
+        extension: int | None = None,
         random_state: int | None = None,
         threads: int | None = None,
     ) -> None:
-        super().__init__({"trees": trees, "samples": samples, "seed": random_state}, threads)
+        params = {"trees": trees, "samples": samples, "extension": extension}
+        super().__init__({**params, "random_state": random_state, "threads": threads})
+
+
+class Rarity(Estimator):
+    """How seldom the values of a row were seen: for columns that name, as those of `ServiceFeatures`, not for measures.
+
+    Examples
+    --------
+    >>> import neural_filter as nf
+    >>> sessions = nf.read_sessions("examples/data/benign.pcap.zst")
+    >>> rows = nf.ServiceFeatures().transform(sessions)
+    >>> scores = nf.Rarity().fit(rows).score(rows)
+    >>> print(sessions[scores.argmax()].protocol)
+    tcp
+    """
+
+    _kind = "rarity"
+
+    def __init__(self) -> None:
+        super().__init__({})
 
 
 class Autoencoder(Network):
@@ -242,10 +290,36 @@ class Autoencoder(Network):
         Units of the latent.
     noise : float, optional
         Standard deviation of the noise on the inputs in training.
+    variational : float, optional
+        What the latents' divergence from a standard normal counts in training; above 0 the autoencoder is variational.
+    strangeness : {"error", "density"}, optional
+        What is taken for strange: the error of a row's reconstruction, or the distance of its latent from those of the
+        training.
     scale : bool
         Whether columns are brought to one scale first, as the detector does; without, the rows should be standardised.
-    epochs, batch, micro_batch, learning_rate, weight_decay, clip, warm_up, held_out, patience : optional
-        How it is trained, see ``nf_core::model::TrainingParams``.
+    epochs : int, optional
+        How often each row is seen.
+    batch : int, optional
+        About how many steps (of flat rows: rows) an update is computed from.
+    micro_batch : int, optional
+        Steps whose gradient is computed at once: a bound on memory.
+    learning_rate : float, optional
+        The largest step of the optimiser (AdamW), reached after the warm-up.
+    weight_decay : float, optional
+        Share of a matrix that decays each update, times the learning rate.
+    clip : float, optional
+        Gradients are scaled down to this norm.
+    warm_up : float, optional
+        Share of all updates over which the learning rate rises, 0 to 1.
+    held_out : float, optional
+        Share of the rows, the latest, that tell when to stop, 0 to 0.5.
+    patience : int, optional
+        Epochs without a better held-out loss until training stops.
+    checkpoint : path, optional
+        File in which training keeps its state: a fit with the same parameters and rows goes on from there after it was stopped,
+        and gives what one that was never stopped gives, bit for bit. A fit that ends removes it.
+    checkpoint_every : int, optional
+        Updates from one write of the checkpoint to the next.
     random_state : int, optional
         Where the random numbers start.
     threads : int, optional
@@ -268,6 +342,8 @@ class Autoencoder(Network):
         hidden: Sequence[int] | None = None,
         latent: int | None = None,
         noise: float | None = None,
+        variational: float | None = None,
+        strangeness: str | None = None,
         scale: bool = True,
         epochs: int | None = None,
         batch: int | None = None,
@@ -278,6 +354,8 @@ class Autoencoder(Network):
         warm_up: float | None = None,
         held_out: float | None = None,
         patience: int | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_every: int | None = None,
         random_state: int | None = None,
         threads: int | None = None,
     ) -> None:
@@ -285,6 +363,8 @@ class Autoencoder(Network):
             "hidden": None if hidden is None else list(hidden),
             "latent": latent,
             "noise": noise,
+            "variational": variational,
+            "strangeness": strangeness,
             "epochs": epochs,
             "batch": batch,
             "micro_batch": micro_batch,
@@ -294,10 +374,16 @@ class Autoencoder(Network):
             "warm_up": warm_up,
             "held_out": held_out,
             "patience": patience,
-            "seed": random_state,
+            "checkpoint": checkpoint,
+            "checkpoint_every": checkpoint_every,
+            "random_state": random_state,
+            "threads": threads,
         }
-        super().__init__(params, threads)
+        super().__init__(params)
         self._scale = scale
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return {**super().get_params(deep), "scale": self._scale}
 
 
 class Transformer(Network):
@@ -307,14 +393,40 @@ class Transformer(Network):
     ----------
     d_model, layers, heads, d_ff, dropout : optional
         Sizes of the network.
-    attention : {"full", "linear"}, ("window", left, right), ("low_rank", rank), optional
-        How packets see each other.
+    attention : {"full", "linear"}, ("window", left, right), ("window", left, right, global), ("low_rank", rank), optional
+        How packets see each other: all, or those so many packets back and ahead (with ``global`` all see the first), or in
+        linear time. ``nf_core::model::Attention`` has what each costs.
+    objective : {"reconstruct", "next_packet"}, ("masked", ratio), optional
+        What is learned of each packet: itself, itself from those before it, or itself from the others where that share of
+        them is hidden.
     max_steps : int, optional
         Most packets of a session.
     strangeness : {"density", "error"}, optional
-        What is taken for strange: the distance of a session's latent, or the error of its reconstruction.
-    epochs, batch, micro_batch, learning_rate, weight_decay, clip, warm_up, held_out, patience : optional
-        How it is trained, see ``nf_core::model::TrainingParams``.
+        What is taken for strange: the distance of a session's latents from those of the training, or the error of what the
+        objective expects.
+    epochs : int, optional
+        How often each row is seen.
+    batch : int, optional
+        About how many steps (of flat rows: rows) an update is computed from.
+    micro_batch : int, optional
+        Steps whose gradient is computed at once: a bound on memory.
+    learning_rate : float, optional
+        The largest step of the optimiser (AdamW), reached after the warm-up.
+    weight_decay : float, optional
+        Share of a matrix that decays each update, times the learning rate.
+    clip : float, optional
+        Gradients are scaled down to this norm.
+    warm_up : float, optional
+        Share of all updates over which the learning rate rises, 0 to 1.
+    held_out : float, optional
+        Share of the rows, the latest, that tell when to stop, 0 to 0.5.
+    patience : int, optional
+        Epochs without a better held-out loss until training stops.
+    checkpoint : path, optional
+        File in which training keeps its state: a fit with the same parameters and rows goes on from there after it was stopped,
+        and gives what one that was never stopped gives, bit for bit. A fit that ends removes it.
+    checkpoint_every : int, optional
+        Updates from one write of the checkpoint to the next.
     random_state : int, optional
         Where the random numbers start.
     threads : int, optional
@@ -341,6 +453,7 @@ class Transformer(Network):
         d_ff: int | None = None,
         dropout: float | None = None,
         attention: str | tuple[Any, ...] | None = None,
+        objective: str | tuple[str, float] | None = None,
         max_steps: int | None = None,
         strangeness: str | None = None,
         epochs: int | None = None,
@@ -352,6 +465,8 @@ class Transformer(Network):
         warm_up: float | None = None,
         held_out: float | None = None,
         patience: int | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_every: int | None = None,
         random_state: int | None = None,
         threads: int | None = None,
     ) -> None:
@@ -361,9 +476,10 @@ class Transformer(Network):
             "heads": heads,
             "d_ff": d_ff,
             "dropout": dropout,
-            "attention": _attention(attention),
+            "attention": attention,
+            "objective": objective,
             "max_steps": max_steps,
-            "score": None if strangeness is None else strangeness.capitalize(),
+            "strangeness": strangeness,
             "epochs": epochs,
             "batch": batch,
             "micro_batch": micro_batch,
@@ -373,22 +489,9 @@ class Transformer(Network):
             "warm_up": warm_up,
             "held_out": held_out,
             "patience": patience,
-            "seed": random_state,
+            "checkpoint": checkpoint,
+            "checkpoint_every": checkpoint_every,
+            "random_state": random_state,
+            "threads": threads,
         }
-        super().__init__(params, threads)
-
-
-def _attention(attention: str | tuple[Any, ...] | None) -> Any:
-    """As the engine writes it."""
-    match attention:
-        case None:
-            return None
-        case "full" | "linear":
-            return attention.capitalize()
-        case ("window", int(left), int(right)):
-            return {"Window": {"left": left, "right": right, "global": False}}
-        case ("low_rank", int(rank)):
-            return {"LowRank": {"rank": rank}}
-    raise ValueError(
-        f"attention is {attention!r}, it must be 'full', 'linear', ('window', left, right) or ('low_rank', rank)"
-    )
+        super().__init__(params)

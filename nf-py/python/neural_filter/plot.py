@@ -46,6 +46,11 @@ def _named(ax: Any, title: str, x: str, y: str, loc: str = "center") -> Any:
     return ax
 
 
+def _legend_above(ax: Any) -> None:
+    """Where it hides nothing: at the right of a title that stands left."""
+    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, markerscale=2, borderaxespad=0.2)
+
+
 def packet_sizes(sessions: Sessions, ax: Any = None) -> Any:
     """Mean size of the packets of each session, on the wire."""
     ax = _axes(ax)
@@ -87,7 +92,7 @@ def anomaly_timeline(verdicts: Verdicts, ax: Any = None) -> Any:
         ax.scatter(seconds[chosen], verdicts.score[chosen], s=5, color=colour, label=name, alpha=0.6, linewidths=0)
     if len(verdicts):
         ax.axhline(float(np.median(verdicts.threshold)), color=_LINE, linestyle="--", linewidth=1, label="cut")
-    ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, markerscale=2, borderaxespad=0.2)
+    _legend_above(ax)
     return _named(ax, "Anomalies over time", "start of the session (s)", "score", loc="left")
 
 
@@ -121,8 +126,8 @@ def score_distribution(
         ax.hist(more, bins=bins, color=_STRANGE, histtype="step", linewidth=1.5, label=names[1])
     ax.axvline(threshold, color=_LINE, linestyle="--", linewidth=1, label=f"cut {threshold:.3g}")
     ax.set_yscale("log")
-    ax.legend(frameon=False)
-    return _named(ax, "Scores", "score (higher = stranger)", "rows")
+    _legend_above(ax)
+    return _named(ax, "Scores", "score (higher = stranger)", "rows", loc="left")
 
 
 def budget_reliability(p_values: npt.ArrayLike, ax: Any = None) -> Any:
@@ -140,15 +145,22 @@ def budget_reliability(p_values: npt.ArrayLike, ax: Any = None) -> Any:
 
 
 def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> Any:
-    """The packets of one session, each as hot as its part in the score."""
+    """The packets of one session, each as hot as its part in the score.
+
+    Where an alert is carried by several sessions, that may be another one than ``session``: the title names it.
+    """
     ax = _axes(ax, height=2)
-    parts = explanation.packets
-    if len(parts) == 0:
-        parts = np.zeros(1)
-    image = ax.imshow(parts[np.newaxis] * 100, aspect="auto", cmap="Oranges", vmin=0, vmax=max(parts.max() * 100, 1e-9))
+    parts = explanation.packets * 100
     ax.set_yticks([])
-    ax.figure.colorbar(image, ax=ax, label="part of\nthe score (%)", pad=0.02)
-    return _named(ax, f"{session.protocol} {session.orig[0]} to {session.resp[0]}", "packet, from 0", "")
+    if parts.any():
+        image = ax.imshow(parts[np.newaxis], aspect="auto", cmap="Oranges", vmin=0, vmax=parts.max())
+        ax.figure.colorbar(image, ax=ax, label="part of\nthe score (%)", pad=0.02)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    else:
+        ax.set_xticks([])
+        ax.text(0.5, 0.5, "no head of the detector reads packets", ha="center", va="center", transform=ax.transAxes)
+    shown = explanation.carriers[explanation.shown]["session"] if explanation.shown < len(explanation.carriers) else str(session)
+    return _named(ax, shown, "packet, from 0", "")
 
 
 def training_curves(history: Sequence[Progress], ax: Any = None) -> Any:
@@ -162,6 +174,8 @@ def training_curves(history: Sequence[Progress], ax: Any = None) -> Any:
         ax.plot(x, [p.loss if p.loss is not None else np.nan for p in epochs], color=colour, label=f"{head}, training")
         held_out = [p.held_out_loss if p.held_out_loss is not None else np.nan for p in epochs]
         ax.plot(x, held_out, color=colour, linestyle="--", label=f"{head}, held out")
-    ax.set_yscale("log")
-    ax.legend(frameon=False)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    if heads:
+        ax.set_yscale("log")
+        ax.legend(frameon=False)
     return _named(ax, "Training", "epoch", "loss (mean squared error)")

@@ -60,18 +60,24 @@ class IsolationForest(_Detector):
         contamination: float = 0.1,
         trees: int | None = None,
         samples: int | None = None,
+        extension: int | None = None,
         random_state: int | None = None,
         threads: int | None = None,
     ) -> None:
         super().__init__(contamination=contamination)
         self.trees = trees
         self.samples = samples
+        self.extension = extension
         self.random_state = random_state
         self.threads = threads
 
     def _estimator(self) -> Any:
         return nf.IsolationForest(
-            trees=self.trees, samples=self.samples, random_state=self.random_state, threads=self.threads
+            trees=self.trees,
+            samples=self.samples,
+            extension=self.extension,
+            random_state=self.random_state,
+            threads=self.threads,
         )
 
 
@@ -84,6 +90,8 @@ class Autoencoder(_Detector):
         hidden: Sequence[int] | None = None,
         latent: int | None = None,
         noise: float | None = None,
+        variational: float | None = None,
+        strangeness: str | None = None,
         epochs: int | None = None,
         random_state: int | None = None,
         threads: int | None = None,
@@ -92,6 +100,8 @@ class Autoencoder(_Detector):
         self.hidden = hidden
         self.latent = latent
         self.noise = noise
+        self.variational = variational
+        self.strangeness = strangeness
         self.epochs = epochs
         self.random_state = random_state
         self.threads = threads
@@ -101,6 +111,8 @@ class Autoencoder(_Detector):
             hidden=self.hidden,
             latent=self.latent,
             noise=self.noise,
+            variational=self.variational,
+            strangeness=self.strangeness,
             epochs=self.epochs,
             random_state=self.random_state,
             threads=self.threads,

@@ -67,7 +67,7 @@ class IsolationForest(_Outliers):
 
     Parameters
     ----------
-    trees, samples, threads : int, optional
+    trees, samples, extension, threads : int, optional
         As there.
     contamination : float
         The assumed share of outliers among the training rows, above 0 and at most 0.5.
@@ -88,18 +88,22 @@ class IsolationForest(_Outliers):
         *,
         trees: int | None = None,
         samples: int | None = None,
+        extension: int | None = None,
         contamination: float = 0.1,
         random_state: Any = None,
         threads: int | None = None,
     ) -> None:
         self.trees = trees
         self.samples = samples
+        self.extension = extension
         self.contamination = contamination
         self.random_state = random_state
         self.threads = threads
 
     def _estimator(self, seed: int | None) -> Any:
-        return nf.IsolationForest(trees=self.trees, samples=self.samples, random_state=seed, threads=self.threads)
+        return nf.IsolationForest(
+            trees=self.trees, samples=self.samples, extension=self.extension, random_state=seed, threads=self.threads
+        )
 
 
 class Autoencoder(_Outliers):
@@ -107,7 +111,7 @@ class Autoencoder(_Outliers):
 
     Parameters
     ----------
-    hidden, latent, noise, scale, epochs, batch, learning_rate, threads : optional
+    hidden, latent, noise, variational, strangeness, scale, epochs, batch, learning_rate, threads : optional
         As there.
     contamination : float
         The assumed share of outliers among the training rows, above 0 and at most 0.5.
@@ -121,6 +125,8 @@ class Autoencoder(_Outliers):
         hidden: Sequence[int] | None = None,
         latent: int | None = None,
         noise: float | None = None,
+        variational: float | None = None,
+        strangeness: str | None = None,
         scale: bool = True,
         epochs: int | None = None,
         batch: int | None = None,
@@ -132,6 +138,8 @@ class Autoencoder(_Outliers):
         self.hidden = hidden
         self.latent = latent
         self.noise = noise
+        self.variational = variational
+        self.strangeness = strangeness
         self.scale = scale
         self.epochs = epochs
         self.batch = batch
@@ -145,6 +153,8 @@ class Autoencoder(_Outliers):
             hidden=self.hidden,
             latent=self.latent,
             noise=self.noise,
+            variational=self.variational,
+            strangeness=self.strangeness,
             scale=self.scale,
             epochs=self.epochs,
             batch=self.batch,
