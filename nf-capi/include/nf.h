@@ -693,7 +693,7 @@ typedef struct nf_fact {
    */
   const char *name;
   /**
-   * What is strange about it, in words.
+   * What is strange about it, in words; "" where no value differs from what was expected.
    */
   const char *sentence;
   /**
@@ -701,7 +701,7 @@ typedef struct nf_fact {
    */
   const char *unit;
   /**
-   * The first value that states it: what was seen.
+   * The first value that states it: what was seen; NaN where none differs.
    */
   double observed;
   /**

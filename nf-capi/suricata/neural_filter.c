@@ -47,6 +47,10 @@
 /* Most facts told of an anomaly. */
 #define REASONS 3
 
+/* A flow that goes on is judged from so many packets on, as the engine itself first looks at a session then: what it was calibrated on
+ * says nothing of a flow of which less is known. */
+#define FIRST_LOOK 8
+
 /* What the flows of a thread share. Suricata ends and logs flows from threads of its own as well, hence the lock; and those may outlive the
  * thread, so it is freed by whoever lets go of it last. */
 struct Worker {
@@ -161,10 +165,13 @@ static void OnFlowUpdate(ThreadVars *tv, Flow *f, Packet *p, void *user)
 }
 
 /* What is said of a flow as it is, under its worker's lock; false where there is nothing to say. */
-static bool Judge(struct FlowSession *flow)
+static bool Judge(struct FlowSession *flow, bool ended)
 {
-    if (flow->judged_at == flow->packets)
-        return flow->packets > 0;
+    if (flow->packets == 0 || (!ended && flow->packets < FIRST_LOOK))
+        return false;
+    /* Silence tells too: one that ended is judged anew. */
+    if (flow->judged_at == flow->packets && !ended)
+        return true;
     if (nf_session_judge(flow->worker->context, flow->session, &flow->verdict) != NF_OK)
         return false;
     flow->judged_at = flow->packets;
@@ -188,7 +195,7 @@ static void OnEve(ThreadVars *tv, const Packet *p, Flow *f, SCJsonBuilder *jb, v
     if (flow == NULL)
         return;
     SCMutexLock(&flow->worker->lock);
-    if (Judge(flow)) {
+    if (Judge(flow, f->flow_end_flags != 0)) {
         SCJbOpenObject(jb, "nf");
         SCJbSetBool(jb, "anomaly", flow->verdict.anomaly != 0);
         SCJbSetFloat(jb, "score", flow->verdict.score);

@@ -1,7 +1,7 @@
 /*
  * What the doors cost: packets/s of door A, the time of a judge call on a session of 64 packets, rows/s of door C.
  *
- *   speed a MODEL CAPTURE      as the Rust program door_a does: prints packets per second, the best of 3
+ *   speed a MODEL CAPTURE      as the Rust program door_a does: prints packets per second of a core, the best of 3
  *   speed judge MODEL          prints the median and the 99th percentile of 2000 calls, in microseconds
  *                              of one core
  *   speed rows MODEL           prints rows per second of one core, the best of 5, and how many columns they have
@@ -10,10 +10,10 @@
 #include "kit.h"
 #include <time.h>
 
-/* Of the clock on the wall, or of this thread's time on a core. */
-static double seconds(clockid_t clock) {
+/* This thread's time on a core: others may be at work on the machine. */
+static double seconds(void) {
   struct timespec now;
-  clock_gettime(clock, &now);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
@@ -27,7 +27,7 @@ static void door_a(const nf_detector *detector, const char *path) {
     nf_event event = NF_EVENT_INIT;
     size_t anomalies = 0;
     GIVES(NF_OK, nf_monitor_new(detector, NULL, &monitor));
-    double start = seconds(CLOCK_MONOTONIC);
+    double start = seconds();
     for (size_t i = 0; i < frames.count; i++) {
       if (nf_monitor_push(monitor, &frames.frames[i]) != NF_OK) exit(1);
       if (i % 64 != 0) continue;
@@ -35,7 +35,7 @@ static void door_a(const nf_detector *detector, const char *path) {
     }
     nf_monitor_finish(monitor);
     while (nf_monitor_pop(monitor, &event) == NF_OK) anomalies += event.kind == NF_EVENT_VERDICT && event.verdict.anomaly;
-    rate = best(rate, (double)frames.count / (seconds(CLOCK_MONOTONIC) - start));
+    rate = best(rate, (double)frames.count / (seconds() - start));
     fprintf(stderr, "%zu anomalies\n", anomalies);
     nf_monitor_free(monitor);
   }
@@ -64,9 +64,9 @@ static void judge(const nf_detector *detector) {
       nf_frame frame = talk(bytes, i, (uint16_t)(2 + call % 40), (uint16_t)(1024 + call), start_ns);
       GIVES(NF_OK, nf_session_push_frame(context, session, &frame));
     }
-    double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+    double start = seconds();
     GIVES(NF_OK, nf_session_judge(context, session, &verdict));
-    times[call] = (seconds(CLOCK_THREAD_CPUTIME_ID) - start) * 1e6;
+    times[call] = (seconds() - start) * 1e6;
     GIVES(NF_OK, nf_session_end(context, session, NF_END_FIN, &verdict));
     while (nf_context_pop(context, &(nf_event)NF_EVENT_INIT) == NF_OK) {}
   }
@@ -92,9 +92,9 @@ static void rows(const nf_detector *detector) {
   table.rows = ROWS;
   double rate = 0;
   for (int round = 0; round < 5; round++) {
-    double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+    double start = seconds();
     GIVES(NF_OK, nf_detector_score_rows(detector, &table, verdicts, ROWS));
-    rate = best(rate, ROWS / (seconds(CLOCK_THREAD_CPUTIME_ID) - start));
+    rate = best(rate, ROWS / (seconds() - start));
   }
   printf("%.0f %zu\n", rate, table.columns);
   free(values);

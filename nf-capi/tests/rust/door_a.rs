@@ -1,14 +1,21 @@
 //! What the C door is held against: the same frames through the same monitor in Rust. `door_a MODEL CAPTURE` prints packets per
-//! second, the best of 3, as `speed a` of the C tests does.
+//! second of a core, the best of 3, as `speed a` of the C tests does.
 
 use nf_core::{Capture, Detector, Event, Frame, LinkType, Monitor, Result, Timestamp};
-use std::{sync::Arc, time::Instant};
+use std::{fs, sync::Arc};
 
 struct Owned {
     time: Timestamp,
     link_type: LinkType,
     wire_len: u32,
     data: Vec<u8>,
+}
+
+/// Seconds that this thread was on a core, as Linux counts them.
+fn seconds() -> f64 {
+    let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = told.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok());
+    nanos.expect("Linux counts the time of threads") * 1e-9
 }
 
 fn main() -> Result<()> {
@@ -29,7 +36,7 @@ fn main() -> Result<()> {
                 anomalies += u64::from(matches!(event, Event::Verdict { verdict, .. } if verdict.is_anomaly()));
             }
         };
-        let start = Instant::now();
+        let start = seconds();
         for (i, Owned { time, link_type, wire_len, data }) in frames.iter().enumerate() {
             monitor.push(&Frame { time: *time, link_type: *link_type, wire_len: *wire_len, data });
             if i % 64 == 0 {
@@ -38,7 +45,7 @@ fn main() -> Result<()> {
         }
         monitor.finish();
         take(&mut monitor);
-        best = best.max(frames.len() as f64 / start.elapsed().as_secs_f64());
+        best = best.max(frames.len() as f64 / (seconds() - start));
         eprintln!("{anomalies} anomalies");
     }
     println!("{best:.0}");
