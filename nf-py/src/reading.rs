@@ -1,82 +1,100 @@
 //! Captures to sessions, at once or in batches.
 
 use crate::{config::SessionConfig, error::raised, sessions::Sessions, source::Source, watch::Signals};
-use nf_core::{Capture, Result, Session, SessionTable, session::SessionReader};
+use nf_core::{
+    Capture, Result, Session, SessionTable,
+    session::{SessionReader, TableStats},
+};
 use pyo3::prelude::*;
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
 };
 
-/// Sessions of one capture, or of several as parts of one recording: a session may go on in the next.
+/// Sessions of one capture read ahead by threads, or of any number of captures as parts of one recording: a session may go on in
+/// the next.
 enum Reading {
-    One(Box<SessionReader>),
-    Several { current: Option<Box<Capture>>, rest: VecDeque<Source>, table: Box<SessionTable>, ended: bool },
+    Ahead(Box<SessionReader>),
+    InTurn(Box<InTurn>),
+}
+
+/// Captures one behind the other.
+struct InTurn {
+    current: Option<Capture>,
+    rest: VecDeque<Source>,
+    table: SessionTable,
+    frames: usize,
+    ended: bool,
+    /// To be raised behind what came before it.
+    damage: Option<PyErr>,
 }
 
 impl Reading {
     fn new(mut sources: VecDeque<Source>, threads: Option<usize>, config: &nf_core::SessionConfig) -> Result<Self> {
-        if sources.len() == 1
-            && let Some(source) = sources.pop_front()
-        {
-            let reader = source.open()?.sessions(config)?;
-            let reader = threads.into_iter().fold(reader, SessionReader::threads);
-            return Ok(Self::One(Box::new(reader)));
+        let current = sources.pop_front().map(Source::open).transpose()?;
+        match (current, threads) {
+            (Some(capture), Some(threads)) if threads != 1 && sources.is_empty() => {
+                Ok(Self::Ahead(Box::new(capture.sessions(config)?.threads(threads))))
+            }
+            (current, _) => {
+                let table = SessionTable::new(config.clone())?;
+                let read = InTurn { current, rest: sources, table, frames: 0, ended: false, damage: None };
+                Ok(Self::InTurn(Box::new(read)))
+            }
         }
-        let table = Box::new(SessionTable::new(config.clone())?);
-        Ok(Self::Several { current: None, rest: sources, table, ended: false })
     }
-
-    /// Frames between two looks at signals.
-    const FRAMES: usize = 4096;
 
     /// The next session; what comes of `signals` before it, where that is not nothing.
     fn next(&mut self, signals: &mut Signals) -> PyResult<Option<Session>> {
         match self {
-            Self::One(reader) => {
+            Self::Ahead(reader) => {
                 signals.check()?;
                 reader.next().transpose().map_err(raised)
             }
-            Self::Several { current, rest, table, ended } => loop {
-                if let Some(session) = table.pop() {
-                    return Ok(Some(session));
-                }
-                if *ended {
-                    return Ok(None);
-                }
-                signals.check()?;
-                if current.is_none() {
-                    *current = rest.pop_front().map(Source::open).transpose().map_err(raised)?.map(Box::new);
-                }
-                let Some(capture) = current else {
-                    table.finish();
-                    *ended = true;
-                    continue;
-                };
-                for _ in 0..Self::FRAMES {
-                    match capture.next_frame() {
-                        Ok(Some(frame)) => table.push(&frame),
-                        Ok(None) => {
-                            *current = None;
-                            break;
-                        }
-                        Err(error) => {
-                            // What came before the damage is given first, by the sessions that the exception carries.
-                            table.finish();
-                            *ended = true;
-                            return Err(raised(error));
-                        }
-                    }
-                }
-            },
+            Self::InTurn(captures) => captures.next(signals),
         }
     }
 
-    fn stats(&self) -> nf_core::session::TableStats {
+    fn stats(&self) -> &TableStats {
         match self {
-            Self::One(reader) => reader.stats().clone(),
-            Self::Several { table, .. } => table.stats().clone(),
+            Self::Ahead(reader) => reader.stats(),
+            Self::InTurn(captures) => captures.table.stats(),
         }
+    }
+}
+
+impl InTurn {
+    /// Frames between two looks at signals.
+    const FRAMES: usize = 4096;
+
+    fn next(&mut self, signals: &mut Signals) -> PyResult<Option<Session>> {
+        loop {
+            if let Some(session) = self.table.pop() {
+                return Ok(Some(session));
+            }
+            if self.ended {
+                return self.damage.take().map_or(Ok(None), Err);
+            }
+            if self.frames.is_multiple_of(Self::FRAMES) {
+                signals.check()?;
+            }
+            self.frames += 1;
+            match self.current.as_mut().map(Capture::next_frame) {
+                Some(Ok(Some(frame))) => self.table.push(&frame),
+                Some(Err(damage)) => self.end(Some(damage)),
+                Some(Ok(None)) | None => match self.rest.pop_front().map(Source::open) {
+                    Some(Ok(capture)) => self.current = Some(capture),
+                    Some(Err(error)) => self.end(Some(error)),
+                    None => self.end(None),
+                },
+            }
+        }
+    }
+
+    fn end(&mut self, damage: Option<nf_core::Error>) {
+        self.table.finish();
+        self.ended = true;
+        self.damage = damage.map(raised);
     }
 }
 
@@ -96,7 +114,7 @@ pub(crate) fn read_sessions(
             while let Some(session) = reading.next(&mut signals)? {
                 sessions.push(session);
             }
-            Ok(reading.stats())
+            Ok(reading.stats().clone())
         });
         match read {
             Ok(stats) => (nf_core::Sessions::new(sessions, stats), None),
@@ -162,7 +180,7 @@ impl SessionStream {
                     }
                 }
             }
-            let batch = nf_core::Sessions::new(sessions, reading.stats());
+            let batch = nf_core::Sessions::new(sessions, reading.stats().clone());
             Ok((!batch.is_empty()).then(|| Sessions::new(batch, &self.config)))
         })
     }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,12 @@ def test_heads_held_out_sessions_and_the_seed_are_taken(benign: nf.Sessions, att
     scores = detector.judge(attacks).score
     assert (again.judge(attacks).score == scores).all() and (other.judge(attacks).score != scores).any()
     assert all(verdict.sessions == 1 for verdict in detector.judge(attacks[:50]))
+
+
+def test_threads_share_a_detector(detector: nf.Detector, attacks: nf.Sessions) -> None:
+    parts = [attacks[start : start + 400] for start in range(0, 2000, 400)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda part: detector.judge(part).score.tobytes(), parts * 2))
+        told = list(pool.map(lambda place: str(detector.explain(attacks[place])), range(8)))
+    assert together == 2 * [detector.judge(part).score.tobytes() for part in parts]
+    assert told == [str(detector.explain(attacks[place])) for place in range(8)]

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +145,7 @@ def cut_capture() -> bytes:
 
 
 def test_what_came_before_the_damage_is_there() -> None:
-    for source in (cut_capture(), [cut_capture()]):
+    for source in (cut_capture(), [cut_capture()], [cut_capture(), cut_capture()]):
         with pytest.raises(nf.CaptureError, match=r"packet 3 at byte \d+ is cut off") as error:
             nf.read_sessions(source)
         assert len(error.value.sessions) == 2  # type: ignore[attr-defined]
@@ -148,3 +153,43 @@ def test_what_came_before_the_damage_is_there() -> None:
     assert len(next(batches)) == 2
     with pytest.raises(nf.CaptureError, match="packet 3"):
         next(batches)
+    with pytest.raises(nf.CaptureError, match="packet 3") as ahead:
+        nf.read_sessions(cut_capture(), threads=2)
+    assert len(ahead.value.sessions) == 2  # type: ignore[attr-defined]
+
+
+def test_what_came_before_a_missing_capture_is_there(capture: Path, benign: nf.Sessions, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nope.pcap") as error:
+        nf.read_sessions([capture, tmp_path / "nope.pcap"])
+    assert len(error.value.sessions) == len(benign)  # type: ignore[attr-defined]
+    with pytest.raises(FileNotFoundError, match="nope.pcap"):
+        nf.stream(tmp_path / "nope.pcap")
+    assert len(nf.read_sessions([])) == 0
+
+
+def test_ctrl_c_ends_reading_soon(tmp_path: Path) -> None:
+    """Also of one session that never ends."""
+    path = tmp_path / "live.pcap"
+    os.mkfifo(path)
+    records = cut_capture()[24:24 + 2 * 60] * 500
+    pressed = 0.0
+
+    def write() -> None:
+        nonlocal pressed
+        with contextlib.suppress(BrokenPipeError), path.open("wb", buffering=0) as pipe:
+            pipe.write(cut_capture()[:24])
+            start = time.perf_counter()
+            while True:
+                pipe.write(records)
+                if not pressed and time.perf_counter() - start > 0.4:
+                    pressed = time.perf_counter()
+                    os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        nf.read_sessions(path, active=None)
+    late = time.perf_counter() - pressed
+    thread.join()
+    # 0.1 s; the rest is for a busy machine.
+    assert late < 1.0, late

@@ -182,11 +182,6 @@ class Estimator:
 class Network(Estimator):
     """What the neural models have in common."""
 
-    def __init__(self, params: dict[str, Any]) -> None:
-        if params["checkpoint_every"] is not None and params["checkpoint"] is None:
-            raise ValueError("checkpoint_every is given without a checkpoint, the path of a file")
-        super().__init__(params)
-
     def get_weights(self) -> list[Floats]:
         """The weights: matrices of float32 in the order in which the network reads them."""
         return self.model_.weights()

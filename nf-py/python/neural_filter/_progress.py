@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+import warnings
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -10,6 +12,9 @@ from typing import Any
 from ._native import Progress
 
 Callback = Callable[[Progress], object]
+
+# A fit shorter than this, in seconds, shows no bar unless one is asked for.
+_SHORT = 0.5
 
 
 def _attached() -> bool:
@@ -26,6 +31,7 @@ class Watch:
         self._bar: Any = None
         self._head = ""
         self._shows = _attached() if progress is None else progress
+        self._from = time.monotonic() + (_SHORT if progress is None else 0.0)
 
     def __call__(self, progress: Progress, whole_epoch: bool) -> None:
         if whole_epoch:
@@ -33,14 +39,17 @@ class Watch:
                 self.history.append(progress)
             if self._callback is not None:
                 self._callback(progress)
-        if self._shows:
+        if self._shows and time.monotonic() >= self._from:
             self._show(progress)
 
     def _show(self, progress: Progress) -> None:
         if self._head != progress.head:
             self._close()
             try:
-                from tqdm.auto import tqdm
+                with warnings.catch_warnings():
+                    # A notebook without widgets has a bar of text.
+                    warnings.simplefilter("ignore")
+                    from tqdm.auto import tqdm
             except ImportError:
                 self._shows = False
                 return
