@@ -68,7 +68,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
                 if let Some(epochs) = epochs {
                     params = params.epochs(epochs);
                 }
-                let model = params.fit_with(&rows, |progress| {
+                let model = params.fit_with(&rows, &mut |progress| {
                     bar.fit(progress);
                     ControlFlow::Continue(())
                 })?;

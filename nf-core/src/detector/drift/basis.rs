@@ -4,7 +4,12 @@ use super::{
     super::Detector,
     block::{BREADTH, Block, ColumnSums, LOAD, LOW_P, MEAN_P, Most, SERVICES, Service},
 };
-use crate::{Timestamp, Verdict, calibration::Level, features::FlatColumn, session::Session};
+use crate::{
+    Timestamp, Verdict,
+    calibration::Level,
+    features::{Column, FlatColumn},
+    session::Session,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::HashMap, time::Duration};
 
@@ -34,6 +39,9 @@ const MOST_SESSIONS: usize = 200_000;
 /// Columns that say how long a session table has run rather than what the traffic is: the last 16 sessions of a service within
 /// 15 minutes fill up for as long.
 const AGE: [&str; 1] = ["service_recent"];
+/// The unit of columns that one more client of a small network moves in the sessions of all others at once: that is no other
+/// traffic, but in blocks with as many clients each they hardly differ.
+const SHARED: &str = "per client";
 
 /// What is known of benign blocks of time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -247,11 +255,13 @@ fn least(place: usize) -> f64 {
     }
 }
 
-/// The columns that are watched: those that flat heads read, each once.
+/// The columns that are watched: those that flat heads read, each once, that say what the traffic of a host is.
 pub(in crate::detector) fn watched(detector: &Detector) -> Vec<FlatColumn> {
     let mut columns: Vec<FlatColumn> = Vec::new();
     for column in detector.heads.iter().filter_map(|head| head.scorer.spec.flat_columns()).flatten() {
-        if !AGE.contains(&column.0.name.as_ref()) && !columns.iter().any(|(known, _)| known.name == column.0.name) {
+        let Column { name, unit, .. } = &column.0;
+        let left_out = AGE.contains(&name.as_ref()) || unit.ends_with(SHARED);
+        if !left_out && !columns.iter().any(|(known, _)| known.name == *name) {
             columns.push(column);
         }
     }

@@ -213,3 +213,16 @@ fn comes_back_from_a_file() {
     assert_eq!(loaded.drift, DETECTOR.drift);
     assert!(loaded.drift.is_some());
 }
+
+#[test]
+fn what_one_host_moves_in_the_sessions_of_all_is_not_watched() {
+    let watched = basis::watched(&DETECTOR);
+    let is_watched = |name: &str| watched.iter().any(|(column, _)| column.name == name);
+    let shared = ["destination_hosts_60s", "destination_sessions_60s", "port_hosts_10s", "service_recent"];
+    let schema = FeatureSpec::context().schema();
+    for name in shared {
+        assert!(schema.columns().iter().any(|column| column.name == name), "{name} is a column");
+        assert!(!is_watched(name), "{name}");
+    }
+    assert!(["source_ports_10s", "host_pair_failed", "turns"].into_iter().all(is_watched));
+}
