@@ -382,8 +382,9 @@ fn networks_give_the_same_bits_alone_batched_over_threads_and_from_a_file() {
     // What is strange about a sequence of packets is not always in a few of its values: the explanation says whether it is.
     assert_eq!(explanation.turned_normal, !explanation.after.is_anomaly(), "{explanation}");
     assert!(explanation.after.score < explanation.verdict.score, "{explanation}");
-    assert!(explanation.facts.iter().any(|fact| fact.packet.is_some()), "{explanation}");
+    // Whether a packet's values are among the fewest facts depends on what the other head finds; that packets have their parts does not.
     assert_eq!(explanation.packets.len(), upload.packets().len());
+    assert!(explanation.packets.iter().any(|part| *part > 0.0), "{explanation}");
 }
 
 #[test]
