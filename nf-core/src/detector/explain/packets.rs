@@ -46,17 +46,18 @@ struct PacketParts<'a> {
 }
 
 impl PacketParts<'_> {
-    /// What each packet adds, as shares of the sum; all 0 where none adds anything.
+    /// What each packet adds, as shares of the sum. Where none alone adds anything, each by how far it is from what was expected; all 0
+    /// where all are as expected.
     fn parts(&self) -> Result<Vec<f64>> {
         let width = self.rows.width();
         let steps = self.rows.lengths()[0] as usize;
         let step = |i: usize| i * width..(i + 1) * width;
+        let far = |i: usize| -> f32 {
+            let pairs = self.rows.data()[step(i)].iter().zip(&self.expected[step(i)]);
+            pairs.map(|(observed, expected)| (observed - expected).powi(2)).sum()
+        };
         let mut tried: Vec<usize> = (0..steps).collect();
         if steps > TRIED {
-            let far = |i: usize| -> f32 {
-                let pairs = self.rows.data()[step(i)].iter().zip(&self.expected[step(i)]);
-                pairs.map(|(observed, expected)| (observed - expected).powi(2)).sum()
-            };
             tried.sort_by(|&a, &b| far(b).total_cmp(&far(a)));
             tried.truncate(TRIED);
             tried.sort_unstable();
@@ -68,6 +69,9 @@ impl PacketParts<'_> {
             for (part, &i) in self.added(some)?.into_iter().zip(tried) {
                 added[i] = part;
             }
+        }
+        if added.iter().all(|part| *part == 0.0) {
+            added = (0..steps).map(|i| f64::from(far(i))).collect();
         }
         let sum: f64 = added.iter().sum();
         Ok(added.into_iter().map(|part| if sum > 0.0 { part / sum } else { 0.0 }).collect())
