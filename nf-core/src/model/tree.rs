@@ -71,8 +71,9 @@ struct Term {
 /// No number is above this, so that a row in a leaf goes "left", which is to stay.
 const LEAF: f32 = f32::NAN;
 
-/// Rows that walk side by side: their loads overlap.
-const ABREAST: usize = 8;
+/// Walks side by side, of many rows in a tree or of a row in many trees: their loads overlap.
+const ABREAST: usize = 16;
+const FEWER_ABREAST: usize = 8;
 
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
@@ -99,30 +100,27 @@ impl Tree {
         Self { nodes, lengths, height: depths.into_iter().max().unwrap_or(0), terms }
     }
 
-    /// Adds the path length of each row to its sum.
-    pub(super) fn add_path_lengths(&self, rows: &[f32], width: usize, sums: &mut [f64]) {
-        let whole = sums.len() / ABREAST * ABREAST;
-        let (sums, last_sums) = sums.split_at_mut(whole);
-        let (rows, last_rows) = rows.split_at(whole * width);
-        for (rows, sums) in rows.chunks_exact(ABREAST * width).zip(sums.chunks_exact_mut(ABREAST)) {
-            self.walk::<ABREAST>(rows, width, sums);
-        }
-        for (row, sum) in last_rows.chunks_exact(width).zip(last_sums.chunks_exact_mut(1)) {
-            self.walk::<1>(row, width, sum);
-        }
+    fn terms_of_a_node(&self) -> usize {
+        self.terms.len() / self.nodes.len().max(1)
     }
 
-    fn walk<const N: usize>(&self, rows: &[f32], width: usize, sums: &mut [f64]) {
+    /// Where a row at a node goes on.
+    #[inline(always)]
+    fn next<const OBLIQUE: bool>(&self, at: u32, terms: usize, value: impl Fn(usize) -> f32) -> u32 {
+        let node = self.nodes[at as usize];
+        let value = match OBLIQUE {
+            false => value(node.column as usize),
+            true => sum(&self.terms[at as usize * terms..][..terms], value),
+        };
+        node.left + u32::from(value > node.value)
+    }
+
+    fn walk<const OBLIQUE: bool, const N: usize>(&self, rows: &[f32], width: usize, sums: &mut [f64]) {
         let mut places = [0; N];
-        let terms = self.terms.len() / self.nodes.len().max(1);
+        let terms = self.terms_of_a_node();
         for _ in 0..self.height {
             for (row, at) in places.iter_mut().enumerate() {
-                let node = self.nodes[*at as usize];
-                let value = match terms {
-                    0 => rows[row * width + node.column as usize],
-                    _ => sum(&self.terms[*at as usize * terms..][..terms], |column| rows[row * width + column]),
-                };
-                *at = node.left + u32::from(value > node.value);
+                *at = self.next::<OBLIQUE>(*at, terms, |column| rows[row * width + column]);
             }
         }
         sums.iter_mut().zip(places).for_each(|(sum, at)| *sum += f64::from(self.lengths[at as usize]));
@@ -182,6 +180,50 @@ impl Tree {
         let terms = (0..count as usize * terms).map(|_| read()).collect::<Result<_>>()?;
         Ok(Self::new(nodes, lengths, terms))
     }
+}
+
+/// Adds to each row's sum its path length in each tree, in the order of the trees.
+pub(super) fn add_path_lengths(trees: &[Tree], rows: &[f32], width: usize, sums: &mut [f64]) {
+    match trees.first().is_some_and(|tree| !tree.terms.is_empty()) {
+        false => add::<false>(trees, rows, width, sums),
+        true => add::<true>(trees, rows, width, sums),
+    }
+}
+
+/// Rows walk side by side where there are many, and the few that are left over walk in many trees at once.
+fn add<const OBLIQUE: bool>(trees: &[Tree], rows: &[f32], width: usize, sums: &mut [f64]) {
+    let mut done = 0;
+    for abreast in [ABREAST, FEWER_ABREAST] {
+        let whole = (sums.len() - done) / abreast * abreast;
+        let (rows, sums) = (&rows[done * width..][..whole * width], &mut sums[done..][..whole]);
+        for tree in trees {
+            for (rows, sums) in rows.chunks_exact(abreast * width).zip(sums.chunks_exact_mut(abreast)) {
+                match abreast {
+                    ABREAST => tree.walk::<OBLIQUE, ABREAST>(rows, width, sums),
+                    _ => tree.walk::<OBLIQUE, FEWER_ABREAST>(rows, width, sums),
+                }
+            }
+        }
+        done += whole;
+    }
+    for (row, sum) in rows[done * width..].chunks_exact(width).zip(&mut sums[done..]) {
+        let (groups, last) = trees.as_chunks::<ABREAST>();
+        groups.iter().for_each(|trees| walk_in::<OBLIQUE, _>(trees, row, sum));
+        last.iter().for_each(|tree| walk_in::<OBLIQUE, _>(std::array::from_ref(tree), row, sum));
+    }
+}
+
+/// The same of one row in some trees at once.
+fn walk_in<const OBLIQUE: bool, const N: usize>(trees: &[Tree; N], row: &[f32], sum: &mut f64) {
+    let mut places = [0; N];
+    let height = trees.iter().map(|tree| tree.height).max().unwrap_or(0);
+    let terms = trees[0].terms_of_a_node();
+    for _ in 0..height {
+        for (tree, at) in trees.iter().zip(&mut places) {
+            *at = tree.next::<OBLIQUE>(*at, terms, |column| row[column]);
+        }
+    }
+    trees.iter().zip(places).for_each(|(tree, at)| *sum += f64::from(tree.lengths[at as usize]));
 }
 
 /// Grows one tree. The sampled rows are copied column by column, so that the range of a column is found in one cache-sized run.
