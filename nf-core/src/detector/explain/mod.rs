@@ -184,7 +184,11 @@ impl Explainer<'_> {
         let Found { named, altered, turned_normal } = search::search(probe, &self.candidates(&packets))?;
         let (mut facts, mut told) = (Vec::new(), Vec::new());
         for (place, part) in named {
-            facts.push(self.fact(place, [shown, strangest], &altered, part, &mut told));
+            let fact = self.fact(place, [shown, strangest], &altered, part, &mut told);
+            // Where all its values are as expected it says nothing.
+            if !fact.cells.is_empty() {
+                facts.push(fact);
+            }
         }
         Ok(Explanation {
             verdict: self.verdict.clone(),

@@ -6,7 +6,8 @@ mod onnx;
 use super::{
     batch::{self, Batch},
     density::Gaussian,
-    device, log_score, put_finite, read_params, tiles,
+    kernel::{dense, gelu, lanes::Level},
+    log_score, put_finite, read_params,
     train::{self, Network, TrainingParams},
     weights::{Cursor, Slots, Weights},
     write_params,
@@ -24,7 +25,7 @@ use crate::{
 };
 use burn::tensor::{Device, Tensor, activation};
 use serde::{Deserialize, Serialize};
-use std::ops::ControlFlow;
+use std::{borrow::Cow, ops::ControlFlow};
 
 /// What an [`Autoencoder`] takes for strange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -164,9 +165,8 @@ impl AutoencoderParams {
         one_step(Autoencoder::KIND, rows)?;
         let layers = Layers { params: self.clone(), width: rows.width() };
         let weights = train::train(&layers, &self.training, rows, watch)?;
-        let scales = vec![1.0; rows.width()];
-        let model =
-            Autoencoder::new(rows.schema().as_ref().clone(), layers, weights, scales, None).with_scales_of(rows)?;
+        let (schema, scales) = (rows.schema().as_ref().clone(), vec![1.0; rows.width()]);
+        let model = Autoencoder { schema, layers, weights, scales, density: None }.with_scales_of(rows)?;
         train::remove(&self.training)?;
         Ok(model)
     }
@@ -185,8 +185,10 @@ pub struct Autoencoder {
     scales: Vec<f32>,
     /// Of the latents, where the score needs it.
     density: Option<Gaussian>,
-    tensors: Vec<Tensor<2>>,
 }
+
+/// Rows that pass at once: all between two layers lies in the cache.
+const AT_ONCE: usize = 256;
 
 /// Least scale of a column's errors, in its standard deviations, so that a column that never changed in training does not
 /// outweigh all others when it changes.
@@ -231,12 +233,7 @@ impl Autoencoder {
             AutoencoderScore::Density => Some(Gaussian::read(layers.params.latent, &mut reader)?),
         };
         reader.finish()?;
-        Ok(Self::new(schema, layers, weights, scales, density))
-    }
-
-    fn new(schema: Schema, layers: Layers, weights: Weights, scales: Vec<f32>, density: Option<Gaussian>) -> Self {
-        let tensors = weights.tensors(&device::judging());
-        Self { schema, layers, weights, scales, density, tensors }
+        Ok(Self { schema, layers, weights, scales, density })
     }
 
     pub(super) fn network_weights(&self) -> &Weights {
@@ -244,7 +241,7 @@ impl Autoencoder {
     }
 
     pub(super) fn with_network_weights(&self, weights: Weights) -> Self {
-        Self::new(self.schema.clone(), self.layers.clone(), weights, self.scales.clone(), self.density.clone())
+        Self { weights, ..self.clone() }
     }
 
     /// The same with the errors on some rows as scales and, where its score needs one, the density of their latents.
@@ -264,24 +261,12 @@ impl Autoencoder {
     fn pass(&self, rows: &Rows) -> Result<(Vec<f32>, Vec<f32>)> {
         self.schema.check(rows.schema())?;
         one_step(Self::KIND, rows)?;
-        let (width, latent) = (rows.width(), self.layers.params.latent);
         let mut rebuilt = vec![0.0; rows.data().len()];
-        let mut latents = vec![0.0; rows.len() * latent];
-        tiles(
-            rows,
-            |_| 1,
-            |indices, batch| {
-                let device = device::judging();
-                let pass = self.layers.forward(&self.tensors, batch.tensor(&device), None, &device);
-                let (output, points) = (train::values(pass.output), train::values(pass.mean));
-                for ((&row, values), point) in
-                    indices.iter().zip(output.chunks_exact(width)).zip(points.chunks_exact(latent))
-                {
-                    put_finite(&mut rebuilt[row * width..][..width], values);
-                    latents[row * latent..][..latent].copy_from_slice(point);
-                }
-            },
-        );
+        let mut latents = Vec::with_capacity(rows.len() * self.layers.params.latent);
+        let chunk = AT_ONCE * rows.width();
+        for (x, rebuilt) in rows.data().chunks(chunk).zip(rebuilt.chunks_mut(chunk)) {
+            put_finite(rebuilt, &self.layers.judge(&self.weights, x, &mut latents));
+        }
         Ok((rebuilt, latents))
     }
 }
@@ -357,6 +342,27 @@ impl Layers {
         let encode = encoder.iter().zip(encoder[1..].iter().chain([&out])).map(|(a, b)| [*a, *b]);
         let decoder: Vec<usize> = [*latent].into_iter().chain(encoder.iter().rev().copied()).collect();
         encode.chain(decoder.windows(2).map(|pair| [pair[0], pair[1]])).collect()
+    }
+
+    /// What [`forward`](Self::forward) makes of rows without noise, which does not depend on the rows beside them; their latents are added
+    /// to `latents`.
+    fn judge(&self, weights: &Weights, x: &[f32], latents: &mut Vec<f32>) -> Vec<f32> {
+        let level = Level::best();
+        let AutoencoderParams { hidden, latent, .. } = &self.params;
+        let matrices: Vec<&[f32]> = weights.matrices().map(|(_, values)| values).collect();
+        let mut x = Cow::from(x);
+        for (layer, weights) in matrices.chunks_exact(2).enumerate() {
+            let mut values = dense::forward(level, &x, weights[0], weights[1]);
+            if layer == hidden.len() {
+                let outputs = weights[1].len();
+                values = values.chunks_exact(outputs).flat_map(|row| &row[..*latent]).copied().collect();
+                latents.extend_from_slice(&values);
+            } else if layer < 2 * hidden.len() + 1 {
+                values = gelu::forward(level, &values);
+            }
+            x = values.into();
+        }
+        x.into_owned()
     }
 
     /// Passes rows of shape (rows, columns); with `noise` the latents are drawn.

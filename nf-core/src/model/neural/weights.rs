@@ -94,7 +94,6 @@ impl Weights {
     }
 
     /// The matrices, each with its shape, row-major.
-    #[cfg(feature = "onnx")]
     pub(super) fn matrices(&self) -> impl Iterator<Item = ([usize; 2], &[f32])> {
         let mut rest = self.values.as_slice();
         self.slots.0.iter().map(move |slot| {
