@@ -46,7 +46,7 @@ pub(super) fn decode<'a>(frame: &Frame<'a>, tunnels: bool) -> Option<Packet<'a>>
         UDP => udp(data, tunnels)?,
         _ => return None,
     };
-    let captured_len = u32::try_from(frame.data.len()).ok()?;
+    let captured_len = u32::try_from(frame.data.len()).ok().filter(|len| *len <= Frame::MAX_CAPTURED_LEN)?;
     Some(Packet {
         time: frame.time,
         wire_len: frame.wire_len.max(captured_len),
