@@ -1801,17 +1801,18 @@ nf_status nf_detector_score_rows(const struct nf_detector *detector,
 
 #ifndef NF_INIT
 #ifdef __cplusplus
-#define NF_INIT(T) ([] { T init{}; init.struct_size = sizeof(T); return init; }())
+#define NF_INIT(T) ([] { T nf_init{}; nf_init.struct_size = sizeof(T); return nf_init; }())
 #else
 #define NF_INIT(T) { .struct_size = sizeof(T) }
 #endif
 /* The structs in an event are whole ones as well. */
 #ifdef __cplusplus
 #define NF_EVENT_INIT ([] { \
-  nf_event init = NF_INIT(nf_event); \
-  init.session.struct_size = sizeof(nf_session_summary); \
-  init.verdict.struct_size = sizeof(nf_verdict); \
-  return init; \
+  nf_event nf_init{}; \
+  nf_init.struct_size = sizeof(nf_event); \
+  nf_init.session.struct_size = sizeof(nf_session_summary); \
+  nf_init.verdict.struct_size = sizeof(nf_verdict); \
+  return nf_init; \
 }())
 #else
 #define NF_EVENT_INIT { \
