@@ -294,7 +294,8 @@ static void damaged_models_with_a_right_checksum_are_read(size_t places) {
     /* The first bytes, then as often the header, which is text, as what is behind it. */
     size_t at = i < 20 ? i : i % 2 ? 20 + random_next(&state) % header : 20 + header + random_next(&state) % (count - 24 - header);
     memcpy(damaged, bytes, count);
-    damaged[at] = i % 3 ? (uint8_t)(damaged[at] ^ UINT64_C(1) << random_next(&state) % 8) : (uint8_t)random_next(&state);
+    if (i % 3) damaged[at] ^= (uint8_t)(1 << (random_next(&state) % 8));
+    else damaged[at] = (uint8_t)random_next(&state);
     seal(damaged, count);
     nf_detector *read = mark;
     nf_status status = nf_detector_from_bytes(damaged, count, &read);
