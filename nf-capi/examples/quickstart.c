@@ -45,7 +45,7 @@ static void learn(const char *benign, const char *model) {
 static void tell(nf_monitor *monitor) {
   nf_event event = NF_EVENT_INIT;
   while (try(nf_monitor_pop(monitor, &event)) == NF_OK) {
-    if (event.kind != NF_EVENT_INCIDENT || event.change != NF_OPENED) continue;
+    if (event.kind != NF_EVENT_INCIDENT || event.change != NF_CHANGE_OPENED) continue;
     const char *text;
     nf_explanation *explanation;
     try(nf_monitor_text(monitor, &text));

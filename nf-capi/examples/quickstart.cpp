@@ -8,7 +8,7 @@
 static void tell(nf::Monitor &monitor) {
   monitor
       .drain([&](const nf_event &event) {
-        if (event.kind != NF_EVENT_INCIDENT || event.change != NF_OPENED) return;
+        if (event.kind != NF_EVENT_INCIDENT || event.change != NF_CHANGE_OPENED) return;
         const auto text = monitor.text().value();
         std::printf("%.*s\n", static_cast<int>(text.size()), text.data());
         if (const auto explanation = monitor.explain().value()) {

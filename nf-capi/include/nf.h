@@ -120,11 +120,13 @@ enum nf_status
    */
   NF_ERR_ARGUMENT = -10,
   /**
-   * The handle is at work in the call that runs this callback.
+   * The handle is in use: by the call that runs this callback, or by another thread that may not have it at the same time.
    */
   NF_ERR_BUSY = -11,
   /**
-   * The library's own mistake, caught. The handle it happened to can only be freed: all else gives this status again.
+   * The library's own mistake, caught. What the call took as `T *` can only be freed, and gives this status again; what it took as
+   * `const T *` was not changed and stays usable. To go on, free the broken monitor or context, with its sessions, and make others
+   * of the detector.
    */
   NF_ERR_PANIC = -12,
   /**
@@ -151,15 +153,15 @@ enum nf_switch
   /**
    * As the engine, or the detector, has it.
    */
-  NF_DEFAULT = 0,
+  NF_SWITCH_DEFAULT = 0,
   /**
    * On.
    */
-  NF_ON = 1,
+  NF_SWITCH_ON = 1,
   /**
    * Off.
    */
-  NF_OFF = 2,
+  NF_SWITCH_OFF = 2,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -209,15 +211,15 @@ enum nf_fragment
   /**
    * A whole packet.
    */
-  NF_WHOLE = 0,
+  NF_FRAGMENT_WHOLE = 0,
   /**
    * The first fragment, with the header of the transport.
    */
-  NF_FIRST_FRAGMENT = 1,
+  NF_FRAGMENT_FIRST = 1,
   /**
    * A later fragment: its ports are those of the first, where the host knows them.
    */
-  NF_LATER_FRAGMENT = 2,
+  NF_FRAGMENT_LATER = 2,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -283,15 +285,15 @@ enum nf_outcome
   /**
    * Not yet known.
    */
-  NF_PENDING = 0,
+  NF_OUTCOME_PENDING = 0,
   /**
    * TCP: no completed handshake, or no data in one of the directions; DNS: an error; otherwise: no packet back.
    */
-  NF_FAILED = 1,
+  NF_OUTCOME_FAILED = 1,
   /**
    * TCP: data both ways; otherwise: a packet back.
    */
-  NF_ANSWERED = 2,
+  NF_OUTCOME_ANSWERED = 2,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -349,15 +351,15 @@ enum nf_change
   /**
    * It opened.
    */
-  NF_OPENED = 1,
+  NF_CHANGE_OPENED = 1,
   /**
    * It has twice the sessions it had when it was last told of.
    */
-  NF_GROWN = 2,
+  NF_CHANGE_GROWN = 2,
   /**
    * It is over.
    */
-  NF_CLOSED = 3,
+  NF_CHANGE_CLOSED = 3,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -427,7 +429,7 @@ typedef struct nf_frame {
    */
   int64_t time_ns;
   /**
-   * How many bytes `data` has, at most 262144.
+   * How many bytes `data` has. Frames of more than 262144 are counted as skipped.
    */
   uint32_t captured_len;
   /**
@@ -495,8 +497,8 @@ typedef struct nf_session_config {
    */
   int64_t look_every_ns;
   /**
-   * At how many packets open sessions are looked at, rising from at least 2; null for the default. Of the program while the
-   * call lasts, of the library in what it gives.
+   * At how many packets open sessions are looked at, rising from at least 2; null for the default, and where `look_counts` is
+   * off. Of the program while the call lasts, of the library in what it gives.
    */
   const uint64_t *look_packets;
   /**
@@ -516,9 +518,9 @@ typedef struct nf_session_config {
    */
   uint32_t entropy_bytes;
   /**
-   * 0.
+   * Whether open sessions are looked at when they have so many packets: an `nf_switch`.
    */
-  uint32_t reserved;
+  int32_t look_counts;
   /**
    * Bytes that sessions and context may hold together, at least 1 MiB. Beyond it those silent for longest end early, and are
    * counted.
@@ -854,7 +856,7 @@ typedef struct nf_monitor_config {
    */
   uint64_t incident_most_waiting;
   /**
-   * Whether the traffic is watched for drift, where the detector can: an `nf_switch`. Not of contexts.
+   * Whether the traffic is watched for drift, where the detector can: an `nf_switch`.
    */
   int32_t drift;
   /**
@@ -970,11 +972,12 @@ typedef struct nf_stats {
    */
   uint64_t evicted;
   /**
-   * Ended sessions dropped because nobody popped them and memory was at its limit; part of `ended`.
+   * Ended sessions dropped because nobody popped them and memory was at its limit; part of `ended`. Those of a context may have
+   * been judged.
    */
   uint64_t dropped;
   /**
-   * Looks at open sessions dropped for the same reason.
+   * Looks at open sessions, and alerts at them, dropped for the same reason.
    */
   uint64_t looks_dropped;
   /**
@@ -1021,6 +1024,18 @@ typedef struct nf_stats {
    * Incidents not opened because too many were open.
    */
   uint64_t incidents_refused;
+  /**
+   * What became of incidents, and alarms that the traffic moved, dropped because nobody popped them.
+   */
+  uint64_t news_dropped;
+  /**
+   * Bytes held of sessions that may come to carry an alert, to explain it with: at most 64 MiB, beside the memory limit.
+   */
+  uint64_t remembered_bytes;
+  /**
+   * Sessions of these forgotten early, as there were too many: explanations count their scores and cannot change them.
+   */
+  uint64_t forgotten_early;
 } nf_stats;
 
 /**
@@ -1461,11 +1476,12 @@ nf_status nf_trainer_hold_out(struct nf_trainer *trainer);
 nf_status nf_trainer_sessions(const struct nf_trainer *trainer, size_t *count);
 
 /**
- * Ends all sessions and fits a detector on them. More may be taken in afterwards, and fitted anew.
+ * Ends all sessions and fits a detector on them. More may be taken in afterwards, and fitted anew; what follows of a session that
+ * went on is another session then, also where the fit failed.
  *
  * `progress`: may be null; called on this thread with `user`. Ownership: `*detector` is the caller's, to be freed with
  * `nf_detector_free`. Errors: `NF_ERR_DATA` where there are too few sessions to learn from or to promise the budget (the text says
- * how many more), `NF_ERR_TRAINING`, `NF_ERR_CANCELED` where `progress` said stop; the trainer stays as it was.
+ * how many more), `NF_ERR_TRAINING`, `NF_ERR_CANCELED` where `progress` said stop; the trainer keeps its sessions.
  * Threads: one at a time.
  */
 nf_status nf_trainer_fit(struct nf_trainer *trainer,
@@ -1583,7 +1599,10 @@ void nf_monitor_free(struct nf_monitor *monitor);
 /**
  * Makes a context without sessions (door B). One for each worker thread of the host.
  *
- * `config`: null for the defaults; of its sessions the timeouts do not count, as the host ends them. Ownership: `*context` is the
+ * `config`: null for the defaults; of its sessions the timeouts do not count, as the host ends them. Pop every few sessions, also
+ * where each is judged by a call: alerts at open sessions, incidents and drift come by `nf_context_pop` alone. What nobody pops is
+ * dropped, the oldest first, once more than 256 events wait and take more than a 16th of the memory limit; `nf_context_stats` counts
+ * it. Ownership: `*context` is the
  * caller's, to be freed with `nf_context_free`; the detector may be freed before it. Errors: as `nf_monitor_new`. Threads: any.
  */
 nf_status nf_context_new(const struct nf_detector *detector,
@@ -1610,8 +1629,10 @@ nf_status nf_session_push_frame(struct nf_context *context,
 /**
  * Takes in a packet of a session, from its IP header on.
  *
- * `data`: `captured_len` bytes, the caller's and not kept. `wire_len`: bytes of the whole frame on the wire, link header included; 0 for
- * `captured_len`. `time_ns`: nanoseconds since the Unix epoch. News, errors, threads: as `nf_session_push_frame`.
+ * `data`: `captured_len` bytes, the caller's and not kept. `wire_len`: bytes of the whole frame on the wire, link header included, as
+ * the detector's training counted them; a host that does not know adds 14 to the length that the IP header says. `time_ns`:
+ * nanoseconds since the Unix epoch. News, threads: as `nf_session_push_frame`. Errors: as there, and `NF_ERR_ARGUMENT` where `wire_len`
+ * is 0.
  */
 nf_status nf_session_push_ip(struct nf_context *context,
                              struct nf_session *session,
@@ -1653,7 +1674,7 @@ nf_status nf_session_explain(struct nf_context *context,
  * Ends a session and judges it. The handle is as new then: the next packet begins another session, of any context.
  *
  * `reason`: an `nf_end_reason` but `NF_END_OPEN`. `verdict` may be null: then the verdict comes among the events, and many are judged at
- * once, which costs less. `NF_EMPTY` as `nf_session_judge`. Errors: `NF_ERR_ARGUMENT`, and then it goes on; `NF_ERR_DATA`. Threads: context and
+ * once, which costs less. Either way, pop what comes of it (`nf_context_pop`). `NF_EMPTY` as `nf_session_judge`. Errors: `NF_ERR_ARGUMENT`, and then it goes on; `NF_ERR_DATA`. Threads: context and
  * session one at a time.
  */
 nf_status nf_session_end(struct nf_context *context,
@@ -1733,7 +1754,17 @@ nf_status nf_context_explain(struct nf_context *context, struct nf_explanation *
 nf_status nf_context_stats(const struct nf_context *context, struct nf_stats *stats);
 
 /**
- * Frees a context, with all sessions that are open in it. Null is fine; the handles of its sessions are freed by themselves.
+ * Gives why frames could not be used (`NF_SKIPPED`), and how often, in words: "12 llc, 3 not_ip_or_arp 0x88cc"; "" where all could.
+ *
+ * Ownership: `*text` is the context's, until the next call of this function. Errors: null pointers. Threads: one at a time.
+ */
+nf_status nf_context_skipped(struct nf_context *context,
+                             const char **text);
+
+/**
+ * Frees a context, with all sessions that are open in it. Null is fine. The handles of its sessions stay, and those that were not
+ * ended can only be freed: any other context refuses them. So a host that loads another detector keeps the context until the flows
+ * that began in it have ended, or finishes and pops it, and gives its flows new sessions.
  *
  * Threads: one at a time.
  */
@@ -1770,9 +1801,25 @@ nf_status nf_detector_score_rows(const struct nf_detector *detector,
 
 #ifndef NF_INIT
 #ifdef __cplusplus
-#define NF_INIT(T) ([] { T init{}; init.struct_size = sizeof(T); return init; }())
+#define NF_INIT(T) ([] { T nf_init{}; nf_init.struct_size = sizeof(T); return nf_init; }())
 #else
 #define NF_INIT(T) { .struct_size = sizeof(T) }
+#endif
+/* The structs in an event are whole ones as well. */
+#ifdef __cplusplus
+#define NF_EVENT_INIT ([] { \
+  nf_event nf_init{}; \
+  nf_init.struct_size = sizeof(nf_event); \
+  nf_init.session.struct_size = sizeof(nf_session_summary); \
+  nf_init.verdict.struct_size = sizeof(nf_verdict); \
+  return nf_init; \
+}())
+#else
+#define NF_EVENT_INIT { \
+  .struct_size = sizeof(nf_event), \
+  .session = { .struct_size = sizeof(nf_session_summary) }, \
+  .verdict = { .struct_size = sizeof(nf_verdict) } \
+}
 #endif
 
 /* What structs start as. */
@@ -1785,7 +1832,6 @@ nf_status nf_detector_score_rows(const struct nf_detector *detector,
 #define NF_COLUMN_INIT NF_INIT(nf_column)
 #define NF_TABLE_INIT NF_INIT(nf_table)
 #define NF_TRAINER_CONFIG_INIT NF_INIT(nf_trainer_config)
-#define NF_EVENT_INIT NF_INIT(nf_event)
 #define NF_MONITOR_CONFIG_INIT NF_INIT(nf_monitor_config)
 #define NF_STATS_INIT NF_INIT(nf_stats)
 #endif

@@ -6,6 +6,9 @@
  * Calls give an nf::Result. Programs with exceptions say `.value()`, which throws nf::Error; those without ask `.ok()` first
  * (with -fno-exceptions, or NF_NO_EXCEPTIONS defined, `.value()` of a failure ends the program with its text). A failure that nobody looks at
  * is a warning of the compiler.
+ *
+ * A callback must not end the owner that runs it, by assignment, reset or its end of life: nf_X_free refuses a handle that is at work, and as the
+ * owner has let go of it by then, its memory is lost.
  */
 #ifndef NF_HPP
 #define NF_HPP
@@ -36,8 +39,18 @@ namespace nf {
 template <class T> T init() noexcept {
   T value{};
   value.struct_size = sizeof(T);
+  if constexpr (std::is_same_v<T, nf_event>) {
+    value.session.struct_size = sizeof value.session;
+    value.verdict.struct_size = sizeof value.verdict;
+  }
   return value;
 }
+
+/// The version of the library, and of its interface, which must be that of this header: NF_ABI_VERSION.
+inline std::string_view version() noexcept { return nf_version(); }
+inline uint32_t abi_version() noexcept { return nf_abi_version(); }
+/// Whether the library has a part: "neural", "head:NAME".
+inline bool has(const char *part) noexcept { return nf_has(part) != 0; }
 
 #ifndef NF_NO_EXCEPTIONS
 /// What a failed call throws.
@@ -64,7 +77,7 @@ private:
 template <class T> class [[nodiscard]] Result {
 public:
   Result(T value) : value_(std::move(value)) {}
-  static Result failed(nf_status status) { return Result(status, nf_last_error()); }
+  static Result failed(nf_status status, const char *text = nf_last_error()) { return Result(status, text); }
 
   bool ok() const noexcept { return value_.has_value(); }
   nf_status status() const noexcept { return status_; }
@@ -75,6 +88,10 @@ public:
     return std::move(*value_);
   }
   T &value() & {
+    if (!value_) fail(status_, text_);
+    return *value_;
+  }
+  const T &value() const & {
     if (!value_) fail(status_, text_);
     return *value_;
   }
@@ -140,6 +157,15 @@ template <class Call> Result<std::string_view> text(Call call) {
   return std::string_view(text);
 }
 
+/// An array that a call of nf.h gives, copied; empty where there is none. What texts in it point to stays the library's.
+template <class T, class Call> Result<std::vector<T>> listed(Call call) {
+  const T *first = nullptr;
+  size_t count = 0;
+  const nf_status status = call(&first, &count);
+  if (status < 0) return Result<std::vector<T>>::failed(status);
+  return status == NF_OK ? std::vector<T>(first, first + count) : std::vector<T>();
+}
+
 /// A struct that a call of nf.h fills; nothing where it says NF_EMPTY.
 template <class T, class Call> Result<std::optional<T>> filled(Call call) {
   T value = init<T>();
@@ -165,6 +191,17 @@ public:
     std::vector<nf_fact> facts(count, init<nf_fact>());
     for (size_t i = 0; i < count; i++) Result<void>(nf_explanation_fact(get(), i, &facts[i])).value();
     return facts;
+  }
+  /// Whether changing its facts made the session normal.
+  bool turned_normal() const {
+    size_t count = 0;
+    int32_t normal = 0;
+    Result<void>(nf_explanation_count(get(), &count, &normal)).value();
+    return normal != 0;
+  }
+  /// The part of each of the session's first packets in its score; all 0 where no head reads packets.
+  std::vector<double> packets() const {
+    return listed<double>([this](const double **parts, size_t *count) { return nf_explanation_packets(get(), parts, count); }).value();
   }
 
 private:
@@ -233,6 +270,30 @@ public:
     Result<void>(nf_detector_doors(get(), &doors)).value();
     return doors;
   }
+  /// The share of benign sessions that may be called anomalies, and the cut that keeps to it.
+  std::pair<double, float> budget() const {
+    std::pair<double, float> budget;
+    Result<void>(nf_detector_budget(get(), &budget.first, &budget.second)).value();
+    return budget;
+  }
+  /// The names of its heads, in the order of the verdicts'.
+  std::vector<std::string_view> heads() const {
+    std::vector<std::string_view> heads;
+    for (const char *name; nf_detector_head(get(), heads.size(), &name) == NF_OK;) heads.emplace_back(name);
+    return heads;
+  }
+  /// The columns that door C reads; their texts are the detector's.
+  std::vector<nf_column> columns() const {
+    std::vector<nf_column> columns;
+    for (auto column = init<nf_column>(); nf_detector_column(get(), columns.size(), &column) == NF_OK;) columns.push_back(column);
+    return columns;
+  }
+  /// How the sessions of its training were cut; `look_packets` is the detector's.
+  nf_session_config session_config() const {
+    auto config = init<nf_session_config>();
+    Result<void>(nf_detector_session_config(get(), &config)).value();
+    return config;
+  }
   std::string_view card() const {
     return nf::text([this](const char **text) { return nf_detector_card(get(), text); }).value();
   }
@@ -242,8 +303,10 @@ public:
     if (status < 0) return Result<std::vector<nf_verdict>>::failed(status);
     return verdicts;
   }
-  /// Door C: `values` are rows of as many quantities as there are names.
+  /// Door C: `values` are rows of as many quantities as there are names. NF_ERR_ARGUMENT where the last row is not whole.
   Result<std::vector<nf_row_verdict>> score(const std::vector<const char *> &names, const std::vector<double> &values) const {
+    if (names.empty() ? !values.empty() : values.size() % names.size() != 0)
+      return Result<std::vector<nf_row_verdict>>::failed(NF_ERR_ARGUMENT, "values end within a row, they must be whole rows of as many as names");
     auto table = init<nf_table>();
     table.names = names.data();
     table.columns = names.size();
@@ -284,9 +347,11 @@ public:
   }
 
 private:
-  /// A function that gives a bool says whether to go on.
+  /// A function that gives a bool says whether to go on. Any other value could mean either, as in C 0 goes on.
   template <class T> int32_t run(const T &told) {
-    if constexpr (std::is_same_v<std::invoke_result_t<F &, const T &>, bool>) {
+    using Given = std::invoke_result_t<F &, const T &>;
+    static_assert(std::is_void_v<Given> || std::is_same_v<Given, bool>, "a callback gives nothing, or a bool: whether to go on");
+    if constexpr (std::is_same_v<Given, bool>) {
       return function_(told) ? 0 : 1;
     } else {
       function_(told);
@@ -311,6 +376,12 @@ public:
   Result<void> push(const nf_frame &frame) { return nf_trainer_push(handle_.get(), &frame); }
   Result<void> add(const char *path) { return nf_trainer_add_capture(handle_.get(), path); }
   Result<void> hold_out() { return nf_trainer_hold_out(handle_.get()); }
+  /// How many sessions have ended so far.
+  size_t sessions() const {
+    size_t count = 0;
+    Result<void>(nf_trainer_sessions(handle_.get(), &count)).value();
+    return count;
+  }
   Result<Detector> fit() {
     return owned<Detector, nf_detector>([&](nf_detector **out) { return nf_trainer_fit(handle_.get(), nullptr, nullptr, out); });
   }
@@ -351,6 +422,15 @@ public:
   /// The event last popped, in one line; the monitor's until the next.
   Result<std::string_view> text() {
     return nf::text([this](const char **text) { return nf_monitor_text(handle_.get(), text); });
+  }
+  /// What each head says in the event last popped; empty where it has no verdict.
+  Result<std::vector<nf_head_verdict>> heads() {
+    return listed<nf_head_verdict>(
+        [this](const nf_head_verdict **heads, size_t *count) { return nf_monitor_heads(handle_.get(), heads, count); });
+  }
+  /// Why frames could not be used, and how often; the monitor's until the next call.
+  Result<std::string_view> skipped() {
+    return nf::text([this](const char **text) { return nf_monitor_skipped(handle_.get(), text); });
   }
   /// Of the event last popped; nothing where there is nothing to explain.
   Result<std::optional<Explanation>> explain() {
@@ -404,6 +484,10 @@ public:
   Result<std::optional<nf_verdict>> end(Session &session, nf_end_reason reason) {
     return filled<nf_verdict>([&](nf_verdict *out) { return nf_session_end(handle_.get(), session.get(), reason, out); });
   }
+  /// Ends without waiting for the verdict, which comes among the events. Whether there was a session to end.
+  Result<bool> release(Session &session, nf_end_reason reason) {
+    return some(nf_session_end(handle_.get(), session.get(), reason, nullptr));
+  }
   Result<std::optional<Explanation>> explain(const Session &session) {
     return owned_if<Explanation, nf_explanation>(
         [&](nf_explanation **out) { return nf_session_explain(handle_.get(), session.get(), out); });
@@ -411,8 +495,26 @@ public:
   Result<void> advance(int64_t now_ns) { return nf_context_advance(handle_.get(), now_ns); }
   Result<void> finish() { return nf_context_finish(handle_.get()); }
   Result<bool> pop(nf_event &event) { return some(nf_context_pop(handle_.get(), &event)); }
+  /// Of what was last popped, judged or ended: in one line, the context's until the next of these;
   Result<std::string_view> text() {
     return nf::text([this](const char **text) { return nf_context_text(handle_.get(), text); });
+  }
+  /// its session;
+  Result<std::optional<nf_session_summary>> session() const {
+    return filled<nf_session_summary>([this](nf_session_summary *out) { return nf_context_session(handle_.get(), out); });
+  }
+  /// what each head says;
+  Result<std::vector<nf_head_verdict>> heads() {
+    return listed<nf_head_verdict>(
+        [this](const nf_head_verdict **heads, size_t *count) { return nf_context_heads(handle_.get(), heads, count); });
+  }
+  /// and why.
+  Result<std::optional<Explanation>> explain() {
+    return owned_if<Explanation, nf_explanation>([this](nf_explanation **out) { return nf_context_explain(handle_.get(), out); });
+  }
+  /// Why frames could not be used, and how often; the context's until the next call.
+  Result<std::string_view> skipped() {
+    return nf::text([this](const char **text) { return nf_context_skipped(handle_.get(), text); });
   }
   nf_stats stats() const {
     auto stats = init<nf_stats>();

@@ -17,18 +17,15 @@ pub(crate) unsafe trait SelfSized: Copy {
     const FIRST: usize;
 }
 
-/// Declares a struct as one that says how large it is; with its size in the first version once it has grown.
+/// Declares a struct as one that says how large it is, with its size in the first version, which stays when it grows.
 macro_rules! sized {
-    ($type:ident) => {
-        sized!($type, size_of::<$type>());
-    };
-    ($type:ident, $first:expr) => {
+    ($type:ident, $first:literal) => {
         // SAFETY: `repr(C)`, and all fields are numbers and pointers.
         unsafe impl $crate::argument::SelfSized for $type {
             const NAME: &'static str = stringify!($type);
             const FIRST: usize = $first;
         }
-        const _: () = assert!(std::mem::offset_of!($type, struct_size) == 0);
+        const _: () = assert!(std::mem::offset_of!($type, struct_size) == 0 && size_of::<$type>() >= $first);
     };
 }
 
@@ -123,6 +120,14 @@ pub(crate) unsafe fn given<T: SelfSized>(pointer: *const T, name: &str) -> Outco
     unsafe { std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), value.as_mut_ptr().cast::<u8>(), size) };
     // SAFETY: any bytes are a T.
     Ok(unsafe { value.assume_init() })
+}
+
+/// What a field without a meaning holds: 0, so that it can be given one.
+pub(crate) fn check_reserved(value: u64) -> Outcome<()> {
+    if value != 0 {
+        return Err(Failure::argument(format!("reserved is {value}, it must be 0")));
+    }
+    Ok(())
 }
 
 /// A struct of zeros.

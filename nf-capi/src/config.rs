@@ -4,7 +4,10 @@ use crate::{
     boundary::{Failure, Outcome},
     version::{NF_NEVER, switch, switched},
 };
-use nf_core::{SessionConfig, session::KeyKind};
+use nf_core::{
+    SessionConfig,
+    session::{KeyKind, Looks},
+};
 use std::{ptr, time::Duration};
 
 /// What makes a session.
@@ -46,8 +49,8 @@ pub struct nf_session_config {
     pub active_ns: i64,
     /// How often long sessions are looked at, in nanoseconds, at least 1 s; `NF_NEVER` for never.
     pub look_every_ns: i64,
-    /// At how many packets open sessions are looked at, rising from at least 2; null for the default. Of the program while the
-    /// call lasts, of the library in what it gives.
+    /// At how many packets open sessions are looked at, rising from at least 2; null for the default, and where `look_counts` is
+    /// off. Of the program while the call lasts, of the library in what it gives.
     pub look_packets: *const u64,
     /// How many numbers `look_packets` has, at most 16.
     pub look_packet_count: usize,
@@ -57,13 +60,13 @@ pub struct nf_session_config {
     pub max_packets: u32,
     /// How many payload bytes of a packet its entropy is taken over, 1 to 65535.
     pub entropy_bytes: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Whether open sessions are looked at when they have so many packets: an `nf_switch`.
+    pub look_counts: i32,
     /// Bytes that sessions and context may hold together, at least 1 MiB. Beyond it those silent for longest end early, and are
     /// counted.
     pub memory_limit: u64,
 }
-sized!(nf_session_config);
+sized!(nf_session_config, 112);
 
 /// A time that C gives; `None` for as it is.
 pub(crate) fn time(nanos: i64, name: &str) -> Outcome<Option<Option<Duration>>> {
@@ -124,9 +127,15 @@ impl nf_session_config {
         }
         // More than so many are refused by the engine, which need not be read for that.
         let looks = array!(self.look_packets, self.look_packet_count.min(17), "look_packets")?;
-        if !looks.is_empty() {
-            config.looks.packets = looks.to_vec();
-        }
+        config.looks.packets = match (switch(self.look_counts, "look_counts")?, looks) {
+            (Some(false), []) => Vec::new(),
+            (Some(false), _) => {
+                return Err(Failure::argument("look_counts is off, look_packets must be null then"));
+            }
+            (Some(true), []) if config.looks.packets.is_empty() => Looks::default().packets,
+            (_, []) => config.looks.packets,
+            (_, looks) => looks.to_vec(),
+        };
         if self.max_packets != 0 {
             config.max_packets = self.max_packets;
         }
@@ -160,7 +169,7 @@ impl nf_session_config {
             look_silence: switched(config.looks.silence),
             max_packets: config.max_packets,
             entropy_bytes: config.entropy_bytes,
-            reserved: 0,
+            look_counts: switched(!config.looks.packets.is_empty()),
             memory_limit: config.memory_limit as u64,
         }
     }
@@ -193,6 +202,24 @@ mod tests {
         let host_pair = nf_session_config { key: 2, idle_tcp_ns: 5_000_000_000, vlan_in_key: 1, ..init() };
         let expected = base.clone().key(KeyKind::HostPair).idle_tcp(Some(Duration::from_secs(5))).vlan_in_key(true);
         assert_eq!(host_pair.over(&base).unwrap(), expected);
+    }
+
+    #[test]
+    fn looks_at_packet_counts_are_switched_off_and_on() {
+        let none = SessionConfig::default().looks(Looks::none());
+        let back = nf_session_config::of(&none);
+        assert_eq!((back.look_counts, back.look_silence, back.look_packet_count), (2, 2, 0));
+        assert_eq!(back.over(&SessionConfig::default()).unwrap(), none);
+        let off = nf_session_config { look_counts: 2, ..init() };
+        assert!(off.over(&SessionConfig::default()).unwrap().looks.packets.is_empty());
+        let on = nf_session_config { look_counts: 1, ..init() };
+        assert_eq!(on.over(&none).unwrap().looks.packets, Looks::default().packets);
+        let looks = [4_u64, 9];
+        let given = nf_session_config { look_packets: looks.as_ptr(), look_packet_count: 2, ..init() };
+        assert_eq!(given.over(&none).unwrap().looks.packets, looks);
+        let both = nf_session_config { look_counts: 2, ..given };
+        let message = both.over(&none).unwrap_err().message;
+        assert_eq!(message, "look_counts is off, look_packets must be null then");
     }
 
     #[test]

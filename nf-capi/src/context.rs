@@ -3,7 +3,7 @@
 use crate::{
     boundary::{Failure, Outcome},
     detector::nf_detector,
-    event::{Last, Watching, nf_event, nf_monitor_config, nf_stats, watching},
+    event::{Last, Watching, nf_event, nf_monitor_config, nf_stats, skipped, watching},
     explanation::{Told, nf_explanation},
     frame::{nf_frame, nf_payload_info},
     handle::{Handle, give},
@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     monitor: HostedMonitor,
     last: Last,
     heads: Arc<[CString]>,
+    skipped: CString,
 }
 
 /// A session, and which context it belongs to; 0 for none yet.
@@ -63,7 +64,10 @@ impl Hosted {
 
 /// Makes a context without sessions (door B). One for each worker thread of the host.
 ///
-/// `config`: null for the defaults; of its sessions the timeouts do not count, as the host ends them. Ownership: `*context` is the
+/// `config`: null for the defaults; of its sessions the timeouts do not count, as the host ends them. Pop every few sessions, also
+/// where each is judged by a call: alerts at open sessions, incidents and drift come by `nf_context_pop` alone. What nobody pops is
+/// dropped, the oldest first, once more than 256 events wait and take more than a 16th of the memory limit; `nf_context_stats` counts
+/// it. Ownership: `*context` is the
 /// caller's, to be freed with `nf_context_free`; the detector may be freed before it. Errors: as `nf_monitor_new`. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nf_context_new(
@@ -74,10 +78,13 @@ pub unsafe extern "C" fn nf_context_new(
     boundary!({
         let out = out!(context)?;
         let loaded = shared!(detector)?;
-        let Watching { sessions, incidents, .. } = watching(config, &loaded.detector)?;
-        let monitor = HostedMonitor::new(loaded.detector.clone(), &sessions)?.with_incidents(incidents)?;
-        let id = CONTEXTS.fetch_add(1, Relaxed) + 1;
-        out.set(give(Shared { id, monitor, last: Last::default(), heads: loaded.heads.clone() }));
+        let Watching { sessions, incidents, drift } = watching(config, &loaded.detector)?;
+        let mut monitor = HostedMonitor::new(loaded.detector.clone(), &sessions)?.with_incidents(incidents)?;
+        if !drift {
+            monitor.set_drift(None);
+        }
+        let (id, heads) = (CONTEXTS.fetch_add(1, Relaxed) + 1, loaded.heads.clone());
+        out.set(give(Shared { id, monitor, last: Last::default(), heads, skipped: CString::default() }));
         Ok(nf_status::NF_OK)
     })
 }
@@ -120,8 +127,10 @@ pub unsafe extern "C" fn nf_session_push_frame(
 
 /// Takes in a packet of a session, from its IP header on.
 ///
-/// `data`: `captured_len` bytes, the caller's and not kept. `wire_len`: bytes of the whole frame on the wire, link header included; 0 for
-/// `captured_len`. `time_ns`: nanoseconds since the Unix epoch. News, errors, threads: as `nf_session_push_frame`.
+/// `data`: `captured_len` bytes, the caller's and not kept. `wire_len`: bytes of the whole frame on the wire, link header included, as
+/// the detector's training counted them; a host that does not know adds 14 to the length that the IP header says. `time_ns`:
+/// nanoseconds since the Unix epoch. News, threads: as `nf_session_push_frame`. Errors: as there, and `NF_ERR_ARGUMENT` where `wire_len`
+/// is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nf_session_push_ip(
     context: *mut nf_context,
@@ -132,6 +141,10 @@ pub unsafe extern "C" fn nf_session_push_ip(
     time_ns: i64,
 ) -> nf_status {
     boundary!({
+        if wire_len == 0 {
+            let message = "wire_len is 0, it must be the bytes of the whole frame on the wire, link header included";
+            return Err(Failure::argument(message));
+        }
         let link_type = i32::from(LinkType::RAW.0);
         let frame = nf_frame { struct_size: 0, data, time_ns, captured_len, wire_len, link_type, reserved: 0 };
         push(&mut *exclusive!(context)?, &mut *exclusive!(session)?, &frame.frame()?)
@@ -200,7 +213,7 @@ pub unsafe extern "C" fn nf_session_explain(
 /// Ends a session and judges it. The handle is as new then: the next packet begins another session, of any context.
 ///
 /// `reason`: an `nf_end_reason` but `NF_END_OPEN`. `verdict` may be null: then the verdict comes among the events, and many are judged at
-/// once, which costs less. `NF_EMPTY` as `nf_session_judge`. Errors: `NF_ERR_ARGUMENT`, and then it goes on; `NF_ERR_DATA`. Threads: context and
+/// once, which costs less. Either way, pop what comes of it (`nf_context_pop`). `NF_EMPTY` as `nf_session_judge`. Errors: `NF_ERR_ARGUMENT`, and then it goes on; `NF_ERR_DATA`. Threads: context and
 /// session one at a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nf_session_end(
@@ -216,8 +229,8 @@ pub unsafe extern "C" fn nf_session_end(
         hosted.check(&context)?;
         let Hosted { session, .. } = std::mem::take(&mut *hosted);
         let Some(place) = place else {
-            context.monitor.release(session, reason);
-            return Ok(nf_status::NF_OK);
+            let ended = context.monitor.release(session, reason);
+            return Ok(if ended { nf_status::NF_OK } else { nf_status::NF_EMPTY });
         };
         let Some(judged) = context.monitor.end(session, reason)? else { return Ok(nf_status::NF_EMPTY) };
         place.set(context.last.keep_judged(judged));
@@ -348,7 +361,23 @@ pub unsafe extern "C" fn nf_context_stats(context: *const nf_context, stats: *mu
     })
 }
 
-/// Frees a context, with all sessions that are open in it. Null is fine; the handles of its sessions are freed by themselves.
+/// Gives why frames could not be used (`NF_SKIPPED`), and how often, in words: "12 llc, 3 not_ip_or_arp 0x88cc"; "" where all could.
+///
+/// Ownership: `*text` is the context's, until the next call of this function. Errors: null pointers. Threads: one at a time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nf_context_skipped(context: *mut nf_context, text: *mut *const c_char) -> nf_status {
+    boundary!({
+        let out = out!(text)?;
+        let mut shared = exclusive!(context)?;
+        shared.skipped = skipped(&shared.monitor.stats());
+        out.set(shared.skipped.as_ptr());
+        Ok(nf_status::NF_OK)
+    })
+}
+
+/// Frees a context, with all sessions that are open in it. Null is fine. The handles of its sessions stay, and those that were not
+/// ended can only be freed: any other context refuses them. So a host that loads another detector keeps the context until the flows
+/// that began in it have ended, or finishes and pops it, and gives its flows new sessions.
 ///
 /// Threads: one at a time.
 #[unsafe(no_mangle)]

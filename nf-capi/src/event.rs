@@ -1,7 +1,7 @@
 //! What monitors and contexts have to say.
 
 use crate::{
-    argument::{owned, zeros},
+    argument::{check_reserved, owned, zeros},
     boundary::Outcome,
     config::{nf_session_config, sessions_over, span},
     explanation::Told,
@@ -37,11 +37,11 @@ pub enum nf_event_kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nf_change {
     /// It opened.
-    NF_OPENED = 1,
+    NF_CHANGE_OPENED = 1,
     /// It has twice the sessions it had when it was last told of.
-    NF_GROWN = 2,
+    NF_CHANGE_GROWN = 2,
     /// It is over.
-    NF_CLOSED = 3,
+    NF_CHANGE_CLOSED = 3,
 }
 
 /// Something that a monitor or a context has to say. What does not belong to its kind is 0.
@@ -67,7 +67,7 @@ pub struct nf_event {
     /// What the detector says of it: of looks and verdicts.
     pub verdict: nf_verdict,
 }
-sized!(nf_event);
+sized!(nf_event, 320);
 
 /// Told of an event, on the calling thread; anything but 0 leaves those behind it for later. It must return: no `longjmp`, no
 /// exception. `event` stands while it lasts.
@@ -96,12 +96,12 @@ pub struct nf_monitor_config {
     pub incident_most_open: u64,
     /// Most sources and destinations whose alerts wait to become an incident, at least 2.
     pub incident_most_waiting: u64,
-    /// Whether the traffic is watched for drift, where the detector can: an `nf_switch`. Not of contexts.
+    /// Whether the traffic is watched for drift, where the detector can: an `nf_switch`.
     pub drift: i32,
     /// 0.
     pub reserved: i32,
 }
-sized!(nf_monitor_config);
+sized!(nf_monitor_config, 80);
 
 /// What went in and came out so far.
 #[repr(C)]
@@ -123,9 +123,10 @@ pub struct nf_stats {
     pub ended: u64,
     /// Sessions ended early because memory was at its limit; part of `ended`.
     pub evicted: u64,
-    /// Ended sessions dropped because nobody popped them and memory was at its limit; part of `ended`.
+    /// Ended sessions dropped because nobody popped them and memory was at its limit; part of `ended`. Those of a context may have
+    /// been judged.
     pub dropped: u64,
-    /// Looks at open sessions dropped for the same reason.
+    /// Looks at open sessions, and alerts at them, dropped for the same reason.
     pub looks_dropped: u64,
     /// Counters of context dropped, or not made, because memory was at its limit.
     pub context_evicted: u64,
@@ -149,8 +150,14 @@ pub struct nf_stats {
     pub incidents: u64,
     /// Incidents not opened because too many were open.
     pub incidents_refused: u64,
+    /// What became of incidents, and alarms that the traffic moved, dropped because nobody popped them.
+    pub news_dropped: u64,
+    /// Bytes held of sessions that may come to carry an alert, to explain it with: at most 64 MiB, beside the memory limit.
+    pub remembered_bytes: u64,
+    /// Sessions of these forgotten early, as there were too many: explanations count their scores and cannot change them.
+    pub forgotten_early: u64,
 }
-sized!(nf_stats);
+sized!(nf_stats, 192);
 
 impl nf_stats {
     pub(crate) fn of(stats: &MonitorStats) -> Self {
@@ -177,6 +184,9 @@ impl nf_stats {
             alerts: incidents.alerts,
             incidents: incidents.opened,
             incidents_refused: incidents.refused,
+            news_dropped: stats.news_dropped,
+            remembered_bytes: stats.remembered_bytes as u64,
+            forgotten_early: stats.forgotten_early,
         }
     }
 }
@@ -202,6 +212,7 @@ pub(crate) fn watching(config: *const nf_monitor_config, detector: &Detector) ->
         return Ok(Watching { sessions: base.clone(), incidents, drift: true });
     }
     let config = given!(config, "config")?;
+    check_reserved(u64::from(config.reserved.cast_unsigned()))?;
     let numbers = [
         (&mut incidents.from, config.incident_from),
         (&mut incidents.from_suspect, config.incident_from_suspect),
@@ -339,9 +350,9 @@ impl nf_event {
 
     fn with_incident(self, change: Change, incident: &Incident) -> Self {
         let change = match change {
-            Change::Opened => nf_change::NF_OPENED as i32,
-            Change::Grown => nf_change::NF_GROWN as i32,
-            Change::Closed => nf_change::NF_CLOSED as i32,
+            Change::Opened => nf_change::NF_CHANGE_OPENED as i32,
+            Change::Grown => nf_change::NF_CHANGE_GROWN as i32,
+            Change::Closed => nf_change::NF_CHANGE_CLOSED as i32,
             _ => 0,
         };
         Self {

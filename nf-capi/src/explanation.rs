@@ -31,7 +31,7 @@ pub struct nf_fact {
     /// Which of the sessions that carry the verdict it is of; 0 is the session itself.
     pub carrier: u32,
 }
-sized!(nf_fact);
+sized!(nf_fact, 64);
 
 /// An explanation with its texts for C.
 #[derive(Debug)]

@@ -1,6 +1,9 @@
 //! Frames and packets as a host has them.
 
-use crate::boundary::{Failure, Outcome};
+use crate::{
+    argument::check_reserved,
+    boundary::{Failure, Outcome},
+};
 use nf_core::{
     Frame, LinkType, Timestamp,
     decode::{Fragment, Packet, TcpFacts, TcpFlags, Transport},
@@ -17,7 +20,7 @@ pub struct nf_frame {
     pub data: *const u8,
     /// When it was captured, in nanoseconds since the Unix epoch.
     pub time_ns: i64,
-    /// How many bytes `data` has, at most 262144.
+    /// How many bytes `data` has. Frames of more than 262144 are counted as skipped.
     pub captured_len: u32,
     /// How many bytes were on the wire; 0 for as many as were captured.
     pub wire_len: u32,
@@ -27,18 +30,18 @@ pub struct nf_frame {
     /// 0.
     pub reserved: i32,
 }
-sized!(nf_frame);
+sized!(nf_frame, 40);
 
 /// How a packet is a piece of a larger one.
 #[repr(i32)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nf_fragment {
     /// A whole packet.
-    NF_WHOLE = 0,
+    NF_FRAGMENT_WHOLE = 0,
     /// The first fragment, with the header of the transport.
-    NF_FIRST_FRAGMENT = 1,
+    NF_FRAGMENT_FIRST = 1,
     /// A later fragment: its ports are those of the first, where the host knows them.
-    NF_LATER_FRAGMENT = 2,
+    NF_FRAGMENT_LATER = 2,
 }
 
 /// A packet that the host decoded. All numbers are in the byte order of the machine.
@@ -97,7 +100,7 @@ pub struct nf_payload_info {
     /// Whether the ICMP message has that identifier: 0 or 1.
     pub icmp_has_id: i32,
 }
-sized!(nf_payload_info);
+sized!(nf_payload_info, 120);
 
 /// The LINKTYPE_* number that a number of a host is: a few DLT_* numbers are others, and mean other things elsewhere.
 fn link_type(number: i32) -> Outcome<LinkType> {
@@ -112,18 +115,10 @@ fn link_type(number: i32) -> Outcome<LinkType> {
     })
 }
 
-fn check_len(captured_len: u32) -> Outcome<()> {
-    let most = Frame::MAX_CAPTURED_LEN;
-    if captured_len > most {
-        return Err(Failure::argument(format!("captured_len is {captured_len}, it must be at most {most} bytes")));
-    }
-    Ok(())
-}
-
 impl nf_frame {
     /// The frame, whose bytes are borrowed for as long as the caller says.
     pub(crate) fn frame<'a>(&self) -> Outcome<Frame<'a>> {
-        check_len(self.captured_len)?;
+        check_reserved(u64::from(self.reserved.cast_unsigned()))?;
         let data = array!(self.data, self.captured_len as usize, "data")?;
         let wire_len = if self.wire_len == 0 { self.captured_len } else { self.wire_len };
         let (time, link_type) = (Timestamp::from_nanos(self.time_ns), link_type(self.link_type)?);
@@ -146,7 +141,6 @@ impl nf_frame {
 impl nf_payload_info {
     /// The packet, whose payload is borrowed for as long as the caller says.
     pub(crate) fn packet<'a>(&self) -> Outcome<Packet<'a>> {
-        check_len(self.captured_len.max(self.payload_captured))?;
         if self.payload_captured > self.payload_len {
             let Self { payload_captured, payload_len, .. } = self;
             let message =
@@ -174,11 +168,19 @@ impl nf_payload_info {
             payload: array!(self.payload, self.payload_captured as usize, "payload")?,
             truncated: self.payload_captured < self.payload_len,
             fragment: variant!(self.fragment, "fragment", {
-                nf_fragment::NF_WHOLE => Fragment::Whole,
-                nf_fragment::NF_FIRST_FRAGMENT => Fragment::First,
-                nf_fragment::NF_LATER_FRAGMENT => Fragment::Later,
+                nf_fragment::NF_FRAGMENT_WHOLE => Fragment::Whole,
+                nf_fragment::NF_FRAGMENT_FIRST => Fragment::First,
+                nf_fragment::NF_FRAGMENT_LATER => Fragment::Later,
             })?,
         })
+    }
+
+    fn icmp_id(&self) -> Outcome<Option<u16>> {
+        match self.icmp_has_id {
+            0 => Ok(None),
+            1 => Ok(Some(self.icmp_id)),
+            other => Err(Failure::argument(format!("icmp_has_id is {other}, it must be 0 or 1"))),
+        }
     }
 
     fn transport(&self) -> Outcome<Transport> {
@@ -189,12 +191,9 @@ impl nf_payload_info {
             6 => Transport::Tcp(TcpFacts { src_port, dst_port, seq, ack, flags: TcpFlags(self.tcp_flags), window }),
             17 => Transport::Udp { src_port, dst_port },
             33 | 132 | 136 => Transport::Ports { protocol, src_port, dst_port },
-            1 | 58 => Transport::Icmp {
-                v6: protocol == 58,
-                kind: self.icmp_type,
-                code: self.icmp_code,
-                id: (self.icmp_has_id != 0).then_some(self.icmp_id),
-            },
+            1 | 58 => {
+                Transport::Icmp { v6: protocol == 58, kind: self.icmp_type, code: self.icmp_code, id: self.icmp_id()? }
+            }
             _ => Transport::Other { protocol },
         })
     }

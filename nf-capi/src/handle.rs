@@ -1,7 +1,8 @@
 //! What stands behind an opaque pointer, and the ways to it.
 //!
-//! A handle knows whether a call is at work on it, so that a callback cannot reach into what is being changed, and whether a
-//! panic left it half changed. Two threads at once are the caller's to keep apart, as the header says by `const`.
+//! A handle knows whether a call is changing it, so that neither a callback nor another thread can change it meanwhile, and
+//! whether a panic left it half changed. To keep readers and those who change it apart is the caller's, as the header says by
+//! `const`: readers are not counted.
 
 use crate::{
     boundary::{Failure, Outcome},
@@ -10,7 +11,10 @@ use crate::{
 use std::{
     cell::UnsafeCell,
     ops::{Deref, DerefMut},
-    sync::atomic::{AtomicU8, Ordering::Relaxed},
+    sync::atomic::{
+        AtomicU8,
+        Ordering::{Acquire, Relaxed, Release},
+    },
     thread,
 };
 
@@ -67,7 +71,7 @@ macro_rules! shared {
 /// The value behind a `T *` parameter, which this call alone uses.
 macro_rules! exclusive {
     ($pointer:ident) => {{
-        // SAFETY: C gives null or a handle that was not freed, and uses it from one thread at a time.
+        // SAFETY: C gives null or a handle that was not freed, and reads it from no other thread meanwhile.
         unsafe { $crate::handle::exclusive($pointer, stringify!($pointer)) }
     }};
 }
@@ -87,18 +91,29 @@ impl<T> Handle<T> {
 
     /// Keeps it from being freed while callbacks run.
     pub(crate) fn hold(&self) -> Hold<'_> {
-        self.held.store(self.held.load(Relaxed).saturating_add(1), Relaxed);
+        self.held.fetch_add(1, Relaxed);
         Hold(&self.held)
     }
 
     fn check(&self, name: &str) -> Outcome<()> {
-        let (status, why) = match self.state.load(Relaxed) {
-            FREE => return Ok(()),
-            BUSY => (nf_status::NF_ERR_BUSY, "is at work in the call that runs this callback"),
-            _ => (nf_status::NF_ERR_PANIC, "was broken by a panic, it can only be freed"),
-        };
-        Err(Failure { status, message: format!("{name} {why}") })
+        match self.state.load(Acquire) {
+            FREE => Ok(()),
+            state => Err(refused(state, name)),
+        }
     }
+
+    /// Takes it for one call.
+    fn take(&self, name: &str) -> Outcome<()> {
+        self.state.compare_exchange(FREE, BUSY, Acquire, Acquire).map(drop).map_err(|state| refused(state, name))
+    }
+}
+
+fn refused(state: u8, name: &str) -> Failure {
+    let (status, why) = match state {
+        BUSY => (nf_status::NF_ERR_BUSY, "is in use by another call or thread"),
+        _ => (nf_status::NF_ERR_PANIC, "was broken by a panic, it can only be freed"),
+    };
+    Failure { status, message: format!("{name} {why}") }
 }
 
 /// See [`Handle::hold`].
@@ -106,7 +121,7 @@ pub(crate) struct Hold<'a>(&'a AtomicU8);
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        self.0.store(self.0.load(Relaxed).saturating_sub(1), Relaxed);
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -133,7 +148,7 @@ impl<T> DerefMut for Exclusive<'_, T> {
 
 impl<T> Drop for Exclusive<'_, T> {
     fn drop(&mut self) {
-        self.state.store(if thread::panicking() { BROKEN } else { FREE }, Relaxed);
+        self.state.store(if thread::panicking() { BROKEN } else { FREE }, Release);
     }
 }
 
@@ -152,13 +167,12 @@ pub(crate) unsafe fn shared<'a, T: Opaque<Value: Sync> + 'a>(pointer: *const T, 
 }
 
 /// # Safety
-/// Null or a handle that was not freed, which no other thread uses meanwhile.
+/// Null or a handle that was not freed, which no other thread reads or frees meanwhile.
 pub(crate) unsafe fn exclusive<'a, T: Opaque + 'a>(pointer: *mut T, name: &str) -> Outcome<Exclusive<'a, T::Value>> {
     // SAFETY: as promised.
     let handle = unsafe { pointer.as_ref() }.ok_or_else(|| null(name, T::NAME))?.handle();
-    handle.check(name)?;
-    handle.state.store(BUSY, Relaxed);
-    // SAFETY: nothing else has it, and until `Exclusive` is dropped nothing else gets it.
+    handle.take(name)?;
+    // SAFETY: nothing else changes it, and until `Exclusive` is dropped nothing else gets it.
     Ok(Exclusive { state: &handle.state, value: unsafe { &mut *handle.value.get() } })
 }
 
@@ -168,9 +182,9 @@ pub(crate) unsafe fn free<T: Opaque>(pointer: *mut T) {
     // SAFETY: as promised.
     let Some(handle) = (unsafe { pointer.as_ref() }) else { return };
     let handle = handle.handle();
-    if handle.state.load(Relaxed) == BUSY || handle.held.load(Relaxed) > 0 {
+    if handle.state.load(Acquire) == BUSY || handle.held.load(Relaxed) > 0 {
         // Freed from within a callback it would be gone under the call that runs it.
-        let message = format!("{} is at work in the call that runs this callback, it was not freed", T::NAME);
+        let message = format!("{} is in use by another call or thread, it was not freed", T::NAME);
         crate::boundary::set_last_error(&message);
         return;
     }
@@ -215,6 +229,36 @@ mod tests {
             (add(ptr::null_mut(), 1), look(ptr::null())),
             (nf_status::NF_ERR_ARGUMENT, nf_status::NF_ERR_ARGUMENT)
         );
+    }
+
+    #[test]
+    fn two_threads_never_change_it_at_once() {
+        let handle: *mut number = give(0);
+        let address = handle as usize;
+        let work = || {
+            let mut done = 0;
+            for _ in 0..20_000 {
+                let handle = address as *mut number;
+                match exclusive!(handle) {
+                    Ok(mut value) => {
+                        let before = *value;
+                        *std::hint::black_box(&mut *value) = before + 1;
+                        done += 1;
+                    }
+                    Err(failure) => {
+                        assert_eq!(failure.status, nf_status::NF_ERR_BUSY);
+                        assert_eq!(failure.message, "handle is in use by another call or thread");
+                    }
+                }
+            }
+            done
+        };
+        let done: i32 = thread::scope(|scope| {
+            let threads = [scope.spawn(work), scope.spawn(work)];
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(*exclusive!(handle).unwrap(), done);
+        free!(handle);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct nf_column {
     /// What it means, and what is written where there is none, in one sentence.
     pub meaning: *const c_char,
 }
-sized!(nf_column);
+sized!(nf_column, 32);
 
 /// Flow records: rows of quantities in named columns, in the units of `nf_detector_column`.
 #[repr(C)]
@@ -34,7 +34,7 @@ pub struct nf_table {
     /// How many rows there are.
     pub rows: usize,
 }
-sized!(nf_table);
+sized!(nf_table, 40);
 
 /// What a detector says of a flow record.
 #[repr(C)]

@@ -64,11 +64,11 @@ pub(crate) fn end_reason(number: i32) -> Outcome<EndReason> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nf_outcome {
     /// Not yet known.
-    NF_PENDING = 0,
+    NF_OUTCOME_PENDING = 0,
     /// TCP: no completed handshake, or no data in one of the directions; DNS: an error; otherwise: no packet back.
-    NF_FAILED = 1,
+    NF_OUTCOME_FAILED = 1,
     /// TCP: data both ways; otherwise: a packet back.
-    NF_ANSWERED = 2,
+    NF_OUTCOME_ANSWERED = 2,
 }
 
 /// A session in numbers. `orig` is the end that started it, `resp` the other.
@@ -120,7 +120,7 @@ pub struct nf_session_summary {
     /// 0; room for what later versions tell.
     pub reserved: [u64; 4],
 }
-sized!(nf_session_summary);
+sized!(nf_session_summary, 176);
 
 impl nf_session_summary {
     pub(crate) fn of(session: &Session) -> Self {
@@ -147,18 +147,18 @@ impl nf_session_summary {
             icmp_type: key.icmp_type.map_or(-1, i32::from),
             end_reason: nf_end_reason::of(session.end_reason()) as i32,
             outcome: match session.outcome() {
-                Answer::Pending => nf_outcome::NF_PENDING,
-                Answer::Failed => nf_outcome::NF_FAILED,
-                Answer::Answered => nf_outcome::NF_ANSWERED,
+                Answer::Pending => nf_outcome::NF_OUTCOME_PENDING,
+                Answer::Failed => nf_outcome::NF_OUTCOME_FAILED,
+                Answer::Answered => nf_outcome::NF_OUTCOME_ANSWERED,
             } as i32,
             cold: i32::from(session.is_cold()),
             reserved: [0; 4],
         }
     }
 
-    /// All zeros, for events without a session.
+    /// Zeros, for events without a session.
     pub(crate) fn none() -> Self {
-        zeros()
+        Self { struct_size: size_of::<Self>(), ..zeros() }
     }
 }
 

@@ -35,9 +35,11 @@ pub enum nf_status {
     /// The call itself is wrong: a null pointer, a length, a struct_size, a number that is no value of its enum, text that is
     /// not UTF-8.
     NF_ERR_ARGUMENT = -10,
-    /// The handle is at work in the call that runs this callback.
+    /// The handle is in use: by the call that runs this callback, or by another thread that may not have it at the same time.
     NF_ERR_BUSY = -11,
-    /// The library's own mistake, caught. The handle it happened to can only be freed: all else gives this status again.
+    /// The library's own mistake, caught. What the call took as `T *` can only be freed, and gives this status again; what it took as
+    /// `const T *` was not changed and stays usable. To go on, free the broken monitor or context, with its sessions, and make others
+    /// of the detector.
     NF_ERR_PANIC = -12,
     /// An error of a kind that this interface does not know yet.
     NF_ERR_OTHER = -13,

@@ -51,7 +51,7 @@ pub struct nf_trainer_config {
     /// depend on it.
     pub threads: u32,
 }
-sized!(nf_trainer_config);
+sized!(nf_trainer_config, 80);
 
 /// How far a fit has come.
 #[repr(C)]
@@ -226,11 +226,12 @@ pub unsafe extern "C" fn nf_trainer_sessions(trainer: *const nf_trainer, count: 
     })
 }
 
-/// Ends all sessions and fits a detector on them. More may be taken in afterwards, and fitted anew.
+/// Ends all sessions and fits a detector on them. More may be taken in afterwards, and fitted anew; what follows of a session that
+/// went on is another session then, also where the fit failed.
 ///
 /// `progress`: may be null; called on this thread with `user`. Ownership: `*detector` is the caller's, to be freed with
 /// `nf_detector_free`. Errors: `NF_ERR_DATA` where there are too few sessions to learn from or to promise the budget (the text says
-/// how many more), `NF_ERR_TRAINING`, `NF_ERR_CANCELED` where `progress` said stop; the trainer stays as it was.
+/// how many more), `NF_ERR_TRAINING`, `NF_ERR_CANCELED` where `progress` said stop; the trainer keeps its sessions.
 /// Threads: one at a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nf_trainer_fit(

@@ -37,7 +37,7 @@ pub struct nf_verdict {
     /// 0; room for what later versions tell.
     pub reserved: [u64; 4],
 }
-sized!(nf_verdict);
+sized!(nf_verdict, 96);
 
 /// What one head of a detector says of a session.
 #[repr(C)]
@@ -72,9 +72,9 @@ impl nf_verdict {
         }
     }
 
-    /// All zeros, for events without a verdict.
+    /// Zeros, for events without a verdict.
     pub(crate) fn none() -> Self {
-        zeros()
+        Self { struct_size: size_of::<Self>(), ..zeros() }
     }
 }
 

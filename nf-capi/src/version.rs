@@ -18,24 +18,24 @@ pub const NF_ALL_CORES: u32 = u32::MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum nf_switch {
     /// As the engine, or the detector, has it.
-    NF_DEFAULT = 0,
+    NF_SWITCH_DEFAULT = 0,
     /// On.
-    NF_ON = 1,
+    NF_SWITCH_ON = 1,
     /// Off.
-    NF_OFF = 2,
+    NF_SWITCH_OFF = 2,
 }
 
 /// What a switch says; `None` for as it is.
 pub(crate) fn switch(number: i32, name: &str) -> Outcome<Option<bool>> {
     variant!(number, name, {
-        nf_switch::NF_DEFAULT => None,
-        nf_switch::NF_ON => Some(true),
-        nf_switch::NF_OFF => Some(false),
+        nf_switch::NF_SWITCH_DEFAULT => None,
+        nf_switch::NF_SWITCH_ON => Some(true),
+        nf_switch::NF_SWITCH_OFF => Some(false),
     })
 }
 
 pub(crate) fn switched(on: bool) -> i32 {
-    if on { nf_switch::NF_ON as i32 } else { nf_switch::NF_OFF as i32 }
+    if on { nf_switch::NF_SWITCH_ON as i32 } else { nf_switch::NF_SWITCH_OFF as i32 }
 }
 
 const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {

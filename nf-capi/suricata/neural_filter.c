@@ -13,6 +13,8 @@
  *     - /usr/lib/suricata/neural_filter.so
  *   neural-filter:
  *     model: /etc/suricata/office.nf
+ *     memory-limit: 134217728        # bytes, of each worker; by default that of the model's training
+ *     explain-per-second: 20         # of each worker, in packet time; reasons take 1 to 3 ms each
  */
 #include "suricata-common.h"
 #include "suricata-plugin.h"
@@ -27,6 +29,7 @@
 #include "thread-callbacks.h"
 #include "thread-storage.h"
 #include "util-debug.h"
+#include "util-time.h"
 
 #include <nf.h>
 
@@ -47,9 +50,8 @@
 /* Most facts told of an anomaly. */
 #define REASONS 3
 
-/* A flow that goes on is judged from so many packets on, as the engine itself first looks at a session then: what it was calibrated on
- * says nothing of a flow of which less is known. */
-#define FIRST_LOOK 8
+/* Most anomalies explained in a second, by each worker: what flows wait for behind its lock. */
+#define EXPLAIN_PER_SECOND 20
 
 /* What the flows of a thread share. Suricata ends and logs flows from threads of its own as well, hence the lock; and those may outlive the
  * thread, so it is freed by whoever lets go of it last. */
@@ -57,15 +59,20 @@ struct Worker {
     SCMutex lock;
     nf_context *context;
     SC_ATOMIC_DECLARE(uint32_t, users);
+    /* How many anomalies were explained in this second, behind the lock. */
+    uint64_t second, explained;
 };
 
 /* What a flow carries. All of it is behind its worker's lock. */
 struct FlowSession {
     struct Worker *worker;
     nf_session *session;
-    /* What was last said, at how many packets, and why it is an anomaly. */
+    /* What was last said, at how many packets, and whether at its end. */
     nf_verdict verdict;
     uint64_t packets, judged_at;
+    bool judged_at_end;
+    /* Why it is an anomaly: asked once, when it first was one and there was time. They stay until the flow is freed. */
+    bool explained;
     char *reasons[REASONS];
     int reason_count;
 };
@@ -73,6 +80,11 @@ struct FlowSession {
 static FlowStorageId flow_storage = {.id = -1};
 static ThreadStorageId thread_storage = {.id = -1};
 static nf_detector *detector;
+static intmax_t memory_limit, explain_per_second = EXPLAIN_PER_SECOND;
+
+/* A flow that goes on is judged from so many packets on, as the engine itself first looks at a session then: what it was calibrated on
+ * says nothing of a flow of which less is known. */
+static uint64_t first_look = UINT64_MAX;
 
 static bool Ok(nf_status status, const char *what)
 {
@@ -92,20 +104,14 @@ static void WorkerRelease(void *ptr)
     SCFree(worker);
 }
 
-static void ReasonsFree(struct FlowSession *flow)
-{
-    for (int i = 0; i < flow->reason_count; i++)
-        SCFree(flow->reasons[i]);
-    flow->reason_count = 0;
-}
-
 static void FlowSessionFree(void *ptr)
 {
     struct FlowSession *flow = ptr;
     if (flow == NULL)
         return;
     nf_session_free(flow->session);
-    ReasonsFree(flow);
+    for (int i = 0; i < flow->reason_count; i++)
+        SCFree(flow->reasons[i]);
     WorkerRelease(flow->worker);
     SCFree(flow);
 }
@@ -122,7 +128,11 @@ static struct Worker *WorkerOf(ThreadVars *tv)
     SCMutexInit(&worker->lock, NULL);
     SC_ATOMIC_INIT(worker->users);
     SC_ATOMIC_SET(worker->users, 1);
-    if (!Ok(nf_context_new(detector, NULL, &worker->context), "context") ||
+    nf_session_config sessions = NF_SESSION_CONFIG_INIT;
+    nf_monitor_config config = NF_MONITOR_CONFIG_INIT;
+    sessions.memory_limit = (uint64_t)memory_limit;
+    config.sessions = &sessions;
+    if (!Ok(nf_context_new(detector, &config, &worker->context), "context") ||
             ThreadSetStorageById(tv, thread_storage, worker) != 0) {
         WorkerRelease(worker);
         return NULL;
@@ -164,28 +174,44 @@ static void OnFlowUpdate(ThreadVars *tv, Flow *f, Packet *p, void *user)
     SCMutexUnlock(&flow->worker->lock);
 }
 
-/* What is said of a flow as it is, under its worker's lock; false where there is nothing to say. */
-static bool Judge(struct FlowSession *flow, bool ended)
+/* Why the flow that was judged last is an anomaly, under its worker's lock: once for each flow, and so many in a second. */
+static void Explain(struct FlowSession *flow, uint64_t second)
 {
-    if (flow->packets == 0 || (!ended && flow->packets < FIRST_LOOK))
+    struct Worker *worker = flow->worker;
+    if (worker->second != second) {
+        worker->second = second;
+        worker->explained = 0;
+    }
+    nf_explanation *why;
+    if (flow->explained || worker->explained >= (uint64_t)explain_per_second)
+        return;
+    worker->explained++;
+    flow->explained = true;
+    if (nf_context_explain(worker->context, &why) != NF_OK)
+        return;
+    nf_fact fact = NF_FACT_INIT;
+    for (size_t i = 0; flow->reason_count < REASONS && nf_explanation_fact(why, i, &fact) == NF_OK; i++) {
+        char *sentence = *fact.sentence != '\0' ? SCStrdup(fact.sentence) : NULL;
+        if (sentence != NULL)
+            flow->reasons[flow->reason_count++] = sentence;
+    }
+    nf_explanation_free(why);
+}
+
+/* What is said of a flow as it is, under its worker's lock; false where there is nothing to say. */
+static bool Judge(struct FlowSession *flow, bool ended, uint64_t second)
+{
+    if (flow->packets == 0 || (!ended && flow->packets < first_look))
         return false;
-    /* Silence tells too: one that ended is judged anew. */
-    if (flow->judged_at == flow->packets && !ended)
+    /* Silence tells too: one that ended is judged anew, once. */
+    if (flow->judged_at == flow->packets && (!ended || flow->judged_at_end))
         return true;
     if (nf_session_judge(flow->worker->context, flow->session, &flow->verdict) != NF_OK)
         return false;
     flow->judged_at = flow->packets;
-    ReasonsFree(flow);
-    nf_explanation *why;
-    if (flow->verdict.anomaly && nf_session_explain(flow->worker->context, flow->session, &why) == NF_OK) {
-        nf_fact fact = NF_FACT_INIT;
-        for (size_t i = 0; flow->reason_count < REASONS && nf_explanation_fact(why, i, &fact) == NF_OK; i++) {
-            char *sentence = *fact.sentence != '\0' ? SCStrdup(fact.sentence) : NULL;
-            if (sentence != NULL)
-                flow->reasons[flow->reason_count++] = sentence;
-        }
-        nf_explanation_free(why);
-    }
+    flow->judged_at_end = ended;
+    if (flow->verdict.anomaly)
+        Explain(flow, second);
     return true;
 }
 
@@ -195,22 +221,26 @@ static void OnEve(ThreadVars *tv, const Packet *p, Flow *f, SCJsonBuilder *jb, v
     if (flow == NULL)
         return;
     SCMutexLock(&flow->worker->lock);
-    if (Judge(flow, f->flow_end_flags != 0)) {
-        SCJbOpenObject(jb, "nf");
-        SCJbSetBool(jb, "anomaly", flow->verdict.anomaly != 0);
-        SCJbSetFloat(jb, "score", flow->verdict.score);
-        SCJbSetFloat(jb, "threshold", flow->verdict.threshold);
-        SCJbSetFloat(jb, "p_value", flow->verdict.p_value);
-        SCJbSetUint(jb, "sessions", flow->verdict.sessions);
-        if (flow->reason_count > 0) {
-            SCJbOpenArray(jb, "reasons");
-            for (int i = 0; i < flow->reason_count; i++)
-                SCJbAppendString(jb, flow->reasons[i]);
-            SCJbClose(jb);
-        }
+    const bool judged = Judge(flow, f->flow_end_flags != 0, (uint64_t)SCTIME_SECS(f->lastts));
+    const nf_verdict verdict = flow->verdict;
+    const int reasons = verdict.anomaly ? flow->reason_count : 0;
+    SCMutexUnlock(&flow->worker->lock);
+    if (!judged)
+        return;
+    SCJbOpenObject(jb, "nf");
+    SCJbSetBool(jb, "anomaly", verdict.anomaly != 0);
+    SCJbSetFloat(jb, "score", verdict.score);
+    SCJbSetFloat(jb, "threshold", verdict.threshold);
+    SCJbSetFloat(jb, "p_value", verdict.p_value);
+    SCJbSetUint(jb, "sessions", verdict.sessions);
+    if (reasons > 0) {
+        /* Each was written before it was counted, and stays while the flow, which is locked here, does. */
+        SCJbOpenArray(jb, "reasons");
+        for (int i = 0; i < reasons; i++)
+            SCJbAppendString(jb, flow->reasons[i]);
         SCJbClose(jb);
     }
-    SCMutexUnlock(&flow->worker->lock);
+    SCJbClose(jb);
 }
 
 static int32_t EndReason(const Flow *f)
@@ -229,6 +259,12 @@ static void OnFlowFinish(ThreadVars *tv, Flow *f, void *user)
         return;
     nf_event event = NF_EVENT_INIT;
     SCMutexLock(&flow->worker->lock);
+    /* Of a capture each thread has a time of its own, and packets tell it. */
+    if (TimeModeIsLive()) {
+        const SCTime_t now = TimeGet();
+        (void)nf_context_advance(flow->worker->context,
+                (int64_t)SCTIME_SECS(now) * 1000000000 + (int64_t)SCTIME_USECS(now) * 1000);
+    }
     (void)nf_session_end(flow->worker->context, flow->session, EndReason(f), NULL);
     while (nf_context_pop(flow->worker->context, &event) == NF_OK) {
         const char *text;
@@ -252,6 +288,15 @@ static void Init(void)
     }
     if (!Ok(nf_detector_load(model, &detector), "model"))
         return;
+    nf_session_config trained = NF_SESSION_CONFIG_INIT;
+    if (Ok(nf_detector_session_config(detector, &trained), "model") && trained.look_packet_count > 0)
+        first_look = trained.look_packets[0];
+    (void)SCConfGetInt("neural-filter.memory-limit", &memory_limit);
+    (void)SCConfGetInt("neural-filter.explain-per-second", &explain_per_second);
+    if (memory_limit < 0 || explain_per_second < 0) {
+        SCLogError("neural-filter: memory-limit and explain-per-second must not be below 0");
+        return;
+    }
     flow_storage = RegisterFlowStorage(FlowSessionFree);
     thread_storage = RegisterThreadStorage(WorkerRelease);
     if (flow_storage.id < 0 || thread_storage.id < 0) {

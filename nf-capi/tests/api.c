@@ -6,6 +6,8 @@
  */
 #include "kit.h"
 #include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char *model_path, *benign_path, *folder;
 static nf_detector *detector;
@@ -95,6 +97,7 @@ static void numbers_out_of_range_are_a_status(void) {
   nf_monitor_config config = NF_MONITOR_CONFIG_INIT;
   nf_session_config sessions = NF_SESSION_CONFIG_INIT;
   nf_trainer_config training = NF_TRAINER_CONFIG_INIT;
+  const char *text;
   nf_monitor *monitor;
   nf_context *context, *other;
   nf_session *session;
@@ -108,8 +111,24 @@ static void numbers_out_of_range_are_a_status(void) {
   frame.struct_size = SIZE_MAX;
   FAILS(NF_ERR_ARGUMENT, "a program made for a newer library", nf_monitor_push(monitor, &frame));
   frame.struct_size = sizeof frame;
-  frame.captured_len = UINT32_MAX;
-  FAILS(NF_ERR_ARGUMENT, "at most 262144", nf_monitor_push(monitor, &frame));
+  frame.reserved = 1;
+  FAILS(NF_ERR_ARGUMENT, "reserved is 1, it must be 0", nf_monitor_push(monitor, &frame));
+  frame.reserved = 0;
+  /* One that is too long ends nothing. */
+  uint8_t *long_bytes = calloc(1, 262145);
+  CHECK(long_bytes);
+  memcpy(long_bytes, bytes, frame.captured_len);
+  frame.data = long_bytes;
+  frame.captured_len = 262145;
+  GIVES(NF_OK, nf_monitor_push(monitor, &frame));
+  GIVES(NF_SKIPPED, nf_session_push_frame(context, session, &frame));
+  frame.captured_len = 262144;
+  GIVES(NF_OK, nf_monitor_push(monitor, &frame));
+  GIVES(NF_OK, nf_monitor_skipped(monitor, &text));
+  CHECK(strcmp(text, "1 too_long") == 0);
+  GIVES(NF_OK, nf_context_skipped(context, &text));
+  CHECK(strcmp(text, "1 too_long") == 0);
+  free(long_bytes);
   frame = talk(bytes, 0, 2, 40000, EPOCH);
   frame.link_type = -1;
   FAILS(NF_ERR_ARGUMENT, "link_type is -1", nf_monitor_push(monitor, &frame));
@@ -132,6 +151,13 @@ static void numbers_out_of_range_are_a_status(void) {
   info.payload_captured = 4;
   FAILS(NF_ERR_ARGUMENT, "at most payload_len", nf_session_push_payload_info(context, session, &info));
 
+  info.payload_captured = 0;
+  info.protocol = 1;
+  info.icmp_has_id = 7;
+  FAILS(NF_ERR_ARGUMENT, "icmp_has_id is 7, it must be 0 or 1", nf_session_push_payload_info(context, session, &info));
+  FAILS(NF_ERR_ARGUMENT, "wire_len is 0", nf_session_push_ip(context, session, bytes + 14, frame.captured_len - 14, 0, EPOCH));
+  GIVES(NF_EMPTY, nf_session_end(context, session, NF_END_IDLE, NULL)); /* nothing began */
+
   frame.link_type = 1;
   GIVES(NF_OK, nf_session_push_frame(context, session, &frame));
   FAILS(NF_ERR_ARGUMENT, "another context", nf_session_push_frame(other, session, &frame));
@@ -145,11 +171,19 @@ static void numbers_out_of_range_are_a_status(void) {
   GIVES(NF_OK, nf_session_end(context, session, NF_END_IDLE, &verdict)); /* it went on through all of these */
   GIVES(NF_OK, nf_session_push_frame(other, session, &frame));           /* and is as new */
   GIVES(NF_OK, nf_session_end(other, session, NF_END_IDLE, NULL));
-  GIVES(NF_OK, nf_context_pop(other, &(nf_event)NF_EVENT_INIT));
+  GIVES(NF_EMPTY, nf_session_end(other, session, NF_END_IDLE, NULL));
+  CHECK(event.verdict.struct_size == sizeof event.verdict && event.session.struct_size == sizeof event.session);
+  event.struct_size = sizeof event;
+  GIVES(NF_OK, nf_context_pop(other, &event));
+  CHECK(event.verdict.struct_size == sizeof event.verdict && event.session.struct_size == sizeof event.session);
 
   config.drift = 7;
   FAILS(NF_ERR_ARGUMENT, "drift is 7", nf_monitor_new(detector, &config, (nf_monitor **)&out));
-  config.drift = NF_DEFAULT;
+  FAILS(NF_ERR_ARGUMENT, "drift is 7", nf_context_new(detector, &config, (nf_context **)&out));
+  config.drift = NF_SWITCH_DEFAULT;
+  config.reserved = -1;
+  FAILS(NF_ERR_ARGUMENT, "must be 0", nf_monitor_new(detector, &config, (nf_monitor **)&out));
+  config.reserved = 0;
   config.incident_from = -1;
   FAILS(NF_ERR_CONFIG, "from is -1", nf_monitor_new(detector, &config, (nf_monitor **)&out));
   config.incident_from = 0;
@@ -227,8 +261,65 @@ static void damaged_models_are_refused(void) {
   uint8_t *again = read_file(in_folder("again.nf"), &again_count);
   CHECK(again_count == count && memcmp(again, bytes, count) == 0);
   FAILS(NF_ERR_IO, "nowhere", nf_detector_save(back, in_folder("nowhere/x.nf")));
+  /* A pipe, as a device, is not replaced; through a link what it leads to is written. */
+  struct stat there;
+  unlink(in_folder("pipe.nf"));
+  CHECK(mkfifo(in_folder("pipe.nf"), 0600) == 0);
+  FAILS(NF_ERR_IO, "no regular file", nf_detector_save(back, in_folder("pipe.nf")));
+  CHECK(lstat(in_folder("pipe.nf"), &there) == 0 && S_ISFIFO(there.st_mode));
+  unlink(in_folder("link.nf"));
+  CHECK(symlink("behind.nf", in_folder("link.nf")) == 0);
+  GIVES(NF_OK, nf_detector_save(back, in_folder("link.nf")));
+  CHECK(lstat(in_folder("link.nf"), &there) == 0 && S_ISLNK(there.st_mode));
+  CHECK(lstat(in_folder("behind.nf"), &there) == 0 && S_ISREG(there.st_mode));
   nf_detector_free(back);
   free(again);
+  free(damaged);
+  free(bytes);
+}
+
+/* A damage that the checksum does not show is refused by what reads it, or gives another detector, which works. */
+static void damaged_models_with_a_right_checksum_are_read(size_t places) {
+  size_t count, refused = 0;
+  uint8_t *bytes = read_file(model_path, &count), *damaged = malloc(count);
+  CHECK(damaged && count > 1000);
+  memcpy(damaged, bytes, count);
+  seal(damaged, count);
+  CHECK(memcmp(damaged, bytes, count) == 0); /* it is this checksum */
+  size_t header = 20;
+  for (int i = 7; i >= 0; i--) header = i == 7 ? bytes[19] : header << 8 | bytes[12 + i];
+  CHECK(header > 500 && 20 + header < count);
+  uint64_t state = 5;
+  for (size_t i = 0; i < places; i++) {
+    /* The first bytes, then as often the header, which is text, as what is behind it. */
+    size_t at = i < 20 ? i : i % 2 ? 20 + random_next(&state) % header : 20 + header + random_next(&state) % (count - 24 - header);
+    memcpy(damaged, bytes, count);
+    if (i % 3) damaged[at] ^= (uint8_t)(1 << (random_next(&state) % 8));
+    else damaged[at] = (uint8_t)random_next(&state);
+    seal(damaged, count);
+    nf_detector *read = mark;
+    nf_status status = nf_detector_from_bytes(damaged, count, &read);
+    if (status < 0) {
+      CHECK(status != NF_ERR_PANIC && status != NF_ERR_OTHER && *nf_last_error() && read == mark);
+      refused++;
+      continue;
+    }
+    nf_monitor *monitor;
+    nf_event event = NF_EVENT_INIT;
+    uint8_t frame_bytes[2048];
+    if (nf_monitor_new(read, NULL, &monitor) == NF_OK) {
+      for (uint32_t k = 0; k < 12; k++) {
+        nf_frame frame = talk(frame_bytes, k, 9, 40000, EPOCH);
+        GIVES(NF_OK, nf_monitor_push(monitor, &frame));
+      }
+      GIVES(NF_OK, nf_monitor_finish(monitor));
+      while (nf_monitor_pop(monitor, &event) == NF_OK) continue;
+      CHECK(nf_monitor_pop(monitor, &event) == NF_EMPTY);
+      nf_monitor_free(monitor);
+    }
+    nf_detector_free(read);
+  }
+  CHECK(refused > places / 8 && refused < places);
   free(damaged);
   free(bytes);
 }
@@ -264,8 +355,8 @@ static int32_t stops(const nf_progress *progress, void *user) {
   struct watching *watching = user;
   size_t count;
   CHECK(progress->struct_size == sizeof *progress && *progress->head && progress->done >= 0 && progress->done <= 1);
-  FAILS(NF_ERR_BUSY, "at work", nf_trainer_sessions(watching->trainer, &count));
-  FAILS(NF_ERR_BUSY, "at work", nf_trainer_add_capture(watching->trainer, benign_path));
+  FAILS(NF_ERR_BUSY, "in use by another call or thread", nf_trainer_sessions(watching->trainer, &count));
+  FAILS(NF_ERR_BUSY, "in use", nf_trainer_add_capture(watching->trainer, benign_path));
   nf_trainer_free(watching->trainer); /* refused */
   CHECK(strstr(nf_last_error(), "was not freed"));
   return ++watching->calls == 2;
@@ -331,6 +422,7 @@ int main(int argc, char **argv) {
   null_is_a_status();
   numbers_out_of_range_are_a_status();
   damaged_models_are_refused();
+  damaged_models_with_a_right_checksum_are_read(argc > 4 ? 40 : 400);
   captures_say_where_they_are_broken();
   training_can_be_stopped_and_gone_on_with(argc > 4 ? strtoul(argv[4], NULL, 10) : 20000);
   nf_detector_free(detector);

@@ -53,6 +53,23 @@ static nf_status said(nf_status status) {
   return status;
 }
 
+/* That a call writes nothing where it gives nothing. */
+#define WRITES(place, call)                                                             \
+  do {                                                                                  \
+    uint8_t before[sizeof(place)];                                                      \
+    memcpy(before, &(place), sizeof before);                                            \
+    if (said(call) != NF_OK) CHECK(memcmp(before, &(place), sizeof before) == 0);       \
+  } while (0)
+
+#define BOTH_WRITE(one, other, call)                                                    \
+  do {                                                                                  \
+    uint8_t first[sizeof(one)];                                                         \
+    memcpy(first, &(one), sizeof first);                                                \
+    nf_status gave = NF_OK;                                                             \
+    WRITES(other, gave = (call));                                                       \
+    if (gave != NF_OK) CHECK(memcmp(first, &(one), sizeof first) == 0);                 \
+  } while (0)
+
 /* A frame of the capture, of a talk, or of random bytes; now and then cut, or with wrong fields. */
 static nf_frame frame(void) {
   static uint8_t bytes[2048];
@@ -170,21 +187,21 @@ static void on_a_monitor(void) {
   nf_monitor *monitor = ONE(monitors, MONITORS);
   nf_event event = NF_EVENT_INIT;
   nf_frame given = frame();
-  const char *text;
-  const nf_head_verdict *heads;
-  size_t count;
+  const char *text = "before";
+  const nf_head_verdict *heads = NULL;
+  size_t count = 77;
   event.struct_size = odd_size(sizeof event);
   switch (any(12)) {
   case 0: said(nf_monitor_advance(monitor, any(8) ? now : (int64_t)random_next(&state))); break;
-  case 1: said(nf_monitor_pop(monitor, rarely() ? NULL : &event)); break;
+  case 1: WRITES(event, nf_monitor_pop(monitor, rarely() ? NULL : &event)); break;
   case 2: said(nf_monitor_drain(monitor, rarely() ? NULL : on_event, monitor)); break;
-  case 3: said(nf_monitor_text(monitor, rarely() ? NULL : &text)); break;
-  case 4: said(nf_monitor_heads(monitor, &heads, rarely() ? NULL : &count)); break;
+  case 3: WRITES(text, nf_monitor_text(monitor, rarely() ? NULL : &text)); break;
+  case 4: BOTH_WRITE(heads, count, nf_monitor_heads(monitor, &heads, rarely() ? NULL : &count)); break;
   case 5:
     if (any(32) == 0) RENEW(nf_explanation, explanation, nf_monitor_explain(monitor, &made));
     break;
   case 6: counts_add_up(monitor); break;
-  case 7: said(nf_monitor_skipped(monitor, &text)); break;
+  case 7: WRITES(text, nf_monitor_skipped(monitor, &text)); break;
   case 8:
     if (rarely()) said(nf_monitor_finish(monitor));
     break;
@@ -202,13 +219,13 @@ static void on_a_session(void) {
   nf_stats stats = NF_STATS_INIT;
   nf_frame given = frame();
   nf_payload_info info = payload_info();
-  const char *text;
-  const nf_head_verdict *heads;
-  size_t count;
+  const char *text = "before";
+  const nf_head_verdict *heads = NULL;
+  size_t count = 77;
   verdict.struct_size = odd_size(sizeof verdict);
   switch (any(16)) {
-  case 0: said(nf_session_judge(context, session, rarely() ? NULL : &verdict)); break;
-  case 1: said(nf_session_end(context, session, odd_number(NF_END_FIN), any(2) ? NULL : &verdict)); break;
+  case 0: WRITES(verdict, nf_session_judge(context, session, rarely() ? NULL : &verdict)); break;
+  case 1: WRITES(verdict, nf_session_end(context, session, odd_number(NF_END_FIN), any(2) ? NULL : &verdict)); break;
   case 2:
     if (any(32) == 0) RENEW(nf_explanation, explanation, nf_session_explain(context, session, &made));
     break;
@@ -216,11 +233,11 @@ static void on_a_session(void) {
     nf_session_free(sessions[which]);
     GIVES(NF_OK, nf_session_new(&sessions[which]));
     break;
-  case 4: said(nf_context_pop(context, &event)); break;
-  case 5: said(nf_context_text(context, &text)); break;
-  case 6: said(nf_context_heads(context, &heads, &count)); break;
-  case 7: said(nf_context_session(context, &summary)); break;
-  case 8: said(nf_context_stats(context, &stats)); break;
+  case 4: WRITES(event, nf_context_pop(context, &event)); break;
+  case 5: WRITES(text, any(2) ? nf_context_text(context, &text) : nf_context_skipped(context, &text)); break;
+  case 6: BOTH_WRITE(heads, count, nf_context_heads(context, &heads, &count)); break;
+  case 7: WRITES(summary, nf_context_session(context, &summary)); break;
+  case 8: WRITES(stats, nf_context_stats(context, &stats)); break;
   case 9: said(nf_context_advance(context, now)); break;
   case 10:
     if (rarely()) said(nf_context_finish(context));
@@ -240,17 +257,30 @@ static void on_a_detector(void) {
   nf_detector *detector = ONE(detectors, DETECTORS);
   nf_column column = NF_COLUMN_INIT;
   nf_session_config config = NF_SESSION_CONFIG_INIT;
-  uint32_t doors;
-  double rate;
-  float threshold;
-  const char *text;
-  switch (any(9)) {
-  case 0: said(nf_detector_doors(detector, &doors)); break;
-  case 1: said(nf_detector_budget(detector, rarely() ? NULL : &rate, &threshold)); break;
-  case 2: said(nf_detector_head(detector, any(8), &text)); break;
-  case 3: said(nf_detector_column(detector, odd_size(any(120)), &column)); break;
-  case 4: said(nf_detector_session_config(detector, &config)); break;
-  case 5: said(nf_detector_card(detector, &text)); break;
+  uint32_t doors = 77;
+  double rate = 77;
+  float threshold = 77;
+  const char *text = "before";
+  switch (any(10)) {
+  case 0: WRITES(doors, nf_detector_doors(detector, &doors)); break;
+  case 1: BOTH_WRITE(rate, threshold, nf_detector_budget(detector, rarely() ? NULL : &rate, &threshold)); break;
+  case 2: WRITES(text, nf_detector_head(detector, any(8), &text)); break;
+  case 3: WRITES(column, nf_detector_column(detector, odd_size(any(120)), &column)); break;
+  case 4: WRITES(config, nf_detector_session_config(detector, &config)); break;
+  case 5: WRITES(text, nf_detector_card(detector, &text)); break;
+  case 8:
+    if (rarely() && rarely()) {
+      size_t count = 0;
+      if (said(nf_sessions_count(rarely() ? NULL : list, &count)) != NF_OK) break;
+      nf_verdict *verdicts = calloc(count + 1, sizeof *verdicts);
+      CHECK(verdicts);
+      verdicts[0].struct_size = odd_size(sizeof *verdicts);
+      nf_verdict first = verdicts[0];
+      nf_status status = said(nf_detector_judge_all(detector, rarely() ? NULL : list, rarely() ? NULL : verdicts, odd_size(count)));
+      if (status != NF_OK) CHECK(memcmp(&first, &verdicts[0], sizeof first) == 0);
+      free(verdicts);
+    }
+    break;
   case 6:
     if (rarely()) RENEW(nf_detector, detectors[any(DETECTORS)], nf_detector_with_rate(detector, rarely() ? NAN : 0.02, &made));
     break;
@@ -279,12 +309,13 @@ static void on_the_rest(void) {
   nf_session_config sessions_config = session_config();
   nf_monitor_config config = monitor_config(&sessions_config);
   nf_frame given = frame();
-  size_t count;
+  size_t count = 77;
   nf_session_summary summary = NF_SESSION_SUMMARY_INIT;
   nf_fact fact = NF_FACT_INIT;
-  int32_t normal;
-  const char *text;
-  switch (any(14)) {
+  int32_t normal = 77;
+  const char *text = "before";
+  const double *parts = NULL;
+  switch (any(16)) {
   case 0: RENEW(nf_monitor, monitors[any(MONITORS)], nf_monitor_new(ONE(detectors, DETECTORS), rarely() ? NULL : &config, &made)); break;
   case 1: RENEW(nf_context, contexts[any(CONTEXTS)], nf_context_new(ONE(detectors, DETECTORS), rarely() ? NULL : &config, &made)); break;
   case 2:
@@ -297,18 +328,31 @@ static void on_the_rest(void) {
       model_bytes[at] ^= 64;
       nf_detector *none = NULL;
       CHECK(said(nf_detector_from_bytes(model_bytes, any(2) ? model_count : at, &none)) == NF_ERR_MODEL_FILE && !none);
+      /* With a checksum that is right, so that what reads it sees the damage: half of the time in the header. */
       model_bytes[at] ^= 64;
+      at = any(any(2) ? model_count - 4 : 20000 < model_count - 4 ? 20000 : model_count - 4);
+      uint8_t was = model_bytes[at];
+      model_bytes[at] = (uint8_t)any(256);
+      seal(model_bytes, model_count);
+      if (said(nf_detector_from_bytes(model_bytes, model_count, &none)) == NF_OK) nf_detector_free(none);
+      model_bytes[at] = was;
+      seal(model_bytes, model_count);
     }
     break;
   case 3:
     if (rarely()) RENEW(nf_capture, capture, nf_capture_open(any(4) ? captured : model, &made));
     break;
   case 4: said(nf_capture_next(rarely() ? NULL : capture, &given)); break;
-  case 5: said(nf_sessions_count(list, &count)); break;
-  case 6: said(nf_sessions_get(list, odd_size(any(100)), &summary)); break;
-  case 7: said(nf_explanation_text(explanation, &text)); break;
-  case 8: said(nf_explanation_fact(explanation, any(9), &fact)); break;
-  case 9: said(nf_explanation_count(explanation, &count, any(2) ? NULL : &normal)); break;
+  case 5: WRITES(count, nf_sessions_count(list, &count)); break;
+  case 6: WRITES(summary, nf_sessions_get(list, odd_size(any(100)), &summary)); break;
+  case 7: WRITES(text, nf_explanation_text(explanation, &text)); break;
+  case 8: WRITES(fact, nf_explanation_fact(explanation, any(9), &fact)); break;
+  case 9: BOTH_WRITE(count, normal, nf_explanation_count(explanation, &count, any(2) ? NULL : &normal)); break;
+  case 13: BOTH_WRITE(parts, count, nf_explanation_packets(explanation, &parts, rarely() ? NULL : &count)); break;
+  case 14:
+    CHECK(*nf_version() && nf_abi_version() == NF_ABI_VERSION && nf_has(rarely() ? NULL : "head:forest") >= 0);
+    if (any(256) == 0) said(nf_trainer_add_capture(trainer, rarely() ? model : captured));
+    break;
   case 10:
     if (rarely() && rarely()) {
       nf_trainer_config training = NF_TRAINER_CONFIG_INIT;
@@ -330,7 +374,7 @@ static void on_the_rest(void) {
       said(nf_trainer_hold_out(trainer));
     }
     break;
-  default: said(nf_trainer_sessions(trainer, &count));
+  default: WRITES(count, nf_trainer_sessions(trainer, &count));
   }
 }
 

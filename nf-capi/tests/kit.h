@@ -129,6 +129,27 @@ static inline nf_frame talk(uint8_t *to, uint32_t i, uint16_t client, uint16_t p
   return frame;
 }
 
+/* CRC-32 as of zlib. */
+static inline uint32_t crc32(const uint8_t *bytes, size_t count) {
+  static uint32_t table[256];
+  if (!table[1]) {
+    for (uint32_t i = 0; i < 256; i++) {
+      uint32_t c = i;
+      for (int bit = 0; bit < 8; bit++) c = c & 1 ? UINT32_C(0xedb88320) ^ c >> 1 : c >> 1;
+      table[i] = c;
+    }
+  }
+  uint32_t crc = UINT32_MAX;
+  for (size_t i = 0; i < count; i++) crc = table[(crc ^ bytes[i]) & 255] ^ crc >> 8;
+  return ~crc;
+}
+
+/* Gives a model file the checksum of what it holds, so that what is damaged is read. */
+static inline void seal(uint8_t *model, size_t count) {
+  uint32_t crc = crc32(model, count - 4);
+  for (int i = 0; i < 4; i++) model[count - 4 + (size_t)i] = (uint8_t)(crc >> (8 * i));
+}
+
 /* splitmix64: numbers that a seed gives. */
 static inline uint64_t random_next(uint64_t *state) {
   uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));

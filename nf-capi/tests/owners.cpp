@@ -58,14 +58,29 @@ int main(int argc, char **argv) {
   CHECK(verdict && verdict->p_value > 0 && packets == 20);
   auto why = context.explain(session).value();
   CHECK(why && !why->text().empty() && !why->facts().empty());
+  CHECK(why->packets().size() <= 20);
   auto ended = context.end(session, NF_END_FLUSHED).value();
   CHECK(ended && ended->score == verdict->score && !context.text().value().empty());
+  CHECK(context.session().value()->orig_packets > 0 && context.heads().value().size() == detector.heads().size());
+  CHECK(context.explain().value());
+  CHECK(!context.release(session, NF_END_FLUSHED).value());
   CHECK(!context.judge(session).value());
   CHECK(context.advance(frame.time_ns).ok() && context.finish().ok() && context.stats().packets == 20);
 
   // Door C.
   auto none = detector.score({"no_such_column"}, {1, 2});
   CHECK(!none.ok() && none.status() == NF_ERR_SCHEMA);
+
+  CHECK(detector.score({"a", "b"}, {1, 2, 3}).status() == NF_ERR_ARGUMENT);
+  auto partial = detector.score({}, {1});
+  CHECK(partial.status() == NF_ERR_ARGUMENT && partial.text().find("within a row") != std::string::npos);
+
+  // What is only asked.
+  CHECK(nf::version().size() >= 5 && nf::abi_version() == NF_ABI_VERSION && nf::has("head:forest") && !nf::has("head:none"));
+  CHECK(detector.columns().size() > 1 && detector.budget().first > 0 && detector.session_config().look_packet_count > 0);
+  const auto constant = nf::Sessions::read(argv[2]);
+  CHECK(constant.value().size() == sessions.size());
+  CHECK(monitor.skipped().ok() && context.skipped().value().empty());
 
   // Training that is stopped, and a callback that throws.
   auto config = nf::init<nf_trainer_config>();
@@ -74,7 +89,7 @@ int main(int argc, char **argv) {
   config.head_count = 1;
   config.false_positive_rate = 0.1;
   auto trainer = nf::Trainer::make(&config).value();
-  CHECK(trainer.add(argv[2]).ok());
+  CHECK(trainer.add(argv[2]).ok() && trainer.sessions() > 100);
   auto stopped = trainer.fit([](const nf_progress &) { return false; });
   CHECK(!stopped.ok() && stopped.status() == NF_ERR_CANCELED);
 #ifndef NF_NO_EXCEPTIONS

@@ -1,6 +1,7 @@
 //! Frames in, verdicts and incidents out, in one bounded loop.
 
 mod hosted;
+mod ready;
 
 use crate::{
     Error, Result, Timestamp,
@@ -10,8 +11,9 @@ use crate::{
     session::{Happened, Session, SessionConfig, SessionTable, TableStats},
 };
 pub use hosted::{HostedMonitor, HostedSession, Judged};
+use ready::Ready;
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
@@ -63,7 +65,7 @@ pub struct Monitor {
     heap: usize,
     /// Ended sessions dropped when that was last cleared.
     dropped: u64,
-    ready: VecDeque<Event>,
+    ready: Ready,
     ended: u64,
     looks: u64,
     early: u64,
@@ -130,6 +132,8 @@ pub struct MonitorStats {
     pub drift_alarms: u64,
     /// What became of the anomalies.
     pub incidents: IncidentStats,
+    /// What became of incidents, and alarms, that nobody popped and memory had no room for.
+    pub news_dropped: u64,
     /// Bytes held of sessions that may come to carry an alert, to explain it with.
     pub remembered_bytes: usize,
     /// Sessions that could have carried an alert and were forgotten early for want of memory: an explanation counts their
@@ -165,7 +169,7 @@ impl Monitor {
             known: HashMap::new(),
             heap: 0,
             dropped: 0,
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             ended: 0,
             looks: 0,
             early: 0,
@@ -205,13 +209,16 @@ impl Monitor {
     /// frames come. What became of incidents comes behind what showed it.
     pub fn pop(&mut self) -> Option<Event> {
         while self.ready.is_empty() && self.judge() {}
-        self.ready.pop_front()
+        self.ready.pop()
     }
 
     /// What went in and came out so far.
     pub fn stats(&self) -> MonitorStats {
         let Self { looks, early, judged, anomalies, failures, drift_alarms, .. } = *self;
-        let (table, incidents) = (self.table.stats().clone(), self.incidents.stats());
+        let (mut table, incidents) = (self.table.stats().clone(), self.incidents.stats());
+        let unpopped = self.ready.dropped();
+        table.dropped += unpopped.ends;
+        table.looks_dropped += unpopped.looks;
         let weigher = self.weigher.as_ref();
         MonitorStats {
             table,
@@ -222,6 +229,7 @@ impl Monitor {
             failures,
             drift_alarms,
             incidents,
+            news_dropped: unpopped.news,
             remembered_bytes: weigher.map_or(0, Weigher::remembered_bytes),
             forgotten_early: weigher.map_or(0, Weigher::forgotten_early),
         }
@@ -289,7 +297,7 @@ impl Monitor {
 
     fn take_incidents(&mut self) {
         while let Some((change, incident)) = self.incidents.pop() {
-            self.ready.push_back(Event::Incident { change, incident: Box::new(incident) });
+            self.ready.push(Event::Incident { change, incident: Box::new(incident) });
         }
     }
 
@@ -309,7 +317,7 @@ impl Monitor {
             self.incidents.add(&session, &verdict);
             if first {
                 self.early += 1;
-                self.ready.push_back(Event::Look { session, verdict });
+                self.ready.push(Event::Look { session, verdict });
             }
             self.take_incidents();
         }
@@ -344,7 +352,7 @@ impl Monitor {
             }
             Known { .. } => return,
         };
-        self.ready.push_back(event);
+        self.ready.push(event);
         self.alarm(alarm);
         self.take_incidents();
         if self.known.len() < self.known.capacity() / 8 {
@@ -355,7 +363,7 @@ impl Monitor {
     fn alarm(&mut self, alarm: Option<DriftAlarm>) {
         if let Some(alarm) = alarm {
             self.drift_alarms += 1;
-            self.ready.push_back(Event::Drift(alarm));
+            self.ready.push(Event::Drift(alarm));
         }
     }
 

@@ -17,7 +17,7 @@ pub struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// Bytes that a frame of a capture file may hold: 256 KiB, the limit of libpcap (`MAXIMUM_SNAPLEN`) and Wireshark.
+    /// Bytes that a frame may hold: 256 KiB, the limit of libpcap (`MAXIMUM_SNAPLEN`) and Wireshark.
     pub const MAX_CAPTURED_LEN: u32 = 262_144;
 }
 

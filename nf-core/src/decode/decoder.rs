@@ -114,6 +114,9 @@ impl Decoder {
 
     /// The innermost packet; where it or a tunnel around it is a first fragment, with what the later ones will ask for.
     fn enter<'a>(&self, frame: &Frame<'a>) -> Result<(Packet<'a>, Option<FragmentKey>), Skip> {
+        if frame.data.len() > Frame::MAX_CAPTURED_LEN as usize {
+            return Err(Skip::TooLong);
+        }
         let link = Link::decode(frame)?;
         let (mut packet, mut first) = self.network(frame, &link, frame.data, None)?;
         for _ in 0..self.tunnels {

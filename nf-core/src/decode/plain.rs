@@ -15,7 +15,8 @@ const UDP_HEADER: usize = 8;
 /// `tunnels`: whether tunnels are entered.
 #[inline(always)]
 pub(super) fn decode<'a>(frame: &Frame<'a>, tunnels: bool) -> Option<Packet<'a>> {
-    if frame.link_type != LinkType::ETHERNET {
+    let captured_len = u32::try_from(frame.data.len()).ok()?;
+    if frame.link_type != LinkType::ETHERNET || captured_len > Frame::MAX_CAPTURED_LEN {
         return None;
     }
     let (ethernet, mut data) = frame.data.split_first_chunk::<14>()?;
@@ -46,7 +47,6 @@ pub(super) fn decode<'a>(frame: &Frame<'a>, tunnels: bool) -> Option<Packet<'a>>
         UDP => udp(data, tunnels)?,
         _ => return None,
     };
-    let captured_len = u32::try_from(frame.data.len()).ok()?;
     Some(Packet {
         time: frame.time,
         wire_len: frame.wire_len.max(captured_len),

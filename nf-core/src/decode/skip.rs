@@ -11,6 +11,8 @@ pub enum Skip {
     UnsupportedLinkType(LinkType),
     /// Link types beyond those that [`SkipCounts`] counts one by one.
     OtherLinkType,
+    /// More than [`Frame::MAX_CAPTURED_LEN`](crate::Frame::MAX_CAPTURED_LEN) bytes: such a length is a mistake.
+    TooLong,
     /// The link header or a VLAN tag is cut off.
     ShortLinkHeader,
     /// More than three VLAN tags.
@@ -52,6 +54,7 @@ impl Skip {
         match self {
             Self::UnsupportedLinkType(_) => "unsupported_link_type",
             Self::OtherLinkType => "other_link_type",
+            Self::TooLong => "too_long",
             Self::ShortLinkHeader => "short_link_header",
             Self::TooManyVlanTags => "too_many_vlan_tags",
             Self::TooManyLinkHeaders => "too_many_link_headers",

@@ -91,6 +91,21 @@ pub struct Sighting {
     pub head: Option<Arc<str>>,
 }
 
+impl Incident {
+    /// Bytes that it takes, what it shares counted as its own.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + size_of_val(&self.sources.first[..])
+            + size_of_val(&self.destinations.first[..])
+            + size_of_val(&self.services.first[..])
+            + size_of_val(&self.domains.first[..])
+            + size_of_val(&self.heads[..])
+            + size_of_val(&self.evidence[..])
+            + self.session.heap()
+            + self.carried.as_ref().map_or(0, |carried| carried.bytes())
+    }
+}
+
 impl Sighting {
     pub(super) fn of(alert: &Alert<'_>) -> Self {
         Self {

@@ -1,15 +1,18 @@
 //! A monitor of sessions that a host program keeps.
 
-use super::{Event, Monitor, MonitorStats};
+use super::{BATCH, Event, Monitor, MonitorStats};
 use crate::{
     Result, Timestamp,
     capture::Frame,
     decode::{Packet, Skip},
-    detector::{Detector, Explanation, Row, Verdict},
+    detector::{Detector, Drift, Explanation, Row, Verdict},
     incident::IncidentConfig,
     session::{EndReason, Hosted, Session, SessionConfig, SessionTable},
 };
 use std::sync::Arc;
+
+/// Share of the memory limit that events beyond a batch may take: 1 / this, half of what a table leaves to ended sessions.
+const READY_SHARE: usize = 16;
 
 /// Judges sessions that a host program keeps, as an IDS with a flow table of its own does: the host says which packets are
 /// those of a session and when it ends, and asks what the detector says of it whenever it likes.
@@ -18,6 +21,8 @@ use std::sync::Arc;
 /// host sees belongs into one monitor. The same packets in the same sessions get the verdicts of a [`Monitor`], bit for
 /// bit. There is no idle and no active timeout: the host ends sessions. Where memory is at its
 /// [limit](SessionConfig::memory_limit) those silent for longest end early, and their verdicts are among the events.
+/// So [`pop`](Self::pop) every now and then, also where each session is [asked](Self::judge) about: of the events that nobody
+/// pops the oldest are dropped, and counted, once more than 256 wait and take more than a 16th of that limit.
 ///
 /// ```no_run
 /// # fn main() -> nf_core::Result<()> {
@@ -69,6 +74,11 @@ impl HostedMonitor {
     /// As [`Monitor::with_incidents`].
     pub fn with_incidents(self, config: IncidentConfig) -> Result<Self> {
         Ok(Self(self.0.with_incidents(config)?))
+    }
+
+    /// Replaces the watch for drift, as [`Monitor::set_drift`] does.
+    pub fn set_drift(&mut self, drift: Option<Drift>) {
+        self.0.set_drift(drift);
     }
 
     /// Takes in a frame of a session: the first, or one that follows. Which way it goes follows from its addresses. One that
@@ -133,19 +143,17 @@ impl HostedMonitor {
         if self.0.judged + self.0.failures == before {
             return Ok(None);
         }
-        let is_end = |event: &Event| matches!(event, Event::Verdict { .. } | Event::Failure { .. });
-        match self.0.ready.iter().rposition(is_end).and_then(|place| self.0.ready.remove(place)) {
+        match self.0.ready.take_last_end() {
             Some(Event::Verdict { session, verdict }) => Ok(Some(Judged { session, verdict })),
             Some(Event::Failure { error, .. }) => Err(error),
             _ => Ok(None),
         }
     }
 
-    /// Ends a session without waiting for the verdict, which comes among the events. Many judged at once cost less.
-    pub fn release(&mut self, session: HostedSession, reason: EndReason) {
-        if let Some(hosted) = session.0 {
-            self.0.table.end_hosted(hosted, reason);
-        }
+    /// Ends a session without waiting for the verdict, which comes among the events. Many judged at once cost less. Says
+    /// whether there was one to end: it had packets, and had not ended early for want of memory.
+    pub fn release(&mut self, session: HostedSession, reason: EndReason) -> bool {
+        session.0.is_some_and(|hosted| self.0.table.end_hosted(hosted, reason))
     }
 
     /// Ends all sessions and incidents.
@@ -155,7 +163,9 @@ impl HostedMonitor {
 
     /// The next event, as of [`Monitor::pop`]; those that [`end`](Self::end) gave are not among them.
     pub fn pop(&mut self) -> Option<Event> {
-        self.0.pop()
+        let event = self.0.pop();
+        self.charge();
+        event
     }
 
     /// What went in and came out so far.
@@ -170,7 +180,21 @@ impl HostedMonitor {
 
     /// What was looked at and ended comes first, as in a [`Monitor`].
     fn judge_waiting(&mut self) {
-        while self.0.judge() {}
+        loop {
+            let more = self.0.judge();
+            let most = self.0.table.config().memory_limit / READY_SHARE;
+            self.0.ready.keep_within(most, BATCH);
+            self.charge();
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// Counts events beyond a batch as memory of the table.
+    fn charge(&mut self) {
+        let ready = &self.0.ready;
+        self.0.table.charge_ended(if ready.len() > BATCH { ready.bytes() } else { 0 });
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     look::{Look, Moment},
     record::PacketRecord,
     stats::SessionStats,
+    store::ALLOCATION,
 };
 use crate::{Timestamp, decode::DnsFacts};
 use std::{fmt, time::Duration};
@@ -96,6 +97,17 @@ impl Session {
     /// What the session's hosts did around it, where the session table keeps context.
     pub fn context(&self) -> Option<&Context> {
         self.context.as_deref()
+    }
+
+    /// Bytes that it holds elsewhere, with what the allocator adds.
+    pub(crate) fn heap(&self) -> usize {
+        let allocated = |bytes: usize| if bytes == 0 { 0 } else { bytes + ALLOCATION };
+        let dns = self.dns.as_ref().map_or(0, |dns| allocated(size_of::<DnsFacts>()) + allocated(dns.name.capacity()));
+        allocated(self.packets.capacity() * size_of::<PacketRecord>())
+            + allocated(size_of::<SessionStats>())
+            + dns
+            + self.context.as_ref().map_or(0, |_| allocated(size_of::<Context>()))
+            + allocated(self.looks.capacity() * size_of::<Look>())
     }
 }
 

@@ -78,6 +78,8 @@ pub struct SessionTable {
     turn: u64,
     /// Bytes that whoever follows keeps for sessions.
     charged: usize,
+    /// Bytes that it keeps for those that ended.
+    charged_ended: usize,
     /// Bytes of open sessions, without their slots.
     bytes: usize,
     ended_bytes: usize,
@@ -110,6 +112,7 @@ impl SessionTable {
             following: false,
             turn: 0,
             charged: 0,
+            charged_ended: 0,
             bytes: 0,
             ended_bytes: 0,
             grown: false,
@@ -137,7 +140,7 @@ impl SessionTable {
     pub fn bytes(&self) -> usize {
         let slots = self.nodes.ever() * Node::SLOT_BYTES + self.ended.capacity() * size_of::<Waiting>();
         let kept = slots + self.index.bytes() + self.hosts.bytes() + self.spare.bytes();
-        self.charged + self.bytes + self.ended_bytes + kept
+        self.charged + self.charged_ended + self.bytes + self.ended_bytes + kept
     }
 
     /// Takes in one frame. A frame that cannot be used is counted under its reason, never an error.

@@ -272,3 +272,18 @@ proptest! {
         prop_assert_eq!(seen.len(), 1);
     }
 }
+
+#[test]
+fn a_frame_longer_than_any_is_skipped() {
+    let most = Frame::MAX_CAPTURED_LEN as usize;
+    let mut data = eth().ipv4([10, 0, 0, 1], [10, 0, 0, 2]).udp(1, 2).build();
+    let decode = |data: &[u8], link_type| {
+        let frame = Frame { time: Timestamp::default(), link_type, wire_len: data.len() as u32, data };
+        Decoder::new().decode(&frame).map(|packet| packet.captured_len as usize)
+    };
+    data.resize(most, 0);
+    assert_eq!(decode(&data, LinkType::ETHERNET), Ok(most));
+    data.push(0);
+    assert_eq!(decode(&data, LinkType::ETHERNET), Err(Skip::TooLong));
+    assert_eq!(decode(&data, LinkType(999)), Err(Skip::TooLong));
+}

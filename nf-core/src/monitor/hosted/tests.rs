@@ -137,6 +137,45 @@ fn sessions_without_room_end_early_and_go_on_as_others() {
 }
 
 #[test]
+fn a_host_that_never_pops_stays_within_memory_and_what_is_dropped_is_counted() {
+    let limit = 1 << 20;
+    let mut hosted = HostedMonitor::new(detector(), &endless().memory_limit(limit)).unwrap();
+    let flows = 3000u32;
+    for i in 0..flows {
+        let data = nf_tests::eth().ipv4([10, 0, 0, 1], [10, 1, (i >> 8) as u8, i as u8]).udp(5000, 53_000).build();
+        let at = Timestamp::from_nanos(i64::from(i) * 1_000_000);
+        let mut session = HostedSession::default();
+        let frame = Frame { time: at, link_type: LinkType::ETHERNET, wire_len: 60, data: &data };
+        hosted.push(&mut session, &frame).unwrap();
+        assert!(hosted.judge(&session).unwrap().is_some());
+        // Every other verdict is left to be popped, which nobody does.
+        match i % 2 {
+            0 => assert!(hosted.end(session, EndReason::Idle).unwrap().is_some()),
+            _ => assert!(hosted.release(session, EndReason::Idle)),
+        }
+        let ready = &hosted.0.ready;
+        assert!(ready.len() <= BATCH || ready.bytes() <= limit / READY_SHARE);
+        assert!(hosted.0.table.bytes() <= limit);
+    }
+    assert!(!hosted.release(HostedSession::default(), EndReason::Idle));
+    let mut popped = 0;
+    while let Some(event) = hosted.pop() {
+        popped += u64::from(matches!(event, Event::Verdict { .. }));
+    }
+    let stats = hosted.stats();
+    assert!(stats.table.dropped > 1000 && popped >= BATCH as u64, "{stats:?}");
+    assert_eq!(stats.table.dropped + popped, u64::from(flows / 2));
+    assert_eq!((stats.judged, stats.table.evicted), (u64::from(flows), 0));
+}
+
+#[test]
+fn drift_is_watched_for_unless_switched_off() {
+    let mut hosted = HostedMonitor::new(detector(), &endless()).unwrap();
+    hosted.set_drift(None);
+    assert!(hosted.0.drift().is_none());
+}
+
+#[test]
 fn what_cannot_be_used_is_counted_and_begins_nothing() {
     let mut hosted = HostedMonitor::new(detector(), &endless()).unwrap();
     let mut session = HostedSession::default();

@@ -142,7 +142,7 @@ impl SessionTable {
     pub(super) fn keep_within_memory(&mut self) {
         let limit = self.config.memory_limit;
         let mut bytes = self.bytes();
-        while bytes - self.ended_bytes > limit - limit / ENDED_SHARE
+        while bytes - self.ended_bytes - self.charged_ended > limit - limit / ENDED_SHARE
             || self.nodes.len() * Node::SLOT_BYTES > limit / SLOT_SHARE
         {
             let Some(slot) = self.agenda.longest_silent(&self.nodes) else { break };

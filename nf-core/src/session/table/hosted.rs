@@ -52,11 +52,13 @@ impl SessionTable {
         self.nodes.get(session.slot).is_some_and(|node| node.is_open() && !node.dormant && node.id == session.id)
     }
 
-    /// Ends a session; nothing where it ended before.
-    pub(crate) fn end_hosted(&mut self, session: Hosted, reason: EndReason) {
-        if self.is_hosted(session) {
+    /// Ends a session; says whether it was open.
+    pub(crate) fn end_hosted(&mut self, session: Hosted, reason: EndReason) -> bool {
+        let open = self.is_hosted(session);
+        if open {
             self.end(session.slot, reason, self.clock.now());
         }
+        open
     }
 
     /// Whether a session was looked at as it is.

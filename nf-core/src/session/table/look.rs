@@ -46,6 +46,13 @@ impl SessionTable {
         self.charged = bytes;
     }
 
+    /// As [`charge`](Self::charge), of ended sessions that nobody popped: they take from the room of those that wait here, and
+    /// no open session ends for them.
+    pub(crate) fn charge_ended(&mut self, bytes: usize) {
+        self.grown |= bytes > self.charged_ended;
+        self.charged_ended = bytes;
+    }
+
     /// What happened next, in the order in which it did; looks only where the table is [followed](Self::follow).
     pub(crate) fn pop_any(&mut self) -> Option<Happened> {
         let Waiting { held, id, what } = self.next_waiting()?;
