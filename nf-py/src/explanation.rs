@@ -1,6 +1,9 @@
 //! Why a verdict is what it is, and what a detector was made from.
 
-use crate::{error::raised, verdicts::Verdict};
+use crate::{
+    error::{raised, raised_of},
+    verdicts::Verdict,
+};
 use nf_core::detector;
 use numpy::PyArray1;
 use pyo3::{prelude::*, types::PyDict};
@@ -118,8 +121,8 @@ pub(crate) struct Card(pub(crate) detector::Card);
 impl Card {
     /// The card of a model file; nothing else of the file is read.
     #[staticmethod]
-    fn read(path: PathBuf) -> PyResult<Self> {
-        detector::Card::read(path).map(Self).map_err(raised)
+    fn read(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        py.detach(|| detector::Card::read(&path)).map(Self).map_err(raised_of(&path))
     }
 
     /// The card as one HTML page.

@@ -6,8 +6,9 @@ use crate::{
     drift::DriftAlarm,
     error::raised,
     incidents::{Incident, Rules},
+    number::Whole,
     sessions::{Session, counts},
-    source::Source,
+    source::{Source, damaged},
     verdicts::Verdict,
     watch::Signals,
 };
@@ -57,17 +58,28 @@ impl Monitor {
 
     /// Takes in one frame of that LINKTYPE_* number, captured so many nanoseconds since the epoch. One that cannot be used is counted.
     #[pyo3(signature = (frame, time_ns, link_type, wire_len=None))]
-    fn push(&self, py: Python<'_>, frame: PyBackedBytes, time_ns: i64, link_type: u16, wire_len: Option<u32>) {
+    fn push(
+        &self,
+        py: Python<'_>,
+        frame: PyBackedBytes,
+        time_ns: Whole,
+        link_type: Whole,
+        wire_len: Option<Whole>,
+    ) -> PyResult<()> {
+        let time_ns = time_ns.within("time_ns", i64::MIN.into()..=i64::MAX.into())?;
+        let link_type = link_type.within("link_type", 0..=u16::MAX.into())?;
+        let wire_len = wire_len.map(|len| len.within("wire_len", 0..=u32::MAX.into())).transpose()?;
         py.detach(|| {
             let wire_len = wire_len.unwrap_or(u32::try_from(frame.len()).unwrap_or(u32::MAX));
             let (time, link_type) = (Timestamp::from_nanos(time_ns), LinkType(link_type));
             self.get().push(&Frame { time, link_type, wire_len, data: &frame });
         });
+        Ok(())
     }
 
     /// Says that it is now so many nanoseconds since the epoch, so that silence can end sessions.
-    fn advance(&self, now_ns: i64) {
-        self.get().advance(Timestamp::from_nanos(now_ns));
+    fn advance(&self, py: Python<'_>, now_ns: i64) {
+        py.detach(|| self.get().advance(Timestamp::from_nanos(now_ns)));
     }
 
     /// Ends all open sessions and incidents.
@@ -119,7 +131,7 @@ const FRAMES: usize = 256;
 impl Replay {
     #[new]
     fn new(py: Python<'_>, monitor: Py<Monitor>, source: Source) -> PyResult<Self> {
-        let capture = py.detach(|| source.open()).map_err(raised)?;
+        let capture = py.detach(|| source.open())?;
         Ok(Self { monitor, capture: Mutex::new(Some(capture)) })
     }
 
@@ -148,8 +160,9 @@ impl Replay {
                             break;
                         }
                         Err(damage) => {
+                            let damage = damaged(reading)(damage);
                             *capture = None;
-                            return Err(raised(damage));
+                            return Err(damage);
                         }
                     }
                 }

@@ -22,6 +22,17 @@ class CaptureError(NfError, ValueError):
     ----------
     sessions : Sessions
         Of ``read_sessions``: what came before the damage.
+    packets : Table
+        Of ``read_packets``: what came before the damage.
+
+    Examples
+    --------
+    >>> import neural_filter as nf
+    >>> try:
+    ...     nf.read_sessions(b"no capture")
+    ... except nf.CaptureError as error:
+    ...     print(len(error.sessions))
+    0
     """
 
 

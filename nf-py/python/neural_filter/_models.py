@@ -23,21 +23,14 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 
-def _plain(value: Any) -> Any:
-    """A number of NumPy as Python's."""
-    if hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"{value!r} is no parameter")
-
-
 class Estimator:
     """What all models have in common.
 
-    A parameter that is ``None`` has the engine's default; ``get_params()`` says which. Threads may share a fitted object.
+    A parameter that is ``None`` has the engine's default; ``get_params()`` says which. Values are checked by ``fit``. Threads may
+    share a fitted object; a pickle holds it with its calibration.
     """
 
     _kind: ClassVar[str]
-    _scale: bool = False
 
     def __init__(self, params: dict[str, Any]) -> None:
         self._own = {name: value for name, value in params.items() if value is not None}
@@ -49,7 +42,27 @@ class Estimator:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters as the constructor takes them, those that were not given as the engine has them."""
-        return {**_params.from_engine(json.loads(_native.default_params(self._kind))), **self._own}
+        return {**self._defaults(), **self._own}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters for the next ``fit``, by name; ``None`` is the engine's default again.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such parameter.
+        """
+        known = self.get_params()
+        for name in params:
+            if name not in known:
+                raise ValueError(f"there is no parameter {name}, there are: {', '.join(known) or 'none'}")
+        own = {name: value for name, value in {**self._own, **params}.items() if value is not None}
+        _params.to_engine(own)
+        self._own = own
+        return self
+
+    def _defaults(self) -> dict[str, Any]:
+        return _params.from_engine(json.loads(_native.default_params(self._kind)))
 
     @property
     def model_(self) -> Model:
@@ -86,9 +99,9 @@ class Estimator:
         Parameters
         ----------
         X : Rows, or array of shape (rows, columns) or (rows, steps, columns)
-            What ``transform`` of the features gives, or anything like an array.
+            What ``transform`` of the features gives, or anything like an array. The columns of a data frame keep their names.
         lengths : array of int, shape (rows,), optional
-            How many steps of each row of an array are real; all unless given.
+            How many steps of each row of an array are real; all unless given. Rows bring their own.
         progress : bool, optional
             Whether a bar is shown; where a terminal or a notebook is attached unless given.
         callback : callable, optional
@@ -105,12 +118,13 @@ class Estimator:
         KeyboardInterrupt
             At Ctrl-C, within 0.1 s and one step. The object is then as before.
         """
-        stored = {name: value for name, value in self._own.items() if name not in _params.UNSTORED}
-        params = json.dumps(_params.to_engine(stored), default=_plain)
-        unstored = {name: self._own.get(name) for name in _params.UNSTORED}
+        own = _params.checked(self._own, self._defaults())
+        scale = own.pop("scale", False)
+        unstored = {name: own.pop(name, None) for name in _params.UNSTORED}
+        params = json.dumps(_params.to_engine(own))
         rows = as_rows(X, lengths=lengths)
         with Watch(progress, callback) as watch:
-            model = _native.fit_model(self._kind, params, unstored, rows, self._scale, watch)
+            model = _native.fit_model(self._kind, params, unstored, rows, scale, watch)
         self._model, self._calibration, self._threshold = model, None, None
         self.history_ = watch.history
         return self
@@ -123,7 +137,9 @@ class Estimator:
         NotFittedError
             Before ``fit``.
         SchemaError
-            Where the rows have other columns than those of ``fit``.
+            Where the rows have other columns than those of ``fit``, or a data frame has them in another order.
+        DataError
+            Where a value is not finite.
         """
         return self.model_.score(as_rows(X, self.model_, lengths))
 
@@ -355,11 +371,12 @@ class Autoencoder(Network):
         threads: int | None = None,
     ) -> None:
         params = {
-            "hidden": None if hidden is None else list(hidden),
+            "hidden": hidden,
             "latent": latent,
             "noise": noise,
             "variational": variational,
             "strangeness": strangeness,
+            "scale": scale,
             "epochs": epochs,
             "batch": batch,
             "micro_batch": micro_batch,
@@ -375,10 +392,6 @@ class Autoencoder(Network):
             "threads": threads,
         }
         super().__init__(params)
-        self._scale = scale
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return {**super().get_params(deep), "scale": self._scale}
 
 
 class Transformer(Network):

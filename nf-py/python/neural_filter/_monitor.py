@@ -83,6 +83,11 @@ class Monitor:
             The LINKTYPE_* number of what the frame begins with: 1 for Ethernet.
         wire_len : int, optional
             Bytes that were on the wire; those captured unless given.
+
+        Raises
+        ------
+        ValueError
+            Where a number is out of its range.
         """
         self._native.push(frame, time_ns, link_type, wire_len)
 

@@ -68,11 +68,12 @@ def read_sessions(
     ----------
     source : path, bytes, binary file, or a list of these
         pcap or pcapng, plain or compressed with gzip or zstd. Several are parts of one recording: a session may go on in
-        the next.
+        the next. A path may name a pipe.
     config : SessionConfig, optional
         How packets are cut into sessions; or its keywords, as ``idle_tcp=60``.
     threads : int, optional
-        Threads that read and decode ahead, 0 for one a core; for a single capture. The sessions do not depend on it.
+        Threads that read and decode ahead, 0 for one a core; for a single capture that is bytes or a file with a path. The
+        sessions do not depend on it.
 
     Returns
     -------
@@ -87,6 +88,8 @@ def read_sessions(
         Where it is no capture or damaged; ``error.sessions`` holds what came before the damage.
     ValueError
         Where a keyword is out of its range.
+    KeyboardInterrupt
+        At Ctrl-C, within 0.1 s. What a file's ``read`` raises is raised as it is.
 
     Examples
     --------
@@ -108,6 +111,9 @@ def stream(
 ) -> Iterator[Sessions]:
     """Read captures as batches of sessions, in bounded memory.
 
+    Batches judged one by one get other scores than a whole capture where an alert adds up over several: `Monitor.replay` judges
+    as `Detector.judge` does, in bounded memory too.
+
     Parameters
     ----------
     source, config, threads
@@ -118,7 +124,13 @@ def stream(
     Yields
     ------
     Sessions
-        Of a damaged capture what came before the damage, then the exception.
+        Of a damaged capture what came before the damage, then the exception. Ctrl-C is raised at once; whoever goes on after it
+        loses no session.
+
+    Raises
+    ------
+    OSError, CaptureError, ValueError, KeyboardInterrupt
+        As `read_sessions`.
 
     Examples
     --------
@@ -126,8 +138,6 @@ def stream(
     >>> sum(len(batch) for batch in nf.stream("examples/data/benign.pcap.zst", batch=500)) > 1000
     True
     """
-    if batch < 1:
-        raise ValueError(f"batch is {batch}, it must be at least 1")
     return _native.SessionStream(_sources(source), _config(config, keywords), batch, threads)
 
 
@@ -149,8 +159,10 @@ def read_packets(source: Source, *, tunnels: int | None = None) -> Table:
 
     Raises
     ------
-    OSError, CaptureError
-        As in `read_sessions`.
+    OSError, CaptureError, KeyboardInterrupt
+        As in `read_sessions`; ``error.packets`` holds what came before.
+    ValueError
+        Where ``tunnels`` is not 0 to 255.
 
     Examples
     --------
