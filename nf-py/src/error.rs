@@ -54,8 +54,11 @@ fn of_python(error: &Error) -> Option<PyErr> {
 fn of_system(error: &Error, message: String, path: Option<&Path>) -> PyErr {
     const IS_A_DIRECTORY: i32 = 21;
     // One around it may name a path of its own, as that of a file that is written before it gets its name.
-    let mut causes = std::iter::successors(error.source(), |cause| cause.source());
-    let number = causes.find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+    let (mut number, mut cause) = (None, error.source());
+    while let (None, Some(found)) = (number, cause) {
+        number = found.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        cause = found.source();
+    }
     match (number, path) {
         (Some(number), Some(path)) => numbered(number, path),
         (None, Some(path)) if path.is_dir() => numbered(IS_A_DIRECTORY, path),
