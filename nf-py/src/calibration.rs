@@ -54,11 +54,28 @@ impl Calibration {
     }
 
     /// The cut that keeps a false-positive rate: at most that share of benign rows scores above it.
+    ///
+    /// Parameters
+    /// ----------
+    /// false_positive_rate : float
+    ///     Above 0 and at most 0.5.
+    ///
+    /// Raises
+    /// ------
+    /// ValueError
+    ///     Where it is out of its range.
+    /// DataError
+    ///     Where there are too few scores to promise it; the message says how many more are needed.
     fn threshold(&self, false_positive_rate: f64) -> PyResult<f32> {
         self.0.threshold(false_positive_rate).map_err(raised)
     }
 
     /// The share of benign rows at least as strange as each score.
+    ///
+    /// Returns
+    /// -------
+    /// array of float64, shape (n,)
+    ///     Above 0 and at most 1.
     fn p_values<'py>(&self, py: Python<'py>, scores: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let scores = vector("the scores", scores)?;
         let p_values = py.detach(|| scores.into_iter().map(|score| self.0.p_value(score)).collect());

@@ -329,12 +329,24 @@ fn described<'py>(py: Python<'py>, record: &RecalibrationRecord) -> PyResult<Bou
 }
 
 /// Names of the heads that a detector can be made of.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> "forest" in nf.available_heads()
+/// True
 #[pyfunction]
 pub(crate) fn available_heads() -> Vec<&'static str> {
     Recipe::available_heads().collect()
 }
 
 /// Names of the heads of a detector that chooses none.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> set(nf.default_heads()) <= set(nf.available_heads())
+/// True
 #[pyfunction]
 pub(crate) fn default_heads() -> Vec<&'static str> {
     Recipe::default_heads().collect()

@@ -1,5 +1,6 @@
 //! Whole numbers that Python gives for parameters.
 
+use nf_core::Timestamp;
 use pyo3::{
     exceptions::{PyOverflowError, PyValueError},
     prelude::*,
@@ -45,6 +46,11 @@ impl Whole {
             PyValueError::new_err(format!("{name} is {}, it must be {allowed}", self.0))
         })
     }
+}
+
+/// Nanoseconds since the epoch.
+pub(crate) fn time(name: &str, given: Whole) -> PyResult<Timestamp> {
+    given.within(name, i64::MIN.into()..=i64::MAX.into()).map(Timestamp::from_nanos)
 }
 
 /// How many threads, 0 for one a core.

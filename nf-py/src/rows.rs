@@ -21,6 +21,15 @@ use std::sync::Arc;
 ///
 /// Sequences have the shape (rows, steps, columns), with the number of real steps of each row in ``lengths``; flat rows
 /// have the shape (rows, columns). A slice, a mask of bools or an array of numbers give rows.
+///
+/// Examples
+/// --------
+/// >>> import numpy as np, neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> rows = nf.FlowFeatures().transform(benign)
+/// >>> array = np.asarray(rows)
+/// >>> array.shape == rows.shape, array.base is rows, rows[array[:, 0] > 1].columns == rows.columns
+/// (True, True, True)
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Rows {
     rows: nf_core::Rows,
@@ -59,6 +68,22 @@ impl Rows {
 impl Rows {
     /// Rows from an array of shape (rows, columns) or (rows, steps, columns), with the number of real steps of each row,
     /// where they are not all; ``schema`` is that of other rows, or the names of the columns, or nothing.
+    ///
+    /// Parameters
+    /// ----------
+    /// array : array of real numbers
+    ///     Copied, and converted where it is not float32.
+    /// lengths : array of int, shape (rows,), optional
+    ///     0 to the number of steps; all unless given.
+    /// schema : list of str, Rows or model, optional
+    ///     Where the columns have their names from; ``x0``, ``x1`` and so on unless given.
+    ///
+    /// Raises
+    /// ------
+    /// DataError
+    ///     Where the shape, the type or a value is none that models read.
+    /// SchemaError
+    ///     Where the schema has another number of columns.
     #[staticmethod]
     #[pyo3(signature = (array, lengths=None, schema=None))]
     fn from_array(
@@ -154,6 +179,11 @@ impl Rows {
     }
 
     /// Rows of what their pickle holds.
+    ///
+    /// Raises
+    /// ------
+    /// ValueError
+    ///     Where that is damaged.
     #[staticmethod]
     fn restore(py: Python<'_>, schema: &str, array: &Bound<'_, PyAny>, lengths: &Bound<'_, PyAny>) -> PyResult<Self> {
         let schema: Schema = serde_json::from_str(schema).map_err(|error| PyValueError::new_err(error.to_string()))?;

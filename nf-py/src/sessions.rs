@@ -21,6 +21,14 @@ use std::{
 /// ``polars.DataFrame(sessions)``, ``pyarrow.table(sessions)`` and ``pandas.DataFrame.from_arrow(sessions)`` make a data frame of
 /// them, without a copy of the numbers; its columns are those of the tables of ``docs/guide/extract.md``. A number chooses one
 /// session; a slice, a mask of bools or an array of numbers give sessions. A slice shares them, the others copy.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> long = benign[[session.packets > 100 for session in benign]]
+/// >>> len(long) < len(benign), long.stats["ended"] == len(long)
+/// (True, True)
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Sessions {
     all: Arc<nf_core::Sessions>,
@@ -208,6 +216,13 @@ pub(crate) fn counts<'py>(py: Python<'py>, stats: &TableStats) -> PyResult<Bound
 }
 
 /// One session: who spoke with whom, when, how much, and how it ended.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> session = nf.read_sessions("examples/data/benign.pcap.zst")[0]
+/// >>> session.packets > 0, session.duration == (session.end_ns - session.start_ns) / 1e9
+/// (True, True)
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Session {
     all: Arc<nf_core::Sessions>,

@@ -17,6 +17,16 @@ use std::sync::{Arc, OnceLock};
 /// One verdict a session, in their order: ``polars.DataFrame(verdicts)`` makes a data frame of them.
 ///
 /// A number chooses one verdict; a slice, a mask of bools or an array of numbers give verdicts.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+/// >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+/// >>> alerts = verdicts.sessions[verdicts.anomaly]
+/// >>> bool(len(alerts) == verdicts.anomaly.sum() > 0), verdicts.heads
+/// (True, ['forest'])
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Verdicts {
     verdicts: Vec<nf_core::Verdict>,
@@ -231,6 +241,15 @@ impl Verdicts {
 }
 
 /// What a detector says of one session.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+/// >>> verdict = detector.judge_alone(benign[0])
+/// >>> bool(verdict) == verdict.anomaly, list(verdict.heads)
+/// (True, ['forest'])
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Verdict(pub(crate) nf_core::Verdict);
 

@@ -83,7 +83,7 @@ def test_columns_and_rows_are_pickled(benign: nf.Sessions) -> None:
 
 
 def test_calibrations_take_anything_like_an_array() -> None:
-    calibration = nf.Calibration(range(400))  # type: ignore[arg-type]
+    calibration = nf.Calibration(range(400))
     assert calibration.p_values([399.0]) < 0.01 and len(nf.Calibration(np.arange(400.0))) == 400
     with pytest.raises(nf.DataError, match=r"the scores have shape \[3, 3\], they must be numbers in one row"):
         nf.Calibration(np.zeros((3, 3)))

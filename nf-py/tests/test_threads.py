@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,14 @@ WORK: dict[str, Callable[[nf.Detector, nf.Sessions, nf.Verdicts], Callable[[], o
     "read_packets": lambda forest, many, verdicts: lambda: nf.read_packets(MANY[0]),
     "a mask": lambda forest, many, verdicts: lambda: many[np.ones(len(many), dtype=bool)],
     "transform": lambda forest, many, verdicts: lambda: nf.PacketFeatures(64).transform(many),
-    "from_array": lambda forest, many, verdicts: lambda array=np.zeros((40_000, 64, 8), np.float32): nf.Rows.from_array(array),
-    "score": lambda forest, many, verdicts: lambda model=fitted(many), array=flow(many): model.score(array),
+    "from_array": lambda forest, many, verdicts: partial(nf.Rows.from_array, np.zeros((40_000, 64, 8), np.float32)),
+    "score": lambda forest, many, verdicts: partial(fitted(many).score, flow(many)),
     "judge": lambda forest, many, verdicts: lambda: forest.judge(many),
     "explain_all": lambda forest, many, verdicts: lambda: forest.explain_all(verdicts[2000:2040]),
     "incidents": lambda forest, many, verdicts: lambda: verdicts.incidents(),
     "html": lambda forest, many, verdicts: lambda: verdicts._repr_html_(),
-    "advance": lambda forest, many, verdicts: lambda monitor=with_open_sessions(forest): monitor.advance(3600 * 10**9),
-    "drop": lambda forest, many, verdicts: lambda held=[verdicts[::1][::-1]]: held.clear(),
+    "advance": lambda forest, many, verdicts: partial(with_open_sessions(forest).advance, 3600 * 10**9),
+    "drop": lambda forest, many, verdicts: [verdicts[::-1]].clear,
 }
 
 

@@ -91,7 +91,7 @@ for _name in __all__:
 
 # The keywords with the engine's defaults, for help().
 _defaults = SessionConfig()
-SessionConfig.__signature__ = _inspect.Signature(  # type: ignore[attr-defined]
+SessionConfig.__signature__ = _inspect.Signature(
     [
         _inspect.Parameter(_name, _inspect.Parameter.KEYWORD_ONLY, default=getattr(_defaults, _name))
         for _name in _defaults.__getnewargs_ex__()[1]

@@ -113,7 +113,13 @@ class Detector:
         self._fitted: _native.Detector | None = None
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters as the constructor took them."""
+        """The parameters as the constructor took them.
+
+        Returns
+        -------
+        dict
+            By name; ``None`` for the engine's default.
+        """
         return {name: getattr(self, name) for name in _PARAMETERS}
 
     def set_params(self, **params: Any) -> Self:
@@ -349,6 +355,11 @@ class Detector:
             What the card calls it.
         sessions : Sessions
             What was read of it; of a part, the card has the counts of that part.
+
+        Returns
+        -------
+        Detector
+            Another; this one is as before.
         """
         return self._around(self.detector_.with_source(name, sessions))
 
@@ -389,7 +400,13 @@ class Detector:
         return self.detector_.recalibrations
 
     def before_recalibration(self) -> Detector | None:
-        """The detector with the calibration it was made with; ``None`` where it still has that."""
+        """The detector with the calibration it was made with.
+
+        Returns
+        -------
+        Detector or None
+            ``None`` where it still has that calibration.
+        """
         before = self.detector_.before_recalibration()
         return None if before is None else self._around(before)
 
@@ -409,7 +426,13 @@ class Detector:
         return self.detector_.drift(false_alarm_every)
 
     def report(self) -> CalibrationReport:
-        """What it promises at its budget, and how well the held-out sessions bear it out; ``print`` says it in words."""
+        """What it promises at its budget, and how well the held-out sessions bear it out.
+
+        Returns
+        -------
+        CalibrationReport
+            ``print`` says it in words.
+        """
         return self.detector_.report()
 
     def export_onnx(self, folder: str | PathLike[str]) -> None:
@@ -427,7 +450,13 @@ class Detector:
         self.detector_.export_onnx(folder)
 
     def card(self) -> Card:
-        """What it was made from, what it promises, and what it is known not to see."""
+        """What it was made from, what it promises, and what it is known not to see.
+
+        Returns
+        -------
+        Card
+            ``print`` says it in words, a notebook shows it as HTML.
+        """
         return self.detector_.card()
 
     def save(self, path: str | PathLike[str]) -> None:

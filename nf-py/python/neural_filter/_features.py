@@ -41,7 +41,13 @@ class Features:
         self.spec = spec
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters as the constructor takes them, by name."""
+        """The parameters as the constructor takes them.
+
+        Returns
+        -------
+        dict
+            By name.
+        """
         return {name: getattr(self, name) for name in self._parameters}
 
     def set_params(self, **params: Any) -> Self:
@@ -59,7 +65,13 @@ class Features:
         return self
 
     def fit(self, sessions: Sessions | Sequence[Session] | None = None, y: object = None) -> Self:
-        """Do nothing."""
+        """Do nothing.
+
+        Returns
+        -------
+        Features
+            Itself.
+        """
         return self
 
     def transform(self, sessions: Sessions | Sequence[Session]) -> Rows:
@@ -84,11 +96,23 @@ class Features:
         return self.spec.extract(sessions)
 
     def fit_transform(self, sessions: Sessions | Sequence[Session], y: object = None) -> Rows:
-        """Take the rows of some sessions: `transform`."""
+        """Take the rows of some sessions.
+
+        Returns
+        -------
+        Rows
+            As `transform` gives them.
+        """
         return self.transform(sessions)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
-        """Names of the columns, shape (columns,)."""
+        """Names of the columns.
+
+        Returns
+        -------
+        array of object, shape (columns,)
+            Texts.
+        """
         return np.asarray(self.spec.columns, dtype=object)
 
     def __add__(self, other: Features) -> Features:

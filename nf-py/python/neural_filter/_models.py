@@ -28,6 +28,12 @@ class Estimator:
 
     A parameter that is ``None`` has the engine's default; ``get_params()`` says which. Values are checked by ``fit``. Threads may
     share a fitted object; a pickle holds it with its calibration.
+
+    Examples
+    --------
+    >>> import neural_filter as nf
+    >>> [isinstance(model, nf.Estimator) for model in (nf.IsolationForest(), nf.Autoencoder(), nf.Transformer(), nf.Rarity())]
+    [True, True, True, True]
     """
 
     _kind: ClassVar[str]
@@ -41,7 +47,13 @@ class Estimator:
         self.history_: list[Progress] = []
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters as the constructor takes them, those that were not given as the engine has them."""
+        """The parameters as the constructor takes them, those that were not given as the engine has them.
+
+        Returns
+        -------
+        dict
+            By name.
+        """
         return {**self._defaults(), **self._own}
 
     def set_params(self, **params: Any) -> Self:
@@ -164,12 +176,34 @@ class Estimator:
         return self
 
     def predict(self, X: Any, *, lengths: Any = None) -> npt.NDArray[np.int64]:
-        """Say which rows are anomalies: 1, else 0."""
+        """Say which rows are anomalies.
+
+        Returns
+        -------
+        array of int64, shape (rows,)
+            1 where the score is above ``threshold_``, else 0.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``calibrate``.
+        """
         cut = self.threshold_
         return (self.score(X, lengths=lengths) > np.float32(cut)).astype(np.int64)
 
     def p_values(self, X: Any, *, lengths: Any = None) -> npt.NDArray[np.float64]:
-        """The share of benign rows at least as strange, float64, shape (rows,)."""
+        """The share of benign rows at least as strange.
+
+        Returns
+        -------
+        array of float64, shape (rows,)
+            Above 0 and at most 1.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``calibrate``.
+        """
         return self.calibration_.p_values(self.score(X, lengths=lengths))
 
     def to_onnx(self) -> bytes:
@@ -186,7 +220,13 @@ class Estimator:
         return self.model_.to_onnx()
 
     def scaled(self, X: Any, *, lengths: Any = None) -> Rows:
-        """Bring rows to the scale that the model reads: themselves where it was fitted without one."""
+        """Bring rows to the scale that the model reads.
+
+        Returns
+        -------
+        Rows
+            Themselves where it was fitted without one.
+        """
         return self.model_.scaled(as_rows(X, self.model_, lengths))
 
     def __repr__(self) -> str:

@@ -92,15 +92,38 @@ class Monitor:
         self._native.push(frame, time_ns, link_type, wire_len)
 
     def advance(self, now_ns: int) -> None:
-        """Say what time it is, in nanoseconds since the epoch, so that silence can end sessions."""
+        """Say what time it is, so that silence can end sessions.
+
+        Parameters
+        ----------
+        now_ns : int
+            In nanoseconds since the epoch.
+
+        Raises
+        ------
+        ValueError
+            Where that is no time of 64 bits.
+        """
         self._native.advance(now_ns)
 
     def finish(self) -> None:
-        """End all open sessions and incidents."""
+        """End all open sessions and incidents.
+
+        Returns
+        -------
+        None
+            What comes of it is among the `events`.
+        """
         self._native.finish()
 
     def events(self) -> Iterator[Event]:
-        """Yield the events there are before more frames come."""
+        """Yield the events there are before more frames come.
+
+        Returns
+        -------
+        iterator of Event
+            In the order in which they happened.
+        """
         while (event := self._native.pop()) is not None:
             yield event
 
