@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._native import Event, SessionConfig
+from ._reading import opened
 
 if TYPE_CHECKING:
     from ._detector import Detector
@@ -135,7 +136,7 @@ class Monitor:
         OSError, CaptureError
             As in `read_sessions`, behind the events of what came before the damage.
         """
-        return _native.Replay(self._native, source)
+        return _native.Replay(self._native, opened(source))
 
     @property
     def stats(self) -> dict[str, Any]:

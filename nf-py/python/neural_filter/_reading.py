@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
+import select
+import stat
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Protocol, TypedDict, Union
@@ -43,8 +47,33 @@ class SessionKeywords(TypedDict, total=False):
     memory_limit: int
 
 
+class _Pipe:
+    """A pipe that is looked into every tenth of a second, so that Ctrl-C ends waiting whichever thread it reaches."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self._file = io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            if select.select([self._file], [], [], 0.1)[0] and (found := self._file.read(size)) is not None:
+                return found
+
+
+def opened(source: Source) -> Source:
+    """The source itself, unless it is the path of a pipe."""
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        try:
+            if stat.S_ISFIFO(os.stat(path).st_mode):
+                return _Pipe(path)
+        except (OSError, ValueError):
+            pass  # said by whoever opens it
+    return source
+
+
 def _sources(source: Source | Sequence[Source]) -> list[Source]:
-    return list(source) if isinstance(source, (list, tuple)) else [source]  # type: ignore[list-item]
+    return [opened(each) for each in source] if isinstance(source, (list, tuple)) else [opened(source)]  # type: ignore[arg-type]
 
 
 def _config(config: SessionConfig | None, keywords: SessionKeywords) -> SessionConfig:
@@ -171,4 +200,5 @@ def read_packets(source: Source, *, tunnels: int | None = None) -> Table:
     >>> packets[0]["frame"], packets.columns[:3]
     (1, ['frame', 'time', 'protocol'])
     """
+    source = opened(source)
     return _native.read_packets(source) if tunnels is None else _native.read_packets(source, tunnels)
