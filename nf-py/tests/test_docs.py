@@ -23,9 +23,10 @@ def test_every_public_name_is_explained(name: str) -> None:
     for member, value in vars(thing).items():
         if member.startswith("_") or not (callable(getattr(thing, member)) or isinstance(value, property) or inspect.isdatadescriptor(value)):
             continue
-        said = inspect.getdoc(value) or ""
+        method = callable(getattr(thing, member))
+        said = inspect.getdoc(getattr(thing, member) if method else value) or ""
         assert said, member
-        if callable(getattr(thing, member)):
+        if method:
             assert "Returns\n" in said or "Raises\n" in said, member
 
 
