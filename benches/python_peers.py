@@ -86,7 +86,7 @@ def forests(rounds):
     print(f"isolation forest, {trees} trees of {samples} rows: fit {train.shape}, score {test.shape}, one thread")
     times = {name: median(rounds, work) for name, work in peers.items()}
     for name, seconds in times.items():
-        print(f"{name:14} {seconds:8.3f} s, ratio to ours {seconds / times['neural_filter']:.2f}")
+        print(f"{name:14} {seconds:8.3f} s, ratio of ours to it {times['neural_filter'] / seconds:.2f}")
 
 
 def importing(rounds):

@@ -1,7 +1,10 @@
 //! Scores to p-values.
 
-use crate::{array::view, error::raised};
-use numpy::{PyArray1, PyReadonlyArray1, ndarray::ArrayView1};
+use crate::{
+    array::{vector, view},
+    error::raised,
+};
+use numpy::{PyArray1, ndarray::ArrayView1};
 use pyo3::prelude::*;
 
 /// Scores of benign rows that took no part in fitting, and the p-values and cuts that follow.
@@ -33,8 +36,8 @@ impl From<nf_core::Calibration> for Calibration {
 #[pymethods]
 impl Calibration {
     #[new]
-    fn new(py: Python<'_>, scores: PyReadonlyArray1<'_, f32>) -> PyResult<Self> {
-        let scores = scores.as_array().to_vec();
+    fn new(py: Python<'_>, scores: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let scores = vector("the scores", scores)?;
         py.detach(|| nf_core::Calibration::fit(&scores)).map(Self).map_err(raised)
     }
 
@@ -51,14 +54,32 @@ impl Calibration {
     }
 
     /// The cut that keeps a false-positive rate: at most that share of benign rows scores above it.
+    ///
+    /// Parameters
+    /// ----------
+    /// false_positive_rate : float
+    ///     Above 0 and at most 0.5.
+    ///
+    /// Raises
+    /// ------
+    /// ValueError
+    ///     Where it is out of its range.
+    /// DataError
+    ///     Where there are too few scores to promise it; the message says how many more are needed.
     fn threshold(&self, false_positive_rate: f64) -> PyResult<f32> {
         self.0.threshold(false_positive_rate).map_err(raised)
     }
 
     /// The share of benign rows at least as strange as each score.
-    fn p_values<'py>(&self, py: Python<'py>, scores: PyReadonlyArray1<'_, f32>) -> Bound<'py, PyArray1<f64>> {
-        let scores = scores.as_array().to_vec();
-        PyArray1::from_vec(py, py.detach(|| scores.into_iter().map(|score| self.0.p_value(score)).collect()))
+    ///
+    /// Returns
+    /// -------
+    /// array of float64, shape (n,)
+    ///     Above 0 and at most 1.
+    fn p_values<'py>(&self, py: Python<'py>, scores: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let scores = vector("the scores", scores)?;
+        let p_values = py.detach(|| scores.into_iter().map(|score| self.0.p_value(score)).collect());
+        Ok(PyArray1::from_vec(py, p_values))
     }
 
     fn __len__(&self) -> usize {

@@ -1,8 +1,12 @@
 //! How packets are cut into sessions.
 
-use crate::error::raised;
+use crate::{error::raised, number::Whole};
 use nf_core::session::{KeyKind, Looks};
-use pyo3::{exceptions::PyValueError, prelude::*};
+use pyo3::{
+    exceptions::PyValueError,
+    prelude::*,
+    types::{PyDict, PyTuple},
+};
 use std::time::Duration;
 
 /// How packets are cut into sessions. Every default is the engine's; times are in seconds.
@@ -48,6 +52,24 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SessionConfig(pub(crate) nf_core::SessionConfig);
 
+const KEYWORDS: [&str; 15] = [
+    "key",
+    "vlan_in_key",
+    "tunnels",
+    "idle_tcp",
+    "idle_udp",
+    "idle_icmp",
+    "idle_arp",
+    "active",
+    "max_packets",
+    "entropy_bytes",
+    "context",
+    "look_packets",
+    "look_silence",
+    "look_every",
+    "memory_limit",
+];
+
 fn defaults() -> nf_core::SessionConfig {
     nf_core::SessionConfig::default()
 }
@@ -64,76 +86,74 @@ pub(crate) fn duration(name: &str, seconds: Option<f64>) -> PyResult<Option<Dura
     seconds.map(convert).transpose()
 }
 
-fn key_name(key: KeyKind) -> &'static str {
-    if key == KeyKind::HostPair { "host_pair" } else { "five_tuple" }
-}
-
 #[pymethods]
 impl SessionConfig {
     #[new]
     #[pyo3(signature = (
         *,
-        key=key_name(defaults().key),
+        key=defaults().key.to_string(),
         vlan_in_key=defaults().vlan_in_key,
-        tunnels=defaults().tunnels,
+        tunnels=defaults().tunnels.into(),
         idle_tcp=seconds(defaults().idle_tcp),
         idle_udp=seconds(defaults().idle_udp),
         idle_icmp=seconds(defaults().idle_icmp),
         idle_arp=seconds(defaults().idle_arp),
         active=seconds(defaults().active),
-        max_packets=defaults().max_packets,
-        entropy_bytes=defaults().entropy_bytes,
+        max_packets=defaults().max_packets.into(),
+        entropy_bytes=defaults().entropy_bytes.into(),
         context=defaults().context,
-        look_packets=defaults().looks.packets,
+        look_packets=defaults().looks.packets.into_iter().map(Whole::from).collect(),
         look_silence=defaults().looks.silence,
         look_every=seconds(defaults().looks.every),
-        memory_limit=defaults().memory_limit,
+        memory_limit=Whole::from(defaults().memory_limit as u64),
     ))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
     fn new(
-        key: &str,
+        key: String,
         vlan_in_key: bool,
-        tunnels: u8,
+        tunnels: Whole,
         idle_tcp: Option<f64>,
         idle_udp: Option<f64>,
         idle_icmp: Option<f64>,
         idle_arp: Option<f64>,
         active: Option<f64>,
-        max_packets: u32,
-        entropy_bytes: u32,
+        max_packets: Whole,
+        entropy_bytes: Whole,
         context: bool,
-        look_packets: Vec<u64>,
+        look_packets: Vec<Whole>,
         look_silence: bool,
         look_every: Option<f64>,
-        memory_limit: usize,
+        memory_limit: Whole,
     ) -> PyResult<Self> {
-        let Some(key) = [KeyKind::FiveTuple, KeyKind::HostPair].into_iter().find(|kind| key_name(*kind) == key) else {
+        let Some(key) = [KeyKind::FiveTuple, KeyKind::HostPair].into_iter().find(|kind| kind.to_string() == key) else {
             let message = format!("key is '{key}', it must be 'five_tuple' or 'host_pair'");
             return Err(PyValueError::new_err(message));
         };
+        let look = |packets: Whole| packets.within("look_packets", 2..=u64::MAX.into());
+        let look_packets = look_packets.into_iter().map(look).collect::<PyResult<Vec<u64>>>()?;
         let every = duration("look_every", look_every)?;
         let config = defaults()
             .key(key)
             .vlan_in_key(vlan_in_key)
-            .tunnels(tunnels)
+            .tunnels(tunnels.within("tunnels", 0..=u8::MAX.into())?)
             .idle_tcp(duration("idle_tcp", idle_tcp)?)
             .idle_udp(duration("idle_udp", idle_udp)?)
             .idle_icmp(duration("idle_icmp", idle_icmp)?)
             .idle_arp(duration("idle_arp", idle_arp)?)
             .active(duration("active", active)?)
-            .max_packets(max_packets)
-            .entropy_bytes(entropy_bytes)
+            .max_packets(max_packets.within("max_packets", 1..=65536)?)
+            .entropy_bytes(entropy_bytes.within("entropy_bytes", 1..=65535)?)
             .context(context)
             .looks(Looks { packets: look_packets, silence: look_silence, every })
-            .memory_limit(memory_limit);
+            .memory_limit(memory_limit.within("memory_limit", 1 << 20..=isize::MAX as i128)?);
         config.check().map_err(raised)?;
         Ok(Self(config))
     }
 
     /// What makes a session.
     #[getter]
-    fn key(&self) -> &'static str {
-        key_name(self.0.key)
+    fn key(&self) -> String {
+        self.0.key.to_string()
     }
 
     /// Whether the VLAN identifiers are part of the key.
@@ -220,29 +240,15 @@ impl SessionConfig {
         self.0.memory_limit
     }
 
-    fn __repr__(&self) -> String {
-        let time = |seconds: Option<f64>| seconds.map_or("None".to_owned(), |seconds| format!("{seconds}"));
-        let flag = |flag: bool| if flag { "True" } else { "False" };
-        let config = &self.0;
-        format!(
-            "SessionConfig(key='{}', vlan_in_key={}, tunnels={}, idle_tcp={}, idle_udp={}, idle_icmp={}, idle_arp={}, \
-            active={}, max_packets={}, entropy_bytes={}, context={}, look_packets={:?}, look_silence={}, look_every={}, \
-            memory_limit={})",
-            self.key(),
-            flag(config.vlan_in_key),
-            config.tunnels,
-            time(self.idle_tcp()),
-            time(self.idle_udp()),
-            time(self.idle_icmp()),
-            time(self.idle_arp()),
-            time(self.active()),
-            config.max_packets,
-            config.entropy_bytes,
-            flag(config.context),
-            config.looks.packets,
-            flag(config.looks.silence),
-            time(self.look_every()),
-            config.memory_limit,
-        )
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let keyword = |name: &&str| Ok(format!("{name}={}", slf.getattr(*name)?.repr()?));
+        Ok(format!("SessionConfig({})", KEYWORDS.iter().map(keyword).collect::<PyResult<Vec<_>>>()?.join(", ")))
+    }
+
+    /// What its pickle holds.
+    fn __getnewargs_ex__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
+        let keywords = PyDict::new(slf.py());
+        KEYWORDS.iter().try_for_each(|name| keywords.set_item(name, slf.getattr(*name)?))?;
+        Ok((PyTuple::empty(slf.py()), keywords))
     }
 }

@@ -3,14 +3,15 @@
 use crate::{
     config::SessionConfig,
     drift::Drift,
-    error::raised,
+    error::{raised, raised_of},
     explanation::{CalibrationReport, Card, Explanation},
     features::FeatureSpec,
     incidents::Incident,
     model::Model,
+    number::{Whole, seed, threads},
     sessions::{Session, Sessions},
     verdicts::{Verdict, Verdicts},
-    watch::Watcher,
+    watch::{Signals, Watcher},
 };
 use nf_core::{
     detector::{Builder, Recalibration, RecalibrationRecord, Recipe, Source},
@@ -22,15 +23,23 @@ use pyo3::{
     prelude::*,
     types::{PyBytes, PyDict, PyTuple},
 };
-use std::path::PathBuf;
+use std::{ops::ControlFlow, path::PathBuf};
 
 /// A fitted and calibrated detector. It never changes, and threads may share it.
 #[pyclass(frozen, module = "neural_filter._native")]
 pub(crate) struct Detector(nf_core::Detector);
 
+/// Pairs of session and verdict explained between two looks for Ctrl-C.
+const EXPLAINED: usize = 16;
+
 impl Detector {
     pub(crate) fn get(&self) -> &nf_core::Detector {
         &self.0
+    }
+
+    /// Refuses sessions that were cut otherwise than those of the training.
+    fn check(&self, config: &nf_core::SessionConfig) -> PyResult<()> {
+        self.0.check_sessions(config).map_err(raised)
     }
 }
 
@@ -54,10 +63,15 @@ impl Detector {
         contamination: Option<f64>,
         evidence: Option<bool>,
         without_columns: Option<Vec<String>>,
-        random_state: Option<u64>,
-        threads: Option<usize>,
+        random_state: Option<Whole>,
+        threads: Option<Whole>,
         report: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
+        let (random_state, threads) = (seed(random_state)?, self::threads(threads)?);
+        if let Some(held_out) = held_out {
+            let alike = held_out.session_config().check_alike(sessions.session_config());
+            alike.map_err(|error| PyValueError::new_err(format!("held_out: {error}")))?;
+        }
         let mut recipe = nf_core::Detector::recipe().session_config(sessions.session_config());
         if let Some(heads) = heads {
             recipe = recipe.heads(&heads).map_err(raised)?;
@@ -93,8 +107,9 @@ impl Detector {
         false_positive_rate: Option<f64>,
         alerts_per_hour: Option<f64>,
         evidence: Option<bool>,
-        threads: Option<usize>,
+        threads: Option<Whole>,
     ) -> PyResult<Self> {
+        let threads = self::threads(threads)?;
         let mut builder = nf_core::Detector::builder().session_config(held_out.session_config());
         for (name, spec, model, weight) in heads {
             builder = model.head(builder, &name, spec.0);
@@ -112,7 +127,7 @@ impl Detector {
     /// Reads a detector from a model file.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        py.detach(|| nf_core::Detector::load(path)).map(Self).map_err(raised)
+        py.detach(|| nf_core::Detector::load(&path)).map(Self).map_err(raised_of(&path))
     }
 
     /// Reads a detector from the bytes of a model file.
@@ -123,7 +138,7 @@ impl Detector {
 
     /// Writes a model file, whole or not at all.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        py.detach(|| self.0.save(path)).map_err(raised)
+        py.detach(|| self.0.save(&path)).map_err(raised_of(&path))
     }
 
     /// The bytes of a model file.
@@ -134,18 +149,31 @@ impl Detector {
 
     /// The verdicts on sessions of one capture, in the order in which they ended.
     fn judge(&self, py: Python<'_>, sessions: &Sessions) -> PyResult<Verdicts> {
-        let verdicts = py.detach(|| self.0.judge_all(sessions.slice())).map_err(raised)?;
+        self.check(sessions.session_config())?;
+        let (mut signals, mut stop) = (Signals::new(), None);
+        let verdicts = py.detach(|| {
+            self.0.judge_all_with(sessions.slice(), || match signals.check() {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    stop = Some(error);
+                    ControlFlow::Break(())
+                }
+            })
+        });
+        let verdicts = verdicts.map_err(|error| stop.take().unwrap_or_else(|| raised(error)))?;
         Ok(Verdicts::new(verdicts, sessions.share(), self.heads().into()))
     }
 
     /// The verdict on one session by itself.
     fn judge_alone(&self, py: Python<'_>, session: &Session) -> PyResult<Verdict> {
+        session.config().map_or(Ok(()), |config| self.check(config))?;
         py.detach(|| self.0.judge(session.get())).map(Verdict).map_err(raised)
     }
 
     /// Why a session got its verdict; judged by itself where none is given.
     #[pyo3(signature = (session, verdict=None))]
     fn explain(&self, py: Python<'_>, session: &Session, verdict: Option<&Verdict>) -> PyResult<Explanation> {
+        session.config().map_or(Ok(()), |config| self.check(config))?;
         py.detach(|| {
             let explanation = match verdict {
                 Some(verdict) => self.0.explain_verdict(session.get(), &verdict.0)?,
@@ -168,16 +196,22 @@ impl Detector {
         &self,
         py: Python<'_>,
         verdicts: &Verdicts,
-        threads: Option<usize>,
+        threads: Option<Whole>,
     ) -> PyResult<Vec<Option<Explanation>>> {
+        let threads = self::threads(threads)?;
+        self.check(verdicts.judged().session_config())?;
         let sessions = verdicts.judged().slice();
         py.detach(|| {
             let detector = threads.into_iter().fold(self.0.clone(), nf_core::Detector::with_threads);
-            let explanations = detector.explain_all(sessions, verdicts.get())?;
-            let told = explanations.into_iter().zip(sessions);
-            Ok(told.map(|(explanation, session)| Some(Explanation::new(session, explanation?))).collect())
+            let (mut told, mut signals) = (Vec::with_capacity(sessions.len()), Signals::new());
+            for (sessions, verdicts) in sessions.chunks(EXPLAINED).zip(verdicts.get().chunks(EXPLAINED)) {
+                signals.check()?;
+                let explanations = detector.explain_all(sessions, verdicts).map_err(raised)?;
+                let explained = explanations.into_iter().zip(sessions);
+                told.extend(explained.map(|(explanation, session)| Some(Explanation::new(session, explanation?))));
+            }
+            Ok(told)
         })
-        .map_err(raised)
     }
 
     /// Judged sessions and their incidents as one HTML page.
@@ -187,7 +221,7 @@ impl Detector {
             verdicts.pairs().for_each(|(session, verdict)| report.add(session, verdict));
             let found = incidents(verdicts.judged().slice(), verdicts.get(), &IncidentConfig::default())?;
             found.into_iter().for_each(|incident| report.add_incident(incident));
-            report.to_html(&self.0, verdicts.judged().table_stats())
+            report.to_html(&self.0, &verdicts.judged().table_stats())
         })
         .map_err(raised)
     }
@@ -199,7 +233,7 @@ impl Detector {
 
     /// The same detector with one more capture named on its card as what it was made from.
     fn with_source(&self, name: &str, sessions: &Sessions) -> Self {
-        Self(self.0.clone().with_source(Source::new(name, sessions.table_stats())))
+        Self(self.0.clone().with_source(Source::new(name, &sessions.table_stats())))
     }
 
     /// The same heads calibrated on recent sessions.
@@ -210,8 +244,9 @@ impl Detector {
         recent: &Sessions,
         false_positive_rate: Option<f64>,
         reason: Option<String>,
-        threads: Option<usize>,
+        threads: Option<Whole>,
     ) -> PyResult<Self> {
+        let threads = self::threads(threads)?;
         let mut recalibration = self.0.recalibration().session_config(recent.session_config());
         recalibration = false_positive_rate.into_iter().fold(recalibration, Recalibration::false_positive_rate);
         recalibration = reason.into_iter().fold(recalibration, Recalibration::reason);
@@ -243,7 +278,7 @@ impl Detector {
 
     /// Writes a folder with an ONNX file for each head's model, and `detector.json`.
     fn export_onnx(&self, py: Python<'_>, folder: PathBuf) -> PyResult<()> {
-        py.detach(|| self.0.export_onnx(folder)).map_err(raised)
+        py.detach(|| self.0.export_onnx(&folder)).map_err(raised_of(&folder))
     }
 
     /// What it was made from, what it promises, and what it is known not to see.
@@ -294,12 +329,24 @@ fn described<'py>(py: Python<'py>, record: &RecalibrationRecord) -> PyResult<Bou
 }
 
 /// Names of the heads that a detector can be made of.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> "forest" in nf.available_heads()
+/// True
 #[pyfunction]
 pub(crate) fn available_heads() -> Vec<&'static str> {
     Recipe::available_heads().collect()
 }
 
 /// Names of the heads of a detector that chooses none.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> set(nf.default_heads()) <= set(nf.available_heads())
+/// True
 #[pyfunction]
 pub(crate) fn default_heads() -> Vec<&'static str> {
     Recipe::default_heads().collect()

@@ -1,14 +1,25 @@
 //! Whether traffic still is what a detector was calibrated on.
 
-use crate::{config::duration, error::raised, verdicts::Verdicts};
-use nf_core::{
-    Timestamp,
-    detector::{self, Moved},
+use crate::{
+    config::duration,
+    error::raised,
+    number::{Whole, time},
+    verdicts::Verdicts,
 };
+use nf_core::detector::{self, Moved};
 use pyo3::{prelude::*, types::PyDict};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Watches whether traffic still is what a detector was calibrated on: made by ``detector.drift()``.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> train, usual = (nf.read_sessions(f"examples/data/lab/{name}.pcap.zst") for name in ("train", "val"))
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(train, usual)
+/// >>> drift = detector.drift()
+/// >>> drift.push(detector.judge(usual)), drift.is_stale
+/// ([], False)
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Drift(Mutex<detector::Drift>);
 
@@ -29,6 +40,11 @@ impl Drift {
 #[pymethods]
 impl Drift {
     /// Takes in judged sessions, in the order in which they ended, as ``read_sessions`` and ``stream`` give them; gives the alarms.
+    ///
+    /// Returns
+    /// -------
+    /// list of DriftAlarm
+    ///     Mostly none.
     fn push(&self, py: Python<'_>, verdicts: &Verdicts) -> Vec<DriftAlarm> {
         py.detach(|| {
             let mut drift = self.get();
@@ -37,8 +53,14 @@ impl Drift {
     }
 
     /// Says that it is now so many nanoseconds since the epoch, so that silence can end blocks.
-    fn advance(&self, py: Python<'_>, now_ns: i64) -> Option<DriftAlarm> {
-        py.detach(|| self.get().advance(Timestamp::from_nanos(now_ns))).map(DriftAlarm)
+    ///
+    /// Returns
+    /// -------
+    /// DriftAlarm or None
+    ///     That of the blocks which silence ended.
+    fn advance(&self, py: Python<'_>, now_ns: Whole) -> PyResult<Option<DriftAlarm>> {
+        let now = time("now_ns", now_ns)?;
+        Ok(py.detach(|| self.get().advance(now)).map(DriftAlarm))
     }
 
     /// Whether an alarm was given, and traffic has not been as usual since.
@@ -84,6 +106,16 @@ impl Drift {
 }
 
 /// The traffic is no longer what the detector was calibrated on.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> train, usual = (nf.read_sessions(f"examples/data/lab/{name}.pcap.zst") for name in ("train", "val"))
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(train, usual)
+/// >>> without_dns = usual[[session.dns_name is None for session in usual]]
+/// >>> alarms = detector.drift(false_alarm_every=4000).push(detector.judge(without_dns))
+/// >>> alarms[0].moved[0]["name"], alarms[0].strength >= 200
+/// ('load', True)
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct DriftAlarm(pub(crate) detector::DriftAlarm);
 

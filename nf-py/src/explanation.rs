@@ -1,6 +1,9 @@
 //! Why a verdict is what it is, and what a detector was made from.
 
-use crate::{error::raised, verdicts::Verdict};
+use crate::{
+    error::{raised, raised_of},
+    verdicts::Verdict,
+};
 use nf_core::detector;
 use numpy::PyArray1;
 use pyo3::{prelude::*, types::PyDict};
@@ -9,6 +12,16 @@ use std::path::PathBuf;
 /// Why a verdict is what it is: the fewest facts found that turn an alert normal.
 ///
 /// A notebook shows it as HTML with the session's packets as a strip; ``print`` as text.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+/// >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+/// >>> explanation = detector.explain(verdicts.sessions[5000], verdicts[5000])
+/// >>> explanation.turned_normal in (True, False), sorted(explanation.facts[0])[:3]
+/// (True, ['carrier', 'cells', 'contribution'])
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Explanation {
     explanation: nf_core::Explanation,
@@ -69,7 +82,8 @@ impl Explanation {
         self.explanation.facts.iter().map(|fact| described(py, fact)).collect()
     }
 
-    /// The part of each packet of the carrier shown in its score, 0 to 1, float64; all 0 where no head reads packets.
+    /// The part of each packet of the carrier shown in its score, 0 to 1, float64. There are as many as the heads read, which may
+    /// be fewer than the session has; none where no head reads packets.
     #[getter]
     fn packets<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
         PyArray1::from_vec(py, self.explanation.packets.clone())
@@ -111,23 +125,48 @@ fn described<'py>(py: Python<'py>, fact: &nf_core::Fact) -> PyResult<Bound<'py, 
 /// What a detector was made from, what it promises and how that was borne out, and what it is known not to see.
 ///
 /// ``print(card)`` shows it as text, a notebook as HTML.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+/// >>> str(detector.card()).splitlines()[0] != ""
+/// True
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Card(pub(crate) detector::Card);
 
 #[pymethods]
 impl Card {
     /// The card of a model file; nothing else of the file is read.
+    ///
+    /// Raises
+    /// ------
+    /// OSError
+    ///     Where the file cannot be read.
+    /// ModelFileError
+    ///     Where it is no model file, or a corrupt one.
     #[staticmethod]
-    fn read(path: PathBuf) -> PyResult<Self> {
-        detector::Card::read(path).map(Self).map_err(raised)
+    fn read(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        py.detach(|| detector::Card::read(&path)).map(Self).map_err(raised_of(&path))
     }
 
     /// The card as one HTML page.
+    ///
+    /// Returns
+    /// -------
+    /// str
+    ///     A page under this title, without scripts.
     fn to_html(&self, title: &str) -> String {
         self.0.to_html(title)
     }
 
     /// The card as JSON.
+    ///
+    /// Returns
+    /// -------
+    /// str
+    ///     One object.
     fn to_json(&self) -> PyResult<String> {
         self.0.to_json().map_err(raised)
     }
@@ -146,6 +185,14 @@ impl Card {
 }
 
 /// What a detector promises at its budget, and what that rests on. ``print(report)`` says it in words.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> report = nf.Detector(heads=["forest"], false_positive_rate=0.02, random_state=7).fit(benign).report()
+/// >>> report.false_positive_rate, report.sessions > 500
+/// (0.02, True)
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct CalibrationReport(pub(crate) detector::CalibrationReport);
 

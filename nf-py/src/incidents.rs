@@ -40,6 +40,16 @@ impl Rules {
 /// Incidents, in the order in which they opened: ``polars.DataFrame(incidents)`` makes a data frame of them.
 ///
 /// A number chooses one; a slice, a mask of bools or an array of numbers give incidents.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+/// >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+/// >>> incidents = verdicts.incidents()
+/// >>> 0 < len(incidents) < len(verdicts), incidents.columns[0]
+/// (True, 'incident')
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Incidents {
     incidents: Vec<Arc<nf_core::Incident>>,
@@ -131,6 +141,16 @@ impl Incidents {
 }
 
 /// Alerts that share a host, a kind and a time; ``detector.explain(incident)`` says why its strangest session alerted.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+/// >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+/// >>> incident = verdicts.incidents()[0]
+/// >>> incident.id, incident.sessions == sum(incident.heads.values())
+/// (1, True)
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Incident(pub(crate) Arc<nf_core::Incident>);
 

@@ -14,6 +14,7 @@ mod features;
 mod incidents;
 mod model;
 mod monitor;
+mod number;
 mod packets;
 mod reading;
 mod rows;

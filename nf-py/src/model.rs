@@ -327,11 +327,10 @@ fn unknown(kind: &str) -> PyErr {
 /// Where the parameters of training stand among the others.
 const TRAINING: &str = "training";
 
+/// By its text, in which 0.1 is 0.1 where the engine holds it as `f32`.
 fn object<T: Serialize>(params: &T) -> PyResult<Map<String, Value>> {
-    match serde_json::to_value(params) {
-        Ok(Value::Object(map)) => Ok(map),
-        other => Err(PyValueError::new_err(format!("parameters are {other:?}"))),
-    }
+    let parsed = serde_json::to_string(params).and_then(|text| serde_json::from_str(&text));
+    parsed.map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// The default parameters with some changed.

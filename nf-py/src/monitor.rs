@@ -6,12 +6,13 @@ use crate::{
     drift::DriftAlarm,
     error::raised,
     incidents::{Incident, Rules},
+    number::{Whole, time},
     sessions::{Session, counts},
-    source::Source,
+    source::{Source, damaged},
     verdicts::Verdict,
     watch::Signals,
 };
-use nf_core::{Capture, Event as Happened, Frame, LinkType, Timestamp, incident::Change};
+use nf_core::{Capture, Event as Happened, Frame, LinkType, incident::Change};
 use pyo3::{prelude::*, pybacked::PyBackedBytes, types::PyDict};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -57,17 +58,30 @@ impl Monitor {
 
     /// Takes in one frame of that LINKTYPE_* number, captured so many nanoseconds since the epoch. One that cannot be used is counted.
     #[pyo3(signature = (frame, time_ns, link_type, wire_len=None))]
-    fn push(&self, py: Python<'_>, frame: PyBackedBytes, time_ns: i64, link_type: u16, wire_len: Option<u32>) {
+    fn push(
+        &self,
+        py: Python<'_>,
+        frame: PyBackedBytes,
+        time_ns: Whole,
+        link_type: Whole,
+        wire_len: Option<Whole>,
+    ) -> PyResult<()> {
+        let time = time("time_ns", time_ns)?;
+        let link_type = link_type.within("link_type", 0..=u16::MAX.into())?;
+        let wire_len = wire_len.map(|len| len.within("wire_len", 0..=u32::MAX.into())).transpose()?;
         py.detach(|| {
             let wire_len = wire_len.unwrap_or(u32::try_from(frame.len()).unwrap_or(u32::MAX));
-            let (time, link_type) = (Timestamp::from_nanos(time_ns), LinkType(link_type));
+            let link_type = LinkType(link_type);
             self.get().push(&Frame { time, link_type, wire_len, data: &frame });
         });
+        Ok(())
     }
 
     /// Says that it is now so many nanoseconds since the epoch, so that silence can end sessions.
-    fn advance(&self, now_ns: i64) {
-        self.get().advance(Timestamp::from_nanos(now_ns));
+    fn advance(&self, py: Python<'_>, now_ns: Whole) -> PyResult<()> {
+        let now = time("now_ns", now_ns)?;
+        py.detach(|| self.get().advance(now));
+        Ok(())
     }
 
     /// Ends all open sessions and incidents.
@@ -119,7 +133,7 @@ const FRAMES: usize = 256;
 impl Replay {
     #[new]
     fn new(py: Python<'_>, monitor: Py<Monitor>, source: Source) -> PyResult<Self> {
-        let capture = py.detach(|| source.open()).map_err(raised)?;
+        let capture = py.detach(|| source.open())?;
         Ok(Self { monitor, capture: Mutex::new(Some(capture)) })
     }
 
@@ -148,8 +162,9 @@ impl Replay {
                             break;
                         }
                         Err(damage) => {
+                            let damage = damaged(reading)(damage);
                             *capture = None;
-                            return Err(raised(damage));
+                            return Err(damage);
                         }
                     }
                 }
@@ -159,6 +174,15 @@ impl Replay {
 }
 
 /// Something a monitor has to say. What it does not have is None.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+/// >>> events = nf.Monitor(detector).replay("examples/data/attacks.pcap.zst")
+/// >>> next(event for event in events if event.kind == "incident").change
+/// 'opened'
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Event(Happened);
 

@@ -1,11 +1,18 @@
 //! Captures to sessions, at once or in batches.
 
-use crate::{config::SessionConfig, error::raised, sessions::Sessions, source::Source, watch::Signals};
+use crate::{
+    config::SessionConfig,
+    error::raised,
+    number::{Whole, threads},
+    sessions::Sessions,
+    source::{Source, damaged},
+    watch::Signals,
+};
 use nf_core::{
-    Capture, Result, Session, SessionTable,
+    Capture, Session, SessionTable,
     session::{SessionReader, TableStats},
 };
-use pyo3::prelude::*;
+use pyo3::{exceptions::PyException, prelude::*};
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
@@ -29,15 +36,34 @@ struct InTurn {
     damage: Option<PyErr>,
 }
 
+/// Why reading does not go on.
+enum Stop {
+    /// Somebody wants it to stop: nothing comes before this.
+    Now(PyErr),
+    /// The capture is damaged: what came before is not.
+    Damage(PyErr),
+}
+
+impl From<Stop> for PyErr {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Now(error) | Stop::Damage(error) => error,
+        }
+    }
+}
+
 impl Reading {
-    fn new(mut sources: VecDeque<Source>, threads: Option<usize>, config: &nf_core::SessionConfig) -> Result<Self> {
+    /// Threads read ahead in files and bytes alone: where a reader may wait, it must be the caller's who looks for Ctrl-C.
+    fn new(sources: Vec<Source>, threads: Option<usize>, config: &nf_core::SessionConfig) -> PyResult<Self> {
+        let mut sources: VecDeque<Source> = Source::numbered(sources).into();
+        let ahead = threads.filter(|threads| *threads != 1 && sources.len() == 1 && !sources[0].waits());
         let current = sources.pop_front().map(Source::open).transpose()?;
-        match (current, threads) {
-            (Some(capture), Some(threads)) if threads != 1 && sources.is_empty() => {
-                Ok(Self::Ahead(Box::new(capture.sessions(config)?.threads(threads))))
+        match (current, ahead) {
+            (Some(capture), Some(threads)) => {
+                Ok(Self::Ahead(Box::new(capture.sessions(config).map_err(raised)?.threads(threads))))
             }
             (current, _) => {
-                let table = SessionTable::new(config.clone())?;
+                let table = SessionTable::new(config.clone()).map_err(raised)?;
                 let read = InTurn { current, rest: sources, table, frames: 0, ended: false, damage: None };
                 Ok(Self::InTurn(Box::new(read)))
             }
@@ -45,11 +71,11 @@ impl Reading {
     }
 
     /// The next session; what comes of `signals` before it, where that is not nothing.
-    fn next(&mut self, signals: &mut Signals) -> PyResult<Option<Session>> {
+    fn next(&mut self, signals: &mut Signals) -> Result<Option<Session>, Stop> {
         match self {
             Self::Ahead(reader) => {
-                signals.check()?;
-                reader.next().transpose().map_err(raised)
+                signals.check().map_err(Stop::Now)?;
+                reader.next().transpose().map_err(|error| Stop::Damage(raised(error)))
             }
             Self::InTurn(captures) => captures.next(signals),
         }
@@ -67,34 +93,43 @@ impl InTurn {
     /// Frames between two looks at signals.
     const FRAMES: usize = 4096;
 
-    fn next(&mut self, signals: &mut Signals) -> PyResult<Option<Session>> {
+    fn next(&mut self, signals: &mut Signals) -> Result<Option<Session>, Stop> {
         loop {
             if let Some(session) = self.table.pop() {
                 return Ok(Some(session));
             }
             if self.ended {
-                return self.damage.take().map_or(Ok(None), Err);
+                return self.damage.take().map_or(Ok(None), |damage| Err(Stop::Damage(damage)));
             }
             if self.frames.is_multiple_of(Self::FRAMES) {
-                signals.check()?;
+                signals.check().map_err(Stop::Now)?;
             }
             self.frames += 1;
             match self.current.as_mut().map(Capture::next_frame) {
                 Some(Ok(Some(frame))) => self.table.push(&frame),
-                Some(Err(damage)) => self.end(Some(damage)),
+                Some(Err(damage)) => {
+                    let damage = self.current.take().map(|capture| damaged(&capture)(damage));
+                    self.end(damage)?;
+                }
                 Some(Ok(None)) | None => match self.rest.pop_front().map(Source::open) {
                     Some(Ok(capture)) => self.current = Some(capture),
-                    Some(Err(error)) => self.end(Some(error)),
-                    None => self.end(None),
+                    Some(Err(error)) => self.end(Some(error))?,
+                    None => self.end(None)?,
                 },
             }
         }
     }
 
-    fn end(&mut self, damage: Option<nf_core::Error>) {
+    /// Ends all sessions; what is no ordinary exception, as Ctrl-C in a file's `read`, waits for none of them.
+    fn end(&mut self, damage: Option<PyErr>) -> Result<(), Stop> {
         self.table.finish();
         self.ended = true;
-        self.damage = damage.map(raised);
+        self.damage = damage;
+        let stop = Python::attach(|py| {
+            let damage = self.damage.as_ref()?;
+            (!damage.is_instance_of::<PyException>(py)).then(|| damage.clone_ref(py))
+        });
+        stop.map_or(Ok(()), |stop| Err(Stop::Now(stop)))
     }
 }
 
@@ -105,21 +140,24 @@ pub(crate) fn read_sessions(
     py: Python<'_>,
     sources: Vec<Source>,
     config: &SessionConfig,
-    threads: Option<usize>,
+    threads: Option<Whole>,
 ) -> PyResult<Sessions> {
+    let threads = self::threads(threads)?;
     let config = &config.0;
     let (sessions, damage) = py.detach(|| {
         let (mut sessions, mut signals) = (Vec::new(), Signals::new());
-        let read = Reading::new(sources.into(), threads, config).map_err(raised).and_then(|mut reading| {
-            while let Some(session) = reading.next(&mut signals)? {
-                sessions.push(session);
+        let mut reading = match Reading::new(sources, threads, config) {
+            Ok(reading) => reading,
+            Err(error) => return (sessions.into_iter().collect(), Some(error)),
+        };
+        let damage = loop {
+            match reading.next(&mut signals) {
+                Ok(Some(session)) => sessions.push(session),
+                Ok(None) => break None,
+                Err(stop) => break Some(PyErr::from(stop)),
             }
-            Ok(reading.stats().clone())
-        });
-        match read {
-            Ok(stats) => (nf_core::Sessions::new(sessions, stats), None),
-            Err(damage) => (sessions.into_iter().collect(), Some(damage)),
-        }
+        };
+        (nf_core::Sessions::new(sessions, reading.stats().clone()), damage)
     });
     let sessions = Sessions::new(sessions, config);
     match damage {
@@ -134,11 +172,17 @@ pub(crate) fn read_sessions(
 /// Sessions of captures in batches, in bounded memory; see ``neural_filter.stream``.
 #[pyclass(frozen, module = "neural_filter._native")]
 pub(crate) struct SessionStream {
-    reading: Mutex<Reading>,
+    state: Mutex<Streaming>,
     config: nf_core::SessionConfig,
     size: usize,
+}
+
+struct Streaming {
+    reading: Reading,
+    /// Of the next batch.
+    sessions: Vec<Session>,
     /// Of a damaged capture, to be raised behind what came before.
-    damage: Mutex<Option<PyErr>>,
+    damage: Option<PyErr>,
 }
 
 #[pymethods]
@@ -149,12 +193,13 @@ impl SessionStream {
         py: Python<'_>,
         sources: Vec<Source>,
         config: &SessionConfig,
-        size: usize,
-        threads: Option<usize>,
+        size: Whole,
+        threads: Option<Whole>,
     ) -> PyResult<Self> {
+        let (size, threads) = (size.within("batch", 1..=u32::MAX.into())?, self::threads(threads)?);
         let config = config.0.clone();
-        let reading = py.detach(|| Reading::new(sources.into(), threads, &config)).map_err(raised)?;
-        Ok(Self { reading: Mutex::new(reading), config, size, damage: Mutex::new(None) })
+        let reading = py.detach(|| Reading::new(sources, threads, &config))?;
+        Ok(Self { state: Mutex::new(Streaming { reading, sessions: Vec::new(), damage: None }), config, size })
     }
 
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -163,25 +208,23 @@ impl SessionStream {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Sessions>> {
         py.detach(|| {
-            let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(damage) = damage.take() {
-                return Err(damage);
-            }
-            let (mut sessions, mut signals) = (Vec::new(), Signals::new());
-            while sessions.len() < self.size {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let Streaming { reading, sessions, damage } = &mut *state;
+            let mut signals = Signals::new();
+            while damage.is_none() && sessions.len() < self.size {
                 match reading.next(&mut signals) {
                     Ok(Some(session)) => sessions.push(session),
                     Ok(None) => break,
-                    Err(error) if sessions.is_empty() => return Err(error),
-                    Err(error) => {
-                        *damage = Some(error);
-                        break;
-                    }
+                    // The sessions wait for whoever goes on.
+                    Err(Stop::Now(error)) => return Err(error),
+                    Err(Stop::Damage(error)) => *damage = Some(error),
                 }
             }
-            let batch = nf_core::Sessions::new(sessions, reading.stats().clone());
-            Ok((!batch.is_empty()).then(|| Sessions::new(batch, &self.config)))
+            if sessions.is_empty() {
+                return damage.take().map_or(Ok(None), Err);
+            }
+            let batch = nf_core::Sessions::new(std::mem::take(sessions), reading.stats().clone());
+            Ok(Some(Sessions::new(batch, &self.config)))
         })
     }
 }

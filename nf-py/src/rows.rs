@@ -1,7 +1,7 @@
 //! Rows of columns, and the NumPy arrays that look into them.
 
 use crate::{
-    array::{Choice, floats, view},
+    array::{Choice, floats, lengths, view},
     error::{DataError, raised},
     table,
 };
@@ -21,6 +21,15 @@ use std::sync::Arc;
 ///
 /// Sequences have the shape (rows, steps, columns), with the number of real steps of each row in ``lengths``; flat rows
 /// have the shape (rows, columns). A slice, a mask of bools or an array of numbers give rows.
+///
+/// Examples
+/// --------
+/// >>> import numpy as np, neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> rows = nf.FlowFeatures().transform(benign)
+/// >>> array = np.asarray(rows)
+/// >>> array.shape == rows.shape, array.base is rows, rows[array[:, 0] > 1].columns == rows.columns
+/// (True, True, True)
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Rows {
     rows: nf_core::Rows,
@@ -59,13 +68,30 @@ impl Rows {
 impl Rows {
     /// Rows from an array of shape (rows, columns) or (rows, steps, columns), with the number of real steps of each row,
     /// where they are not all; ``schema`` is that of other rows, or the names of the columns, or nothing.
+    ///
+    /// Parameters
+    /// ----------
+    /// array : array of real numbers
+    ///     Copied, and converted where it is not float32.
+    /// lengths : array of int, shape (rows,), optional
+    ///     0 to the number of steps; all unless given.
+    /// schema : list of str, Rows or model, optional
+    ///     Where the columns have their names from; ``x0``, ``x1`` and so on unless given.
+    ///
+    /// Raises
+    /// ------
+    /// DataError
+    ///     Where the shape, the type or a value is none that models read.
+    /// SchemaError
+    ///     Where the schema has another number of columns.
     #[staticmethod]
     #[pyo3(signature = (array, lengths=None, schema=None))]
     fn from_array(
         array: &Bound<'_, PyAny>,
-        lengths: Option<Vec<u32>>,
+        lengths: Option<&Bound<'_, PyAny>>,
         schema: Option<SchemaFrom<'_>>,
     ) -> PyResult<Self> {
+        let py = array.py();
         let array = floats(array)?;
         let shape = array.shape().to_vec();
         let (rows, steps, width) = match shape[..] {
@@ -81,9 +107,14 @@ impl Rows {
         if steps == 0 {
             return Err(DataError::new_err("the array has 0 steps, at least 1 is needed"));
         }
-        let lengths = lengths.unwrap_or_else(|| vec![steps as u32; rows]);
-        let data = array.readonly().as_slice()?.to_vec();
-        let rows = array.py().detach(|| nf_core::Rows::sequences(schema, steps, data, lengths)).map_err(raised)?;
+        let lengths = match lengths {
+            Some(lengths) => self::lengths(lengths)?,
+            None => vec![steps as u32; rows],
+        };
+        let array = array.readonly();
+        let data = array.as_slice()?;
+        let make = || nf_core::Rows::sequences(schema, steps, data.to_vec(), lengths);
+        let rows = py.detach(make).map_err(raised)?;
         Ok(Self::shaped(rows, shape.len() == 3))
     }
 
@@ -145,6 +176,32 @@ impl Rows {
             (false, Some(true)) => array.call_method0("copy"),
             (false, _) => Ok(array.into_any()),
         }
+    }
+
+    /// Rows of what their pickle holds.
+    ///
+    /// Raises
+    /// ------
+    /// ValueError
+    ///     Where that is damaged.
+    #[staticmethod]
+    fn restore(py: Python<'_>, schema: &str, array: &Bound<'_, PyAny>, lengths: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let schema: Schema = serde_json::from_str(schema).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let (array, lengths) = (floats(array)?, self::lengths(lengths)?);
+        let (shape, array) = (array.shape().to_vec(), array.readonly());
+        let (steps, data) = (if shape.len() == 3 { shape[1] } else { 1 }, array.as_slice()?);
+        let make = || nf_core::Rows::sequences(Arc::new(schema), steps, data.to_vec(), lengths);
+        Ok(Self::shaped(py.detach(make).map_err(raised)?, shape.len() == 3))
+    }
+
+    #[expect(clippy::type_complexity, reason = "what pickles are made of")]
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (String, Bound<'py, PyAny>, Bound<'py, PyAny>))> {
+        let schema = serde_json::to_string(&**slf.get().rows.schema());
+        let schema = schema.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let (array, lengths) = (Self::__array__(slf, None, Some(true))?, Self::lengths(slf).call_method0("copy")?);
+        Ok((slf.getattr("restore")?, (schema, array, lengths)))
     }
 
     fn __repr__(&self) -> String {

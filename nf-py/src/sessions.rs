@@ -21,26 +21,53 @@ use std::{
 /// ``polars.DataFrame(sessions)``, ``pyarrow.table(sessions)`` and ``pandas.DataFrame.from_arrow(sessions)`` make a data frame of
 /// them, without a copy of the numbers; its columns are those of the tables of ``docs/guide/extract.md``. A number chooses one
 /// session; a slice, a mask of bools or an array of numbers give sessions. A slice shares them, the others copy.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> long = benign[[session.packets > 100 for session in benign]]
+/// >>> len(long) < len(benign), long.stats["ended"] == len(long)
+/// (True, True)
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Sessions {
     all: Arc<nf_core::Sessions>,
     range: Range<usize>,
-    config: nf_core::SessionConfig,
+    config: Arc<nf_core::SessionConfig>,
     batch: OnceLock<RecordBatch>,
+}
+
+/// As many take more than a millisecond to drop.
+pub(crate) const MANY: usize = 2000;
+
+impl Drop for Sessions {
+    fn drop(&mut self) {
+        if let Some(all) = Arc::get_mut(&mut self.all).filter(|all| all.len() > MANY) {
+            release(std::mem::replace(all, [].into_iter().collect()));
+        }
+    }
+}
+
+/// Drops what takes long without holding on to Python.
+pub(crate) fn release<T: Send>(value: T) {
+    let mut value = Some(value);
+    // Where there is no Python any more, it is dropped at the end.
+    let _ = Python::try_attach(|py| py.detach(|| drop(value.take())));
 }
 
 impl Sessions {
     pub(crate) fn new(all: nf_core::Sessions, config: &nf_core::SessionConfig) -> Self {
         let range = 0..all.len();
-        Self { all: Arc::new(all), range, config: config.clone(), batch: OnceLock::new() }
+        Self { all: Arc::new(all), range, config: Arc::new(config.clone()), batch: OnceLock::new() }
     }
 
     pub(crate) fn slice(&self) -> &[nf_core::Session] {
         &self.all[self.range.clone()]
     }
 
-    pub(crate) fn table_stats(&self) -> &TableStats {
-        self.all.stats()
+    /// What was counted in reading them; of a part of a reading, what its sessions come to.
+    pub(crate) fn table_stats(&self) -> TableStats {
+        if self.range.len() == self.all.len() { self.all.stats().clone() } else { counted(self.slice()) }
     }
 
     pub(crate) fn session_config(&self) -> &nf_core::SessionConfig {
@@ -48,7 +75,7 @@ impl Sessions {
     }
 
     pub(crate) fn session(&self, place: usize) -> Session {
-        Session { all: self.all.clone(), place: self.range.start + place }
+        Session { all: self.all.clone(), place: self.range.start + place, config: Some(self.config.clone()) }
     }
 
     /// The same sessions, shared.
@@ -62,7 +89,9 @@ impl Sessions {
     }
 
     pub(crate) fn choose(&self, places: &[usize]) -> Self {
-        Self::new(places.iter().map(|&place| self.slice()[place].clone()).collect(), &self.config)
+        let chosen: Vec<_> = places.iter().map(|&place| self.slice()[place].clone()).collect();
+        let stats = counted(&chosen);
+        Self::new(nf_core::Sessions::new(chosen, stats), &self.config)
     }
 
     fn batch(&self, py: Python<'_>) -> PyResult<&RecordBatch> {
@@ -79,14 +108,14 @@ impl Sessions {
     /// How the packets were cut into the sessions.
     #[getter]
     fn config(&self) -> SessionConfig {
-        SessionConfig(self.config.clone())
+        SessionConfig((*self.config).clone())
     }
 
-    /// What was read, and what could not be used: a dict of counts. Of chosen sessions, that of the reading they were
-    /// chosen from where they are a slice of it.
+    /// What was read, and what could not be used: a dict of counts. Of a part of what was read, the packets, bytes and number
+    /// of its sessions.
     #[getter]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        counts(py, self.all.stats())
+        counts(py, &py.detach(|| self.table_stats()))
     }
 
     /// Names of the columns of a data frame of them.
@@ -151,6 +180,18 @@ impl Sessions {
     }
 }
 
+/// What some sessions come to.
+fn counted(sessions: &[nf_core::Session]) -> TableStats {
+    let mut stats = TableStats::default();
+    for session in sessions {
+        stats.packets += session.stats().packets();
+        stats.wire_bytes += session.stats().wire_bytes();
+    }
+    stats.frames = stats.packets;
+    (stats.started, stats.ended) = (sessions.len() as u64, sessions.len() as u64);
+    stats
+}
+
 /// Counts as a dict.
 pub(crate) fn counts<'py>(py: Python<'py>, stats: &TableStats) -> PyResult<Bound<'py, PyDict>> {
     let counts = PyDict::new(py);
@@ -175,20 +216,33 @@ pub(crate) fn counts<'py>(py: Python<'py>, stats: &TableStats) -> PyResult<Bound
 }
 
 /// One session: who spoke with whom, when, how much, and how it ended.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> session = nf.read_sessions("examples/data/benign.pcap.zst")[0]
+/// >>> session.packets > 0, session.duration == (session.end_ns - session.start_ns) / 1e9
+/// (True, True)
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Session {
     all: Arc<nf_core::Sessions>,
     place: usize,
+    /// How it was cut; `None` for one that a monitor cut, which looks to that itself.
+    config: Option<Arc<nf_core::SessionConfig>>,
 }
 
 impl Session {
     /// One that stands alone.
     pub(crate) fn alone(session: nf_core::Session) -> Self {
-        Self { all: Arc::new([session].into_iter().collect()), place: 0 }
+        Self { all: Arc::new([session].into_iter().collect()), place: 0, config: None }
     }
 
     pub(crate) fn get(&self) -> &nf_core::Session {
         &self.all[self.place]
+    }
+
+    pub(crate) fn config(&self) -> Option<&nf_core::SessionConfig> {
+        self.config.as_deref()
     }
 }
 

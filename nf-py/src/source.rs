@@ -1,14 +1,21 @@
 //! Where a capture comes from: a path, bytes, or an object with a method `read`.
 
-use nf_core::{Capture, Result};
+use crate::error::{raised, raised_of};
+use nf_core::Capture;
 use pyo3::{exceptions::PyTypeError, prelude::*, pybacked::PyBackedBytes};
 use std::{
     io::{self, Cursor, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// A capture to be opened.
-pub(crate) enum Source {
+pub(crate) struct Source {
+    /// As messages call it.
+    name: String,
+    of: Of,
+}
+
+enum Of {
     Path(PathBuf),
     Bytes(PyBackedBytes),
     File(Py<PyAny>),
@@ -19,28 +26,61 @@ impl<'py> FromPyObject<'_, 'py> for Source {
 
     fn extract(given: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         if let Ok(bytes) = given.extract::<PyBackedBytes>() {
-            return Ok(Self::Bytes(bytes));
+            return Ok(Self { name: "bytes".to_owned(), of: Of::Bytes(bytes) });
         }
         if let Ok(path) = given.extract::<PathBuf>() {
-            return Ok(Self::Path(path));
+            return Ok(Self { name: path.display().to_string(), of: Of::Path(path) });
         }
+        let kind = given.get_type().name()?;
         if given.hasattr("read")? {
-            return Ok(Self::File(given.to_owned().unbind()));
+            let name = given.getattr("name").and_then(|name| name.extract::<String>());
+            let name = name.unwrap_or_else(|_| kind.to_string());
+            return Ok(Self { name, of: Of::File(given.to_owned().unbind()) });
         }
-        let message = format!("a capture is a path, bytes or a binary file, not {}", given.get_type().name()?);
+        let message = format!("a capture is a path, bytes or a binary file, not {kind}");
         Err(PyTypeError::new_err(message))
     }
 }
 
 impl Source {
-    /// Opens the capture; to be called without holding on to Python.
-    pub(crate) fn open(self) -> Result<Capture> {
-        match self {
-            Self::Path(path) => Capture::open(path),
-            Self::Bytes(bytes) => Capture::from_reader(Cursor::new(bytes)),
-            Self::File(file) => Capture::from_reader(File(file)),
+    /// Several captures; those that no path names are told apart by their place.
+    pub(crate) fn numbered(mut sources: Vec<Self>) -> Vec<Self> {
+        let count = sources.len();
+        let nameless = sources.iter_mut().enumerate().filter(|(_, source)| !matches!(source.of, Of::Path(_)));
+        if count > 1 {
+            nameless.for_each(|(place, source)| source.name = format!("{} ({} of {count})", source.name, place + 1));
+        }
+        sources
+    }
+
+    /// Whether its reader may wait for more, as that of a pipe does: then Python's own file waits, which looks for Ctrl-C.
+    pub(crate) fn waits(&self) -> bool {
+        match &self.of {
+            Of::Path(path) => path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()),
+            Of::Bytes(_) => false,
+            Of::File(_) => true,
         }
     }
+
+    /// Opens the capture; to be called without holding on to Python.
+    pub(crate) fn open(self) -> PyResult<Capture> {
+        let waits = self.waits();
+        match self.of {
+            Of::Path(path) if waits => {
+                let open = |py: Python<'_>| py.import("io")?.call_method1("open", (path, "rb", 0)).map(Bound::unbind);
+                Capture::from_named(self.name, File(Python::attach(open)?)).map_err(raised)
+            }
+            Of::Path(path) => Capture::open(&path).map_err(raised_of(&path)),
+            Of::Bytes(bytes) => Capture::from_named(self.name, Cursor::new(bytes)).map_err(raised),
+            Of::File(file) => Capture::from_named(self.name, File(file)).map_err(raised),
+        }
+    }
+}
+
+/// The exception for what went wrong in the middle of a capture.
+pub(crate) fn damaged(capture: &Capture) -> impl FnOnce(nf_core::Error) -> PyErr + use<> {
+    let name = capture.name().to_owned();
+    move |error| raised_of(Path::new(&name))(error)
 }
 
 /// A Python file, read without holding on to Python in between.

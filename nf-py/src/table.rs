@@ -18,6 +18,13 @@ use std::{fmt::Write, sync::Arc};
 /// ``pandas.DataFrame.from_arrow(table)`` take it without a copy of the numbers.
 ///
 /// A number chooses a row, as a dict; a slice, a mask of bools or an array of numbers give a table.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> packets = nf.read_packets("examples/data/benign.pcap.zst")
+/// >>> packets[0]["frame"], len(packets[:9]), packets.skipped
+/// (1, 9, {})
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Table {
     batch: RecordBatch,

@@ -1,13 +1,13 @@
 //! What a detector says of sessions.
 
 use crate::{
-    array::{Choice, each},
+    array::{Choice, each, view},
     incidents::{self, Incidents, Rules},
-    sessions::Sessions,
+    sessions::{MANY, Sessions, release},
     table,
 };
 use arrow_array::RecordBatch;
-use numpy::{Element, PyArray1};
+use numpy::{PyArray1, ndarray::ArrayView1};
 use pyo3::{
     prelude::*,
     types::{PyCapsule, PyDict, PyIterator},
@@ -17,17 +17,44 @@ use std::sync::{Arc, OnceLock};
 /// One verdict a session, in their order: ``polars.DataFrame(verdicts)`` makes a data frame of them.
 ///
 /// A number chooses one verdict; a slice, a mask of bools or an array of numbers give verdicts.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+/// >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+/// >>> alerts = verdicts.sessions[verdicts.anomaly]
+/// >>> bool(len(alerts) == verdicts.anomaly.sum() > 0), verdicts.heads
+/// (True, ['forest'])
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Verdicts {
     verdicts: Vec<nf_core::Verdict>,
     sessions: Sessions,
     heads: Arc<[String]>,
     batch: OnceLock<RecordBatch>,
+    numbers: OnceLock<Numbers>,
+}
+
+/// What arrays look into.
+struct Numbers {
+    score: Vec<f32>,
+    p_value: Vec<f64>,
+    threshold: Vec<f32>,
+    anomaly: Vec<bool>,
+}
+
+impl Drop for Verdicts {
+    fn drop(&mut self) {
+        if self.verdicts.len() > MANY {
+            release(std::mem::take(&mut self.verdicts));
+        }
+    }
 }
 
 impl Verdicts {
     pub(crate) fn new(verdicts: Vec<nf_core::Verdict>, sessions: Sessions, heads: Arc<[String]>) -> Self {
-        Self { verdicts, sessions, heads, batch: OnceLock::new() }
+        Self { verdicts, sessions, heads, batch: OnceLock::new(), numbers: OnceLock::new() }
     }
 
     pub(crate) fn get(&self) -> &[nf_core::Verdict] {
@@ -43,12 +70,18 @@ impl Verdicts {
         self.sessions.slice().iter().zip(&self.verdicts)
     }
 
-    fn numbers<'py, T: Element + Send>(
-        &self,
-        py: Python<'py>,
-        of: impl Fn(&nf_core::Verdict) -> T + Sync,
-    ) -> Bound<'py, PyArray1<T>> {
-        PyArray1::from_vec(py, py.detach(|| self.verdicts.iter().map(&of).collect()))
+    fn numbers(&self, py: Python<'_>) -> &Numbers {
+        if let Some(numbers) = self.numbers.get() {
+            return numbers;
+        }
+        let all = &self.verdicts;
+        let numbers = py.detach(|| Numbers {
+            score: all.iter().map(nf_core::Verdict::deciding_score).collect(),
+            p_value: all.iter().map(nf_core::Verdict::deciding_p_value).collect(),
+            threshold: all.iter().map(|verdict| verdict.threshold).collect(),
+            anomaly: all.iter().map(|verdict| verdict.anomaly).collect(),
+        });
+        self.numbers.get_or_init(|| numbers)
     }
 
     fn batch(&self, py: Python<'_>) -> PyResult<&RecordBatch> {
@@ -58,6 +91,28 @@ impl Verdicts {
         let heads = self.heads.iter().map(String::as_str);
         let batch = py.detach(|| table::batch(nf_core::table::Table::of_verdicts(&self.verdicts, 0, heads)))?;
         Ok(self.batch.get_or_init(|| batch))
+    }
+}
+
+impl Verdicts {
+    fn html(&self) -> String {
+        let score = |place: &usize| self.verdicts[*place].deciding_score();
+        let mut places: Vec<usize> = (0..self.verdicts.len()).collect();
+        places.sort_by(|a, b| score(b).total_cmp(&score(a)));
+        let row = |place: usize| {
+            let verdict = &self.verdicts[place];
+            let session = &self.sessions.slice()[place];
+            vec![
+                place.to_string(),
+                session.start().to_string(),
+                session.key().to_string(),
+                format!("{:.2}", verdict.deciding_score()),
+                format!("{:.1e}", verdict.deciding_p_value()),
+                if verdict.anomaly { "anomaly" } else { "normal" }.to_owned(),
+            ]
+        };
+        let columns = ["", "start", "session", "score", "p-value", "verdict"].map(str::to_owned);
+        table::html(&columns, places.into_iter().take(table::SHOWN).map(row), self.verdicts.len())
     }
 }
 
@@ -75,28 +130,35 @@ impl Verdicts {
         self.heads.to_vec()
     }
 
-    /// The score that decides, float32, higher = stranger.
+    /// The score that decides, float32, higher = stranger; a view.
     #[getter]
-    fn score<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
-        self.numbers(py, nf_core::Verdict::deciding_score)
+    fn score<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<f32>> {
+        view(&ArrayView1::from(&slf.get().numbers(slf.py()).score[..]), slf.clone().into_any())
     }
 
-    /// The share of benign sessions at least as strange, float64.
+    /// The share of benign sessions at least as strange, float64; a view.
     #[getter]
-    fn p_value<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
-        self.numbers(py, nf_core::Verdict::deciding_p_value)
+    fn p_value<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<f64>> {
+        view(&ArrayView1::from(&slf.get().numbers(slf.py()).p_value[..]), slf.clone().into_any())
     }
 
-    /// The cut that the score was compared with, float32.
+    /// The cut that the score was compared with, float32; a view.
     #[getter]
-    fn threshold<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
-        self.numbers(py, |verdict| verdict.threshold)
+    fn threshold<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<f32>> {
+        view(&ArrayView1::from(&slf.get().numbers(slf.py()).threshold[..]), slf.clone().into_any())
     }
 
-    /// Whether the score is above the cut, bool: ``sessions[verdicts.anomaly]`` are the alerts.
+    /// Whether the score is above the cut, bool, a view: ``sessions[verdicts.anomaly]`` are the alerts.
     #[getter]
-    fn anomaly<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<bool>> {
-        self.numbers(py, |verdict| verdict.anomaly)
+    fn anomaly<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray1<bool>> {
+        view(&ArrayView1::from(&slf.get().numbers(slf.py()).anomaly[..]), slf.clone().into_any())
+    }
+
+    /// Names of the columns of a data frame of them.
+    #[getter]
+    fn columns(&self) -> Vec<String> {
+        let table = nf_core::table::Table::of_verdicts(&[], 0, self.heads.iter().map(String::as_str));
+        table.columns.into_iter().map(|column| column.name).collect()
     }
 
     fn __len__(&self) -> usize {
@@ -159,23 +221,8 @@ impl Verdicts {
     }
 
     /// The strangest ones.
-    fn _repr_html_(&self) -> String {
-        let mut places: Vec<usize> = (0..self.verdicts.len()).collect();
-        places.sort_by(|&a, &b| self.verdicts[b].deciding_score().total_cmp(&self.verdicts[a].deciding_score()));
-        let row = |place: usize| {
-            let verdict = &self.verdicts[place];
-            let session = &self.sessions.slice()[place];
-            vec![
-                place.to_string(),
-                session.start().to_string(),
-                session.key().to_string(),
-                format!("{:.2}", verdict.deciding_score()),
-                format!("{:.1e}", verdict.deciding_p_value()),
-                if verdict.anomaly { "anomaly" } else { "normal" }.to_owned(),
-            ]
-        };
-        let columns = ["", "start", "session", "score", "p-value", "verdict"].map(str::to_owned);
-        table::html(&columns, places.into_iter().take(table::SHOWN).map(row), self.verdicts.len())
+    fn _repr_html_(&self, py: Python<'_>) -> String {
+        py.detach(|| self.html())
     }
 
     #[pyo3(signature = (requested_schema=None))]
@@ -194,6 +241,15 @@ impl Verdicts {
 }
 
 /// What a detector says of one session.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+/// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+/// >>> verdict = detector.judge_alone(benign[0])
+/// >>> bool(verdict) == verdict.anomaly, list(verdict.heads)
+/// (True, ['forest'])
 #[pyclass(frozen, module = "neural_filter")]
 pub(crate) struct Verdict(pub(crate) nf_core::Verdict);
 

@@ -14,6 +14,15 @@ const EVERY: Duration = Duration::from_millis(100);
 /// How far a fit has come.
 ///
 /// ``to_json()`` makes a line of a training's log, ``Progress.from_json(line)`` reads one.
+///
+/// Examples
+/// --------
+/// >>> import neural_filter as nf
+/// >>> epochs = []
+/// >>> X = [[i % 7, i % 5] for i in range(300)]
+/// >>> model = nf.Autoencoder(hidden=[4], latent=1, epochs=2).fit(X, callback=epochs.append)
+/// >>> [progress.epoch for progress in epochs], nf.Progress.from_json(epochs[0].to_json()) == epochs[0]
+/// ([1, 2], True)
 #[pyclass(frozen, eq, module = "neural_filter", from_py_object)]
 #[derive(Clone, PartialEq)]
 pub(crate) struct Progress(nf_core::Progress);
@@ -75,11 +84,21 @@ impl Progress {
     }
 
     /// As JSON, on one line.
+    ///
+    /// Returns
+    /// -------
+    /// str
+    ///     What ``from_json`` reads.
     fn to_json(&self) -> PyResult<String> {
         serde_json::to_string(&self.0).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     /// Of what ``to_json`` gave.
+    ///
+    /// Raises
+    /// ------
+    /// ValueError
+    ///     Where the line is not one.
     #[staticmethod]
     fn from_json(line: &str) -> PyResult<Self> {
         serde_json::from_str(line).map(Self).map_err(|error| PyValueError::new_err(error.to_string()))

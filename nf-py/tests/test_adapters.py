@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 import neural_filter as nf
 
 pytest.importorskip("sklearn")
-from sklearn.model_selection import GridSearchCV
+import joblib
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -44,6 +47,29 @@ def test_signs_are_those_of_scikit_learn(data: tuple[Array, Array]) -> None:
     assert (model.score_samples(X) == -nf.IsolationForest(random_state=0).fit(X).score(X).astype(float)).all()
     with pytest.raises(ValueError, match="contamination is 0.7, it must be above 0 and at most 0.5"):
         nfs.IsolationForest(contamination=0.7).fit(X)
+    with pytest.raises(ValueError, match="contamination is 'auto', it must be above 0 and at most 0.5"):
+        nfs.IsolationForest(contamination="auto").fit(X)  # type: ignore[arg-type]
+
+
+def test_features_fit_in_pipelines(benign: nf.Sessions, tmp_path: Path) -> None:
+    some = benign[:300]
+    pipeline = make_pipeline(nf.FlowFeatures(), nfs.IsolationForest(trees=10, random_state=0))
+    labels = clone(pipeline).fit(some).predict(some)
+    joblib.dump(pipeline.fit(some), tmp_path / "pipeline")
+    assert (joblib.load(tmp_path / "pipeline").predict(some) == labels).all()
+    scores = cross_val_score(pipeline, some, scoring=lambda model, X, y=None: float((model.predict(X) == 1).mean()), cv=3)
+    assert len(scores) == 3 and scores.min() > 0.5
+    assert pipeline.set_params(flowfeatures=nf.PacketFeatures(1)).get_params()["flowfeatures__n"] == 1
+    for features in (nf.PacketFeatures(3), nf.FlowFeatures() + nf.ContextFeatures(), nf.IsolationForest(trees=3)):
+        assert clone(features).get_params() == features.get_params()
+    assert clone(nf.Autoencoder(hidden=[8])).get_params()["hidden"] == [8]
+
+
+def test_adapters_have_the_parameters_of_the_models() -> None:
+    pyod = pytest.importorskip("neural_filter.pyod")
+    for name in ("IsolationForest", "Autoencoder"):
+        for adapters in (nfs, pyod):
+            assert set(getattr(nf, name)().get_params()) == set(getattr(adapters, name)().get_params()) - {"contamination"}
 
 
 def test_fits_in_pipelines_and_searches(data: tuple[Array, Array]) -> None:
@@ -63,7 +89,7 @@ def test_pyod_evaluates_the_models_as_its_own(data: tuple[Array, Array], capsys:
 
     X, y = data
     for model in (
-        nfp.IsolationForest(contamination=0.05, random_state=0),
+        nfp.IsolationForest(contamination=0.05, random_state=np.random.RandomState(0)),
         nfp.Autoencoder(contamination=0.05, epochs=20, hidden=[8], latent=2, random_state=0),
     ):
         model.fit(X)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +53,8 @@ def test_specs_stand_side_by_side_and_are_named(benign: nf.Sessions) -> None:
     assert nf.PacketFeatures(3, kind="addresses").transform(benign).fingerprint != rows.fingerprint
     assert nf.FlowFeatures() == nf.FlowFeatures() != nf.ContextFeatures()
     refused: list[tuple[Callable[[], object], str]] = [
-        (lambda: nf.PacketFeatures(0), "packets is 0, it must be 1 to 65536"),
+        (lambda: nf.PacketFeatures(0), "n is 0, it must be 1 to 65536"),
+        (lambda: nf.PacketFeatures(-1), "n is -1, it must be 1 to 65536"),
         (lambda: nf.PacketFeatures(3, kind="x"), "kind is 'x', it must be 'behaviour' or 'addresses'"),
         (lambda: both.select(["x"]), "column is x, it must be a column of the spec"),
         (lambda: nf.FlowFeatures() + nf.FlowFeatures(), "cannot stand side by side"),
@@ -59,6 +62,31 @@ def test_specs_stand_side_by_side_and_are_named(benign: nf.Sessions) -> None:
     for wrong, message in refused:
         with pytest.raises(ValueError, match=message):
             wrong()
+
+
+def test_columns_and_rows_are_pickled(benign: nf.Sessions) -> None:
+    config = nf.SessionConfig(idle_tcp=0.1, look_every=None)
+    assert pickle.loads(pickle.dumps(config)) == config == copy.deepcopy(config)
+    for features in (nf.PacketFeatures(3, kind="addresses"), nf.FlowFeatures() + nf.ContextFeatures(), nf.ServiceFeatures()):
+        again = pickle.loads(pickle.dumps(features))
+        assert again == features and type(again) is type(features) and again.get_params() == features.get_params()
+        rows = features.transform(benign[:9])
+        same = pickle.loads(pickle.dumps(rows))
+        assert (np.asarray(same) == np.asarray(rows)).all() and (same.lengths == rows.lengths).all()
+        assert same.fingerprint == rows.fingerprint and same.columns == rows.columns and same.shape == rows.shape
+    assert nf.PacketFeatures(3).set_params(n=5).transform(benign[:2]).shape == (2, 5, 8)
+    with pytest.raises(ValueError, match="there is no parameter m, there are: n, kind"):
+        nf.PacketFeatures(3).set_params(m=5)
+    assert (np.asarray(nf.FlowFeatures().transform([benign[3], benign[1]])) == np.asarray(nf.FlowFeatures().transform(benign[[3, 1]]))).all()
+    with pytest.raises(TypeError, match="a str was given, it must be Sessions or a list of Session"):
+        nf.FlowFeatures().transform("monday.pcap")  # type: ignore[arg-type]
+
+
+def test_calibrations_take_anything_like_an_array() -> None:
+    calibration = nf.Calibration(range(400))
+    assert calibration.p_values([399.0]) < 0.01 and len(nf.Calibration(np.arange(400.0))) == 400
+    with pytest.raises(nf.DataError, match=r"the scores have shape \[3, 3\], they must be numbers in one row"):
+        nf.Calibration(np.zeros((3, 3)))
 
 
 def test_context_must_have_been_kept(capture: object) -> None:

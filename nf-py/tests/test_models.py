@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -32,6 +34,8 @@ def transformer() -> nf.Transformer:
 
 
 def test_defaults_are_those_of_the_engine() -> None:
+    for shown in (*nf.Autoencoder().get_params().values(), *nf.Transformer().get_params().values()):
+        assert not isinstance(shown, float) or len(repr(shown)) < 8, "as the engine's sources have it"
     defaults = {"trees": 200, "samples": 2048, "extension": 0, "random_state": 0, "threads": 0}
     assert nf.IsolationForest().get_params() == defaults
     assert nf.Autoencoder(latent=3).get_params()["latent"] == 3
@@ -79,6 +83,27 @@ def test_the_engine_gets_what_is_said(X: Array, benign: nf.Sessions) -> None:
     ]
     for changed in changes:
         assert differs(plain, nf.Transformer(**small, **changed), rows), changed
+
+
+def test_columns_keep_the_names_of_a_data_frame(X: Array) -> None:
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    names = list("abcde")
+    for frame in (pandas.DataFrame(X, columns=names), polars.DataFrame(X, schema=names)):
+        model = nf.IsolationForest(trees=5).fit(frame)
+        assert model.model_.columns == names
+        assert (model.score(frame) == model.score(X)).all(), "an array has no names"
+        with pytest.raises(nf.SchemaError, match="column 0 is 'e', the model was fitted with 'a' there"):
+            model.score(frame[names[::-1]])
+        nf.IsolationForest(trees=5).fit(X).score(frame)
+    assert nf.IsolationForest(trees=5).fit(pandas.DataFrame(X)).model_.columns == ["x0", "x1", "x2", "x3", "x4"]
+
+
+def test_parameters_change_for_the_next_fit(X: Array) -> None:
+    model = nf.IsolationForest(trees=5).fit(X)
+    scores = model.score(X)
+    assert (model.set_params(trees=9).score(X) == scores).all() and model.get_params()["trees"] == 9
+    assert (model.fit(X).score(X) == nf.IsolationForest(trees=9).fit(X).score(X)).all()
+    assert model.set_params(trees=None).get_params()["trees"] == 200
 
 
 def test_a_stopped_training_goes_on_from_its_checkpoint(X: Array, tmp_path: Path) -> None:
@@ -185,13 +210,13 @@ def test_unfitted_ones_say_so(X: Array) -> None:
     for ask in later:
         with pytest.raises(nf.NotFittedError, match="not calibrated, call calibrate first"):
             ask()
-    assert isinstance(nf.NotFittedError(), (ValueError, AttributeError))
+    assert issubclass(nf.NotFittedError, ValueError) and issubclass(nf.NotFittedError, AttributeError)
 
 
 def test_refusals_name_what_would_be_right(X: Array) -> None:
     wrong: list[tuple[Callable[[], object], type[Exception], str]] = [
         (lambda: nf.IsolationForest(trees=0).fit(X), ValueError, "trees is 0, it must be 1 to 1048576"),
-        (lambda: nf.IsolationForest(trees="a").fit(X), TypeError, 'trees is "a": invalid type'),  # type: ignore[arg-type]
+        (lambda: nf.IsolationForest(trees="a").fit(X), TypeError, "trees is 'a', it must be a whole number"),  # type: ignore[arg-type]
         (lambda: nf.Autoencoder(noise=-1).fit(X), ValueError, "noise is -1, it must be 0 or more"),
         (lambda: nf.Transformer(attention="half").fit(X), ValueError, "attention is 'half', it must be"),
         (lambda: nf.Transformer(objective="masked"), ValueError, r"objective is 'masked', it must be 'reconstruct', \('masked', ratio\)"),
@@ -208,6 +233,19 @@ def test_refusals_name_what_would_be_right(X: Array) -> None:
         (lambda: nf.IsolationForest().fit(X).calibrate(X[:9], 0.01), nf.DataError, "9 held-out benign sessions cannot"),
         (lambda: nf.IsolationForest().fit(X).calibrate(X, 2.0), ValueError, "false_positive_rate is 2"),
         (lambda: nf.Autoencoder(learning_rate=1e30).fit(X), nf.TrainingError, "a learning_rate below"),
+        (lambda: nf.IsolationForest(trees=10.0).fit(X), TypeError, "trees is 10.0, it must be a whole number"),  # type: ignore[arg-type]
+        (lambda: nf.IsolationForest(trees=-1).fit(X), ValueError, "trees is -1, it must be at least 0"),
+        (lambda: nf.IsolationForest(random_state=-1).fit(X), ValueError, "random_state is -1, it must be at least 0"),
+        (lambda: nf.IsolationForest(random_state=2**64).fit(X), ValueError, r"random_state is 18446744073709551616, it must be below 2\*\*64"),
+        (lambda: nf.IsolationForest(threads=-1).fit(X), ValueError, "threads is -1, it must be at least 0"),
+        (lambda: nf.Autoencoder(noise=float("nan")).fit(X), ValueError, "noise is nan, it must be finite"),
+        (lambda: nf.Autoencoder(noise="x").fit(X), TypeError, "noise is 'x', it must be a number"),  # type: ignore[arg-type]
+        (lambda: nf.Autoencoder(hidden=8).fit(X), TypeError, "hidden is 8, it must be a list of whole numbers"),  # type: ignore[arg-type]
+        (lambda: nf.IsolationForest().set_params(tree=3), ValueError, "there is no parameter tree, there are: extension, samples"),
+        (lambda: nf.IsolationForest().fit(np.full((3, 2), 1e300)), nf.DataError, r"value 0 of the array is 1e300, beyond what float32"),
+        (lambda: nf.IsolationForest().fit(nf.Rows.from_array(X), lengths=[1] * 600), TypeError, "rows bring their own lengths"),
+        (lambda: nf.IsolationForest().fit(X, lengths=[1.0] * 600), nf.DataError, "lengths have dtype float64, they must be whole numbers"),
+        (lambda: nf.IsolationForest().fit(X, lengths=[-1] * 600), nf.DataError, "row 0 has length -1, it must be 0 or more"),
     ]
     for ask, kind, message in wrong:
         with pytest.raises(kind, match=message):
@@ -233,10 +271,29 @@ def test_the_callback_is_called_once_an_epoch_and_may_end_the_fit(X: Array) -> N
 
 
 def test_a_bar_is_shown_where_it_is_asked_for(X: Array, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tqdm")
     autoencoder().fit(X, progress=True)
     assert "autoencoder" in capsys.readouterr().err
     autoencoder().fit(X, progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_a_bar_is_shown_where_somebody_watches(X: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tqdm")
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("neural_filter._progress._SHORT", 0.0)
+    for watched, shown in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "stderr", watched)
+        autoencoder().fit(X)
+        assert ("autoencoder" in watched.getvalue()) == shown
+    # As of a program without a console.
+    monkeypatch.setattr(sys, "stderr", None)
+    for progress in (None, True):
+        autoencoder().fit(X, progress=progress)
 
 
 def test_ctrl_c_ends_a_fit_soon_and_leaves_the_object_unfitted(X: Array) -> None:

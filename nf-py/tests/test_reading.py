@@ -27,9 +27,37 @@ def test_paths_bytes_files_and_threads_give_the_same_sessions(capture: Path, ben
 
 
 def test_several_captures_are_parts_of_one_recording(capture: Path, benign: nf.Sessions) -> None:
-    twice = nf.read_sessions([capture, capture])
-    assert twice.stats["frames"] == 2 * benign.stats["frames"]
-    assert len(benign) < len(twice) < 2 * len(benign) + 1
+    plain = pa.CompressedInputStream(pa.OSFile(str(capture)), "zstd").read()
+    records = [24]
+    while records[-1] < len(plain):
+        records.append(records[-1] + 16 + int.from_bytes(plain[records[-1] + 8 : records[-1] + 12], "little"))
+    middle = records[len(records) // 2]
+    halves = [plain[:middle], plain[:24] + plain[middle:]]
+    assert pl.DataFrame(nf.read_sessions(halves)).equals(pl.DataFrame(benign))
+    assert nf.read_sessions(halves).stats["frames"] == benign.stats["frames"]
+    assert sum(len(nf.read_sessions(half)) for half in halves) > len(benign), "apart, sessions are cut"
+
+
+def test_chosen_sessions_are_counted_anew(benign: nf.Sessions) -> None:
+    for some in (benign[3:9], benign[[3, 4, 5, 6, 7, 8]], benign[3:9][:]):
+        assert some.stats["packets"] == sum(session.packets for session in some) and some.stats["ended"] == 6
+        assert some.stats["wire_bytes"] == sum(session.bytes for session in some)
+    assert benign[:].stats == benign.stats
+
+
+def test_what_is_damaged_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "cut.pcap"
+    path.write_bytes(cut_capture())
+    with path.open("rb") as file:
+        for source, name in [
+            (cut_capture(), "bytes: "),
+            (io.BytesIO(cut_capture()), "BytesIO: "),
+            (file, f"{path}: "),
+            (path, f"{path}: "),
+            ([path.read_bytes()[:24], cut_capture()], r"bytes \(2 of 2\): "),
+        ]:
+            with pytest.raises(nf.CaptureError, match=f"^{name}packet 3 at byte"):
+                nf.read_sessions(source)  # type: ignore[arg-type]
 
 
 def test_frames_of_every_library_share_the_numbers(benign: nf.Sessions) -> None:
@@ -57,8 +85,13 @@ def test_rows_are_chosen_as_in_numpy(benign: nf.Sessions) -> None:
         benign[len(benign)]
     with pytest.raises(IndexError, match="the mask has 3 values for 4781 rows"):
         benign[np.zeros(3, dtype=bool)]
-    with pytest.raises(TypeError, match="rows are chosen by a number, a slice, a mask"):
-        benign["packets"]  # type: ignore[index]
+    for wrong in ("packets", True, np.bool_(True), 1.0, [1.5]):
+        with pytest.raises(TypeError, match="rows are chosen by a number, a slice, a mask"):
+            benign[wrong]  # type: ignore[index]
+    for far in (2**70, -(2**70), np.array([2**64 - 1], dtype=np.uint64)):
+        with pytest.raises(IndexError, match="row -?[0-9]+ of 4781"):
+            benign[far]
+    assert str(benign[np.uint64(3)]) == str(benign[3]) == str(benign[np.array([3], dtype=np.uint64)][0])
 
 
 def test_a_session_says_what_it_is(benign: nf.Sessions) -> None:
@@ -76,7 +109,8 @@ def test_packets_are_rows(capture: Path, benign: nf.Sessions) -> None:
     frame = pl.DataFrame(packets)
     assert frame.height == len(packets) == benign.stats["packets"] and packets.skipped == {}
     assert frame["wire_len"].sum() == benign.stats["wire_bytes"]
-    assert packets[0] == dict(zip(packets.columns, [*packets[0].values()])) and packets[0]["frame"] == 1
+    row = frame.row(7, named=True)
+    assert packets[7] == {**row, "time": frame["time"].to_physical()[7]} and packets[0]["frame"] == 1
     udp = (frame["protocol"] == "udp").to_numpy()
     assert len(packets[udp]) == udp.sum() and all(row["protocol"] == "udp" for row in packets[udp][:50])
     assert "wire_len" in packets[:2]._repr_html_() and repr(packets[:2]) == "Table(2 rows, 22 columns)"
@@ -105,7 +139,12 @@ def test_keywords_are_those_of_the_engine(capture: Path) -> None:
         ({"idle_udp": -1}, "idle_udp is -1, it must be seconds"),
         ({"max_packets": 0}, "max_packets is 0, it must be 1 to 65536"),
         ({"key": "pair"}, "key is 'pair', it must be 'five_tuple' or 'host_pair'"),
-        ({"look_packets": [1]}, "packets of looks is"),
+        ({"look_packets": [1]}, "look_packets is 1, it must be at least 2"),
+        ({"max_packets": -1}, "max_packets is -1, it must be 1 to 65536"),
+        ({"entropy_bytes": -1}, "entropy_bytes is -1, it must be 1 to 65535"),
+        ({"entropy_bytes": 0}, "entropy_bytes is 0, it must be 1 to 65535"),
+        ({"tunnels": 300}, "tunnels is 300, it must be 0 to 255"),
+        ({"memory_limit": 2**70}, "memory_limit is 1180591620717411303424, it must be at most"),
     ]:
         with pytest.raises(ValueError, match=message):
             nf.SessionConfig(**keyword)  # type: ignore[arg-type]
@@ -114,8 +153,9 @@ def test_keywords_are_those_of_the_engine(capture: Path) -> None:
 def test_what_cannot_be_read_is_an_exception_with_its_place(capture: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nope.pcap"):
         nf.read_sessions(tmp_path / "nope.pcap")
-    with pytest.raises(OSError, match="is a directory"):
+    with pytest.raises(OSError, match="Is a directory") as found:
         nf.read_sessions(tmp_path)
+    assert isinstance(found.value, IsADirectoryError) and found.value.filename == str(tmp_path)
     with pytest.raises(nf.CaptureError, match="empty, no capture header at byte 0") as error:
         nf.read_sessions(b"")
     assert isinstance(error.value, ValueError) and isinstance(error.value, nf.NfError)
@@ -156,6 +196,9 @@ def test_what_came_before_the_damage_is_there() -> None:
     with pytest.raises(nf.CaptureError, match="packet 3") as ahead:
         nf.read_sessions(cut_capture(), threads=2)
     assert len(ahead.value.sessions) == 2  # type: ignore[attr-defined]
+    with pytest.raises(nf.CaptureError, match="packet 3") as of_packets:
+        nf.read_packets(cut_capture())
+    assert len(of_packets.value.packets) == 2  # type: ignore[attr-defined]
 
 
 def test_what_came_before_a_missing_capture_is_there(capture: Path, benign: nf.Sessions, tmp_path: Path) -> None:

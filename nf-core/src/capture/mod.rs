@@ -91,7 +91,15 @@ impl Capture {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn from_reader(reader: impl Read + Send + 'static) -> Result<Self> {
-        Self::named("reader".to_owned(), Box::new(reader))
+        Self::from_named("reader", reader)
+    }
+
+    /// Reads a capture from any stream of bytes, by which name messages call it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_named(name: impl Into<String>, reader: impl Read + Send + 'static) -> Result<Self> {
+        Self::named(name.into(), Box::new(reader))
     }
 
     fn named(name: String, reader: Box<dyn Read + Send>) -> Result<Self> {
@@ -155,7 +163,7 @@ impl Capture {
         self.source.take_buffer()
     }
 
-    /// The path as given to [`open`](Self::open), or "reader".
+    /// The path as given to [`open`](Self::open), the name given, or "reader".
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -6,6 +6,14 @@ use std::io::{Cursor, Write};
 /// What a frame holds, owned.
 type Seen = (i64, u16, u32, Vec<u8>);
 
+#[test]
+fn messages_call_a_reader_by_its_name() {
+    let refused = |capture: Result<Capture>| capture.unwrap_err().to_string();
+    let empty = || Cursor::new(Vec::new());
+    assert!(refused(Capture::from_named("upload 2", empty())).starts_with("upload 2: empty"));
+    assert!(refused(Capture::from_reader(empty())).starts_with("reader: empty"));
+}
+
 /// All frames, and the error that ended them.
 fn read(mut capture: Capture) -> (Vec<Seen>, Option<Error>) {
     let mut seen = Vec::new();

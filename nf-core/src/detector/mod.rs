@@ -43,7 +43,10 @@ pub(crate) use looks::{Row, Scores, Standing, Told};
 use looks::{highest, weigh_all};
 use report::HeldOut;
 use serde::{Deserialize, Serialize};
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::ControlFlow, sync::Arc};
+
+/// Looks scored between two questions whether to go on: about a tenth of a second.
+const PART: usize = 2048;
 
 /// Judges sessions: one or more heads, each a [feature spec](crate::features::FeatureSpec), a
 /// [scaler](crate::features::Scaler) and a [model](crate::model::Model), calibrated together on benign sessions that took
@@ -254,12 +257,37 @@ impl Detector {
     /// # Errors
     /// As [`judge`](Self::judge), for the first session that has one.
     pub fn judge_all(&self, sessions: &[Session]) -> Result<Vec<Verdict>> {
-        self.judge_rows(&sessions.iter().collect::<Vec<_>>(), self.weigher())
+        self.judge_all_with(sessions, || ControlFlow::Continue(()))
     }
 
-    fn judge_rows(&self, sessions: &[&Session], mut weigher: Option<Weigher>) -> Result<Vec<Verdict>> {
+    /// [`judge_all`](Self::judge_all), which asks `watch` about every tenth of a second whether to go on.
+    ///
+    /// # Errors
+    /// As [`judge_all`](Self::judge_all), and [`ErrorKind::Canceled`] where `watch` says stop.
+    pub fn judge_all_with(&self, sessions: &[Session], watch: impl FnMut() -> ControlFlow<()>) -> Result<Vec<Verdict>> {
+        self.judge_rows_with(&sessions.iter().collect::<Vec<_>>(), self.weigher(), watch)
+    }
+
+    fn judge_rows(&self, sessions: &[&Session], weigher: Option<Weigher>) -> Result<Vec<Verdict>> {
+        self.judge_rows_with(sessions, weigher, || ControlFlow::Continue(()))
+    }
+
+    fn judge_rows_with(
+        &self,
+        sessions: &[&Session],
+        mut weigher: Option<Weigher>,
+        mut watch: impl FnMut() -> ControlFlow<()>,
+    ) -> Result<Vec<Verdict>> {
         let rows = Row::all(sessions);
-        let mut scores = self.score(&rows)?;
+        let mut scores = Vec::with_capacity(rows.len());
+        for part in rows.chunks(PART) {
+            if watch().is_break() {
+                let message =
+                    format!("judging was stopped at {:.0} %", 100.0 * scores.len() as f64 / rows.len() as f64);
+                return Err(Error::new(ErrorKind::Canceled, message));
+            }
+            scores.extend(self.score(part)?);
+        }
         let mut standings: Vec<Option<Standing>> = vec![None; sessions.len()];
         for i in Row::in_time(&rows) {
             let (place, scores) = (rows[i].place, std::mem::take(&mut scores[i]));
@@ -368,18 +396,7 @@ impl Detector {
                 return Err(Error::config("max_packets", config.max_packets, &allowed));
             }
         }
-        let (given, own) = (config, &self.sessions);
-        let same = [
-            ("key", format!("{:?}", given.key), format!("{:?}", own.key)),
-            ("vlan_in_key", given.vlan_in_key.to_string(), own.vlan_in_key.to_string()),
-            ("tunnels", given.tunnels.to_string(), own.tunnels.to_string()),
-            ("entropy_bytes", given.entropy_bytes.to_string(), own.entropy_bytes.to_string()),
-            ("looks", given.looks.to_string(), own.looks.to_string()),
-        ];
-        if let Some((name, given, own)) = same.into_iter().find(|(_, given, own)| given != own) {
-            return Err(Error::config(name, given, &format!("{own} as in the detector's training")));
-        }
-        Ok(())
+        config.check_alike(&self.sessions)
     }
 }
 

@@ -51,6 +51,25 @@ fn uploads_stand_out_and_benign_sessions_keep_the_budget() {
 }
 
 #[test]
+fn judging_can_be_stopped_between_its_parts() {
+    let detector = forest(1);
+    let mut sessions = BENIGN.clone();
+    while sessions.len() < 2 * PART {
+        sessions.extend_from_slice(&BENIGN);
+    }
+    let mut asked = 0;
+    let error = detector.judge_all_with(&sessions, || {
+        asked += 1;
+        if asked == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let error = error.unwrap_err();
+    assert_eq!((asked, error.kind()), (2, ErrorKind::Canceled));
+    assert!(error.to_string().starts_with("judging was stopped at "), "{error}");
+    let whole = detector.judge_all_with(&sessions, || ControlFlow::Continue(())).unwrap();
+    assert_eq!(bits(&whole), bits(&detector.judge_all(&sessions).unwrap()));
+}
+
+#[test]
 fn verdicts_are_the_same_bits_alone_batched_and_over_threads() {
     let sessions = cut(&frames_with_uploads(300, 3, 4));
     for detector in [own(0.02).unwrap(), forest(1)] {
@@ -330,7 +349,7 @@ fn sessions_that_mean_something_else_are_refused() {
     assert_eq!(refuse(config().entropy_bytes(64)), "entropy_bytes is 64, it must be 256 as in the detector's training");
     assert_eq!(
         refuse(config().key(crate::session::KeyKind::HostPair)),
-        "key is HostPair, it must be FiveTuple as in the detector's training"
+        "key is host_pair, it must be five_tuple as in the detector's training"
     );
     assert_eq!(refuse(config().max_packets(16).tunnels(0)), "tunnels is 0, it must be 4 as in the detector's training");
     assert_eq!(

@@ -136,6 +136,28 @@ impl SessionConfig {
         }
         Ok(())
     }
+
+    /// Whether sessions cut in this way mean what those of a detector's training mean, which were cut as `training` says.
+    /// Timeouts, `max_packets`, `context` and `memory_limit` may differ.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) that names the first value that differs.
+    pub fn check_alike(&self, training: &Self) -> Result<()> {
+        let (given, own) = (self, training);
+        let same = [
+            ("key", given.key.to_string(), own.key.to_string()),
+            ("vlan_in_key", given.vlan_in_key.to_string(), own.vlan_in_key.to_string()),
+            ("tunnels", given.tunnels.to_string(), own.tunnels.to_string()),
+            ("entropy_bytes", given.entropy_bytes.to_string(), own.entropy_bytes.to_string()),
+            ("looks", given.looks.to_string(), own.looks.to_string()),
+        ];
+        match same.into_iter().find(|(_, given, own)| given != own) {
+            Some((name, given, own)) => {
+                Err(Error::config(name, given, &format!("{own} as in the detector's training")))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,15 @@ pub enum KeyKind {
     HostPair,
 }
 
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FiveTuple => "five_tuple",
+            Self::HostPair => "host_pair",
+        })
+    }
+}
+
 impl FlowKey {
     /// The key of a packet, its sender as `orig`, VLANs left out.
     pub fn of(packet: &Packet<'_>, kind: KeyKind) -> Self {

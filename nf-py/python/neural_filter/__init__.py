@@ -8,10 +8,12 @@
 >>> alerts = sessions[verdicts.anomaly]
 """
 
+import inspect as _inspect
+
 from ._detector import Detector
 from ._errors import CaptureError, DataError, ModelFileError, NfError, NotFittedError, SchemaError, TrainingError
 from ._features import ContextFeatures, Features, FlowFeatures, PacketFeatures, ServiceFeatures
-from ._models import Autoencoder, IsolationForest, Rarity, Transformer
+from ._models import Autoencoder, Estimator, IsolationForest, Rarity, Transformer
 from ._monitor import Monitor
 from ._native import (
     Calibration,
@@ -48,6 +50,7 @@ __all__ = [
     "Detector",
     "Drift",
     "DriftAlarm",
+    "Estimator",
     "Event",
     "Explanation",
     "Features",
@@ -80,3 +83,18 @@ __all__ = [
     "read_sessions",
     "stream",
 ]
+
+# Where users find them, in tracebacks and pickles too.
+for _name in __all__:
+    if getattr(globals()[_name], "__module__", "").startswith("neural_filter._"):
+        globals()[_name].__module__ = "neural_filter"
+
+# The keywords with the engine's defaults, for help().
+_defaults = SessionConfig()
+SessionConfig.__signature__ = _inspect.Signature(
+    [
+        _inspect.Parameter(_name, _inspect.Parameter.KEYWORD_ONLY, default=getattr(_defaults, _name))
+        for _name in _defaults.__getnewargs_ex__()[1]
+    ]
+)
+del _name, _defaults

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from . import _native
+from . import _native, _params
 from ._errors import NotFittedError
 from ._native import (
     CalibrationReport,
@@ -31,10 +33,23 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+_PARAMETERS = (
+    "heads",
+    "false_positive_rate",
+    "alerts_per_hour",
+    "calibration_share",
+    "contamination",
+    "evidence",
+    "without_columns",
+    "random_state",
+    "threads",
+)
+
+
 class Detector:
     """Judges sessions: learns from benign ones, and keeps a budget of false alarms.
 
-    A parameter that is ``None`` has the engine's default.
+    A parameter that is ``None`` has the engine's default. Pickling and ``save`` keep what was fitted, not the parameters.
 
     Parameters
     ----------
@@ -53,9 +68,14 @@ class Detector:
     without_columns : list of str, optional
         Columns that no head reads.
     random_state : int, optional
-        Where random numbers start.
+        Where random numbers start, 0 or more; the same start unless given.
     threads : int, optional
         How many threads fit, 0 for one a core. The detector does not depend on it.
+
+    Raises
+    ------
+    ValueError
+        Where both budgets are given. Other values are checked by ``fit``.
 
     Examples
     --------
@@ -93,6 +113,30 @@ class Detector:
         self.threads = threads
         self.history_: list[Progress] = []
         self._fitted: _native.Detector | None = None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters as the constructor took them.
+
+        Returns
+        -------
+        dict
+            By name; ``None`` for the engine's default.
+        """
+        return {name: getattr(self, name) for name in _PARAMETERS}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters for the next ``fit``, by name; ``None`` is the engine's default again.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such parameter, or both budgets would be given.
+        """
+        for name in params:
+            if name not in _PARAMETERS:
+                raise ValueError(f"there is no parameter {name}, there are: {', '.join(_PARAMETERS)}")
+        vars(self).update(Detector(**{**self.get_params(), **params}).get_params())
+        return self
 
     @property
     def detector_(self) -> _native.Detector:
@@ -145,7 +189,7 @@ class Detector:
         Raises
         ------
         ValueError
-            Where a parameter is out of its range.
+            Where a parameter is out of its range, or ``held_out`` was cut into sessions in another way.
         DataError
             Where there are too few sessions to learn from or to promise the budget; the message says how many more.
         KeyboardInterrupt
@@ -155,13 +199,13 @@ class Detector:
             fitted = _native.Detector.fit(
                 sessions,
                 held_out,
-                heads=None if self.heads is None else list(self.heads),
+                heads=_params.texts("heads", self.heads),
                 false_positive_rate=self.false_positive_rate,
                 alerts_per_hour=self.alerts_per_hour,
                 calibration_share=self.calibration_share,
                 contamination=self.contamination,
                 evidence=self.evidence,
-                without_columns=None if self.without_columns is None else list(self.without_columns),
+                without_columns=_params.texts("without_columns", self.without_columns),
                 random_state=self.random_state,
                 threads=self.threads,
                 report=watch,
@@ -170,7 +214,15 @@ class Detector:
         return self
 
     def judge(self, sessions: Sessions) -> Verdicts:
-        """Judge sessions of one capture, in the order in which they ended, as a live engine would.
+        """Judge sessions of one capture, in packet-time order whatever theirs is, as a live engine would.
+
+        What adds up over the sessions of a pair of hosts begins anew with each call: parts of a capture judged apart may get
+        other scores than the whole. `Monitor.replay` goes through a whole capture in bounded memory.
+
+        Parameters
+        ----------
+        sessions : Sessions
+            Cut as those of the training: ``session_config_``. Timeouts may differ.
 
         Returns
         -------
@@ -179,13 +231,32 @@ class Detector:
 
         Raises
         ------
-        DataError
-            Where a head needs the context of sessions and they have none.
+        ValueError
+            Where the sessions were cut so that they mean something else, or without the context that a head reads.
+        KeyboardInterrupt
+            At Ctrl-C, within about 0.1 s.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> verdicts = detector.judge(benign)
+        >>> len(verdicts) == len(benign), verdicts.score.dtype.name
+        (True, 'float32')
         """
         return self.detector_.judge(sessions)
 
     def judge_alone(self, session: Session) -> Verdict:
-        """Judge one session whatever else was judged."""
+        """Judge one session whatever else was judged.
+
+        Raises
+        ------
+        ValueError
+            Where it was cut from packets otherwise than those of the training.
+        DataError
+            Where a head needs its context and it has none.
+        """
         return self.detector_.judge_alone(session)
 
     def explain(self, what: Session | Incident, verdict: Verdict | None = None) -> Explanation:
@@ -200,8 +271,21 @@ class Detector:
 
         Raises
         ------
+        ValueError
+            Where the session was cut from packets otherwise than those of the training.
         DataError
             Where the verdict is that of another session, or of a detector of other heads.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+        >>> sessions = nf.read_sessions("examples/data/attacks.pcap.zst")
+        >>> verdicts = detector.judge(sessions)
+        >>> place = verdicts.score.argmax()
+        >>> explanation = detector.explain(sessions[place], verdicts[place])
+        >>> explanation.verdict.anomaly and len(explanation.facts) > 0
+        True
         """
         if isinstance(what, Incident):
             if verdict is not None:
@@ -210,28 +294,75 @@ class Detector:
         return self.detector_.explain(what, verdict)
 
     def explain_all(self, verdicts: Verdicts, *, threads: int | None = None) -> list[Explanation | None]:
-        """Say why the alerts among verdicts are alerts: one explanation a verdict, ``None`` for those that are no alert."""
+        """Say why the alerts among verdicts are alerts.
+
+        Parameters
+        ----------
+        verdicts : Verdicts
+            Of this detector's ``judge``, or some of them.
+        threads : int, optional
+            How many threads explain, 0 for one a core; one unless given.
+
+        Returns
+        -------
+        list of Explanation or None
+            One a verdict, ``None`` for those that are no alert.
+
+        Raises
+        ------
+        DataError
+            Where the verdicts are of a detector of other heads.
+        KeyboardInterrupt
+            At Ctrl-C, after some explanations more.
+        """
         return self.detector_.explain_all(verdicts, threads)
 
     def page(self, verdicts: Verdicts, title: str) -> str:
         """Judged sessions as one HTML page for people: their incidents with their evidence, and all around them.
 
         The page needs no script, no network and no fonts from elsewhere.
+
+        Parameters
+        ----------
+        verdicts : Verdicts
+            Of this detector's ``judge``.
+        title : str
+            What stands above it, as text.
+
+        Returns
+        -------
+        str
+            HTML.
         """
         return self.detector_.page(verdicts, title)
 
     def with_false_positive_rate(self, rate: float) -> Detector:
-        """The same detector with another budget.
+        """The same detector with another budget; ``rate`` is a share of benign sessions, above 0 and at most 0.5.
 
         Raises
         ------
+        ValueError
+            Where the rate is out of its range.
         DataError
             Where there were too few held-out sessions to promise it.
         """
         return self._around(self.detector_.with_false_positive_rate(rate))
 
     def with_source(self, name: str, sessions: Sessions) -> Detector:
-        """The same detector with a capture that it was made from named on its card, with what was counted in reading it."""
+        """The same detector with a capture that it was made from named on its card, with what was counted in reading it.
+
+        Parameters
+        ----------
+        name : str
+            What the card calls it.
+        sessions : Sessions
+            What was read of it; of a part, the card has the counts of that part.
+
+        Returns
+        -------
+        Detector
+            Another; this one is as before.
+        """
         return self._around(self.detector_.with_source(name, sessions))
 
     def recalibrate(
@@ -271,7 +402,13 @@ class Detector:
         return self.detector_.recalibrations
 
     def before_recalibration(self) -> Detector | None:
-        """The detector with the calibration it was made with; ``None`` where it still has that."""
+        """The detector with the calibration it was made with.
+
+        Returns
+        -------
+        Detector or None
+            ``None`` where it still has that calibration.
+        """
         before = self.detector_.before_recalibration()
         return None if before is None else self._around(before)
 
@@ -291,7 +428,13 @@ class Detector:
         return self.detector_.drift(false_alarm_every)
 
     def report(self) -> CalibrationReport:
-        """What it promises at its budget, and how well the held-out sessions bear it out; ``print`` says it in words."""
+        """What it promises at its budget, and how well the held-out sessions bear it out.
+
+        Returns
+        -------
+        CalibrationReport
+            ``print`` says it in words.
+        """
         return self.detector_.report()
 
     def export_onnx(self, folder: str | PathLike[str]) -> None:
@@ -309,12 +452,28 @@ class Detector:
         self.detector_.export_onnx(folder)
 
     def card(self) -> Card:
-        """What it was made from, what it promises, and what it is known not to see."""
+        """What it was made from, what it promises, and what it is known not to see.
+
+        Returns
+        -------
+        Card
+            ``print`` says it in words, a notebook shows it as HTML.
+        """
         return self.detector_.card()
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a model file, whole or not at all."""
-        self.detector_.save(path)
+        """Write a model file, whole or not at all.
+
+        Raises
+        ------
+        OSError
+            Where it cannot be written.
+        """
+        fitted = self.detector_
+        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+            # The engine's message names the file it would have written first.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+        fitted.save(path)
 
     @classmethod
     def of_heads(
@@ -374,6 +533,9 @@ class Detector:
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Detector:
         """Read a detector from a model file.
+
+        It has what was fitted: heads, calibration, budget, card. The parameters are those of ``Detector()``, as the file does not
+        hold them: ``fit`` would learn with the engine's defaults.
 
         Raises
         ------

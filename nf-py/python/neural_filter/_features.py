@@ -2,31 +2,85 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._native import FeatureSpec, Rows, Sessions
+from ._errors import SchemaError
+from ._native import FeatureSpec, Rows, Session, Sessions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Features:
     """Which columns to take from sessions.
 
-    Nothing is learned from the sessions: ``fit`` is there for pipelines.
+    Nothing is learned from the sessions: ``fit`` is there for scikit-learn's pipelines, as are ``get_params`` and
+    ``set_params``. Pickled as what it was made of.
+
+    Parameters
+    ----------
+    spec : FeatureSpec
+        That of other features. The classes of this package make their own.
+
+    Examples
+    --------
+    >>> import neural_filter as nf
+    >>> both = nf.FlowFeatures() + nf.ContextFeatures()
+    >>> len(both.get_feature_names_out()) == len(nf.Features(both.spec).get_feature_names_out())
+    True
     """
 
     spec: FeatureSpec
+    _parameters: tuple[str, ...] = ("spec",)
 
     def __init__(self, spec: FeatureSpec) -> None:
         self.spec = spec
 
-    def fit(self, sessions: Sessions | None = None, y: object = None) -> Features:
-        """Do nothing."""
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters as the constructor takes them.
+
+        Returns
+        -------
+        dict
+            By name.
+        """
+        return {name: getattr(self, name) for name in self._parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters, by name.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such parameter, or a value is out of its range.
+        """
+        for name in params:
+            if name not in self._parameters:
+                raise ValueError(f"there is no parameter {name}, there are: {', '.join(self._parameters) or 'none'}")
+        vars(self).update(vars(type(self)(**{**self.get_params(), **params})))
         return self
 
-    def transform(self, sessions: Sessions) -> Rows:
+    def fit(self, sessions: Sessions | Sequence[Session] | None = None, y: object = None) -> Self:
+        """Do nothing.
+
+        Returns
+        -------
+        Features
+            Itself.
+        """
+        return self
+
+    def transform(self, sessions: Sessions | Sequence[Session]) -> Rows:
         """Take the rows of some sessions, one each, in their order.
+
+        Parameters
+        ----------
+        sessions : Sessions, or list of Session
+            The former unless scikit-learn chose single ones.
 
         Returns
         -------
@@ -41,12 +95,24 @@ class Features:
         """
         return self.spec.extract(sessions)
 
-    def fit_transform(self, sessions: Sessions, y: object = None) -> Rows:
-        """Take the rows of some sessions."""
+    def fit_transform(self, sessions: Sessions | Sequence[Session], y: object = None) -> Rows:
+        """Take the rows of some sessions.
+
+        Returns
+        -------
+        Rows
+            As `transform` gives them.
+        """
         return self.transform(sessions)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
-        """Names of the columns, shape (columns,)."""
+        """Names of the columns.
+
+        Returns
+        -------
+        array of object, shape (columns,)
+            Texts.
+        """
         return np.asarray(self.spec.columns, dtype=object)
 
     def __add__(self, other: Features) -> Features:
@@ -54,7 +120,13 @@ class Features:
         return Features(self.spec.beside(other.spec))
 
     def select(self, columns: list[str]) -> Features:
-        """Only the named columns of a flat spec."""
+        """Only the named columns of a flat spec, in the order of the spec.
+
+        Raises
+        ------
+        ValueError
+            Where the spec has no such column, or is one of packets.
+        """
         return Features(self.spec.select(columns))
 
     def __eq__(self, other: object) -> bool:
@@ -82,9 +154,11 @@ class PacketFeatures(Features):
     >>> import numpy as np, neural_filter as nf
     >>> sessions = nf.read_sessions("examples/data/benign.pcap.zst")
     >>> rows = nf.PacketFeatures(16).transform(sessions)
-    >>> np.asarray(rows).shape == (len(sessions), 16, 8), rows.lengths.max()
-    (True, np.uint32(16))
+    >>> np.asarray(rows).shape == (len(sessions), 16, 8), int(rows.lengths.max())
+    (True, 16)
     """
+
+    _parameters = ("n", "kind")
 
     def __init__(self, n: int, kind: str = "behaviour") -> None:
         if kind not in ("behaviour", "addresses"):
@@ -106,6 +180,8 @@ class FlowFeatures(Features):
     ['duration', 'orig_packets']
     """
 
+    _parameters = ()
+
     def __init__(self) -> None:
         super().__init__(FeatureSpec.flow())
 
@@ -119,6 +195,8 @@ class ContextFeatures(Features):
     >>> "service_gap" in nf.ContextFeatures().get_feature_names_out()
     True
     """
+
+    _parameters = ()
 
     def __init__(self) -> None:
         super().__init__(FeatureSpec.context())
@@ -134,6 +212,8 @@ class ServiceFeatures(Features):
     ['service', 'pair_service']
     """
 
+    _parameters = ()
+
     def __init__(self) -> None:
         super().__init__(FeatureSpec.services())
 
@@ -141,6 +221,28 @@ class ServiceFeatures(Features):
 def as_rows(X: Any, like: Any = None, lengths: Any = None) -> Rows:
     """Rows of anything that is like an array; those of features as they are."""
     if isinstance(X, Rows):
+        if lengths is not None:
+            raise TypeError("rows bring their own lengths, give none")
         return X
-    lengths = None if lengths is None else np.asarray(lengths, dtype=np.uint32).tolist()
+    names = _names(X)
+    if like is None:
+        return Rows.from_array(X, lengths, names)
+    if names is not None:
+        _check_names(names, like.columns)
     return Rows.from_array(X, lengths, like)
+
+
+def _names(X: Any) -> list[str] | None:
+    """Names of the columns of a data frame, where they are texts."""
+    names = getattr(X, "columns", None)
+    names = None if names is None else list(names)
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def _check_names(given: list[str], fitted: list[str]) -> None:
+    """Whether columns stand where they stood in the fit, unless that was of an array, whose columns have no names."""
+    if fitted == [f"x{i}" for i in range(len(fitted))]:
+        return
+    for place, (name, own) in enumerate(zip(given, fitted)):
+        if name != own:
+            raise SchemaError(f"column {place} is {name!r}, the model was fitted with {own!r} there")

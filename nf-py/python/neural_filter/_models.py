@@ -23,21 +23,20 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 
 
-def _plain(value: Any) -> Any:
-    """A number of NumPy as Python's."""
-    if hasattr(value, "item"):
-        return value.item()
-    raise TypeError(f"{value!r} is no parameter")
-
-
 class Estimator:
     """What all models have in common.
 
-    A parameter that is ``None`` has the engine's default; ``get_params()`` says which. Threads may share a fitted object.
+    A parameter that is ``None`` has the engine's default; ``get_params()`` says which. Values are checked by ``fit``. Threads may
+    share a fitted object; a pickle holds it with its calibration.
+
+    Examples
+    --------
+    >>> import neural_filter as nf
+    >>> [isinstance(model, nf.Estimator) for model in (nf.IsolationForest(), nf.Autoencoder(), nf.Transformer(), nf.Rarity())]
+    [True, True, True, True]
     """
 
     _kind: ClassVar[str]
-    _scale: bool = False
 
     def __init__(self, params: dict[str, Any]) -> None:
         self._own = {name: value for name, value in params.items() if value is not None}
@@ -48,8 +47,34 @@ class Estimator:
         self.history_: list[Progress] = []
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters as the constructor takes them, those that were not given as the engine has them."""
-        return {**_params.from_engine(json.loads(_native.default_params(self._kind))), **self._own}
+        """The parameters as the constructor takes them, those that were not given as the engine has them.
+
+        Returns
+        -------
+        dict
+            By name.
+        """
+        return {**self._defaults(), **self._own}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters for the next ``fit``, by name; ``None`` is the engine's default again.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such parameter.
+        """
+        known = self.get_params()
+        for name in params:
+            if name not in known:
+                raise ValueError(f"there is no parameter {name}, there are: {', '.join(known) or 'none'}")
+        own = {name: value for name, value in {**self._own, **params}.items() if value is not None}
+        _params.to_engine(own)
+        self._own = own
+        return self
+
+    def _defaults(self) -> dict[str, Any]:
+        return _params.from_engine(json.loads(_native.default_params(self._kind)))
 
     @property
     def model_(self) -> Model:
@@ -86,9 +111,9 @@ class Estimator:
         Parameters
         ----------
         X : Rows, or array of shape (rows, columns) or (rows, steps, columns)
-            What ``transform`` of the features gives, or anything like an array.
+            What ``transform`` of the features gives, or anything like an array. The columns of a data frame keep their names.
         lengths : array of int, shape (rows,), optional
-            How many steps of each row of an array are real; all unless given.
+            How many steps of each row of an array are real; all unless given. Rows bring their own.
         progress : bool, optional
             Whether a bar is shown; where a terminal or a notebook is attached unless given.
         callback : callable, optional
@@ -105,12 +130,13 @@ class Estimator:
         KeyboardInterrupt
             At Ctrl-C, within 0.1 s and one step. The object is then as before.
         """
-        stored = {name: value for name, value in self._own.items() if name not in _params.UNSTORED}
-        params = json.dumps(_params.to_engine(stored), default=_plain)
-        unstored = {name: self._own.get(name) for name in _params.UNSTORED}
+        own = _params.checked(self._own, self._defaults())
+        scale = own.pop("scale", False)
+        unstored = {name: own.pop(name, None) for name in _params.UNSTORED}
+        params = json.dumps(_params.to_engine(own))
         rows = as_rows(X, lengths=lengths)
         with Watch(progress, callback) as watch:
-            model = _native.fit_model(self._kind, params, unstored, rows, self._scale, watch)
+            model = _native.fit_model(self._kind, params, unstored, rows, scale, watch)
         self._model, self._calibration, self._threshold = model, None, None
         self.history_ = watch.history
         return self
@@ -123,7 +149,9 @@ class Estimator:
         NotFittedError
             Before ``fit``.
         SchemaError
-            Where the rows have other columns than those of ``fit``.
+            Where the rows have other columns than those of ``fit``, or a data frame has them in another order.
+        DataError
+            Where a value is not finite.
         """
         return self.model_.score(as_rows(X, self.model_, lengths))
 
@@ -148,12 +176,34 @@ class Estimator:
         return self
 
     def predict(self, X: Any, *, lengths: Any = None) -> npt.NDArray[np.int64]:
-        """Say which rows are anomalies: 1, else 0."""
+        """Say which rows are anomalies.
+
+        Returns
+        -------
+        array of int64, shape (rows,)
+            1 where the score is above ``threshold_``, else 0.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``calibrate``.
+        """
         cut = self.threshold_
         return (self.score(X, lengths=lengths) > np.float32(cut)).astype(np.int64)
 
     def p_values(self, X: Any, *, lengths: Any = None) -> npt.NDArray[np.float64]:
-        """The share of benign rows at least as strange, float64, shape (rows,)."""
+        """The share of benign rows at least as strange.
+
+        Returns
+        -------
+        array of float64, shape (rows,)
+            Above 0 and at most 1.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``calibrate``.
+        """
         return self.calibration_.p_values(self.score(X, lengths=lengths))
 
     def to_onnx(self) -> bytes:
@@ -170,7 +220,13 @@ class Estimator:
         return self.model_.to_onnx()
 
     def scaled(self, X: Any, *, lengths: Any = None) -> Rows:
-        """Bring rows to the scale that the model reads: themselves where it was fitted without one."""
+        """Bring rows to the scale that the model reads.
+
+        Returns
+        -------
+        Rows
+            Themselves where it was fitted without one.
+        """
         return self.model_.scaled(as_rows(X, self.model_, lengths))
 
     def __repr__(self) -> str:
@@ -355,11 +411,12 @@ class Autoencoder(Network):
         threads: int | None = None,
     ) -> None:
         params = {
-            "hidden": None if hidden is None else list(hidden),
+            "hidden": hidden,
             "latent": latent,
             "noise": noise,
             "variational": variational,
             "strangeness": strangeness,
+            "scale": scale,
             "epochs": epochs,
             "batch": batch,
             "micro_batch": micro_batch,
@@ -375,10 +432,6 @@ class Autoencoder(Network):
             "threads": threads,
         }
         super().__init__(params)
-        self._scale = scale
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return {**super().get_params(deep), "scale": self._scale}
 
 
 class Transformer(Network):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._native import Event, SessionConfig
+from ._reading import opened
 
 if TYPE_CHECKING:
     from ._detector import Detector
@@ -83,19 +84,47 @@ class Monitor:
             The LINKTYPE_* number of what the frame begins with: 1 for Ethernet.
         wire_len : int, optional
             Bytes that were on the wire; those captured unless given.
+
+        Raises
+        ------
+        ValueError
+            Where a number is out of its range.
         """
         self._native.push(frame, time_ns, link_type, wire_len)
 
     def advance(self, now_ns: int) -> None:
-        """Say what time it is, in nanoseconds since the epoch, so that silence can end sessions."""
+        """Say what time it is, so that silence can end sessions.
+
+        Parameters
+        ----------
+        now_ns : int
+            In nanoseconds since the epoch.
+
+        Raises
+        ------
+        ValueError
+            Where that is no time of 64 bits.
+        """
         self._native.advance(now_ns)
 
     def finish(self) -> None:
-        """End all open sessions and incidents."""
+        """End all open sessions and incidents.
+
+        Returns
+        -------
+        None
+            What comes of it is among the `events`.
+        """
         self._native.finish()
 
     def events(self) -> Iterator[Event]:
-        """Yield the events there are before more frames come."""
+        """Yield the events there are before more frames come.
+
+        Returns
+        -------
+        iterator of Event
+            In the order in which they happened.
+        """
         while (event := self._native.pop()) is not None:
             yield event
 
@@ -107,7 +136,7 @@ class Monitor:
         OSError, CaptureError
             As in `read_sessions`, behind the events of what came before the damage.
         """
-        return _native.Replay(self._native, source)
+        return _native.Replay(self._native, opened(source))
 
     @property
     def stats(self) -> dict[str, Any]:

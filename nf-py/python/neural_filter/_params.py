@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import operator
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +21,57 @@ _CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
 
 # What of a fit is not stored with what was fitted.
 UNSTORED = ("threads", "checkpoint", "checkpoint_every")
+
+
+def checked(params: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of the kinds that their defaults have, so that what is of another is refused by name."""
+    return {name: _kind(name, value, defaults.get(name)) for name, value in params.items()}
+
+
+def _kind(name: str, value: Any, default: Any) -> Any:
+    if name in _CHOICES or isinstance(default, bool):
+        return value
+    if name == "checkpoint":
+        return os.fspath(value)
+    if isinstance(default, int):
+        return whole(name, value, 1 if name == "checkpoint_every" else 0)
+    if isinstance(default, float):
+        return _real(name, value)
+    if isinstance(default, list):
+        if isinstance(value, str) or not hasattr(value, "__iter__"):
+            raise TypeError(f"{name} is {value!r}, it must be a list of whole numbers")
+        return [whole(name, each) for each in value]
+    return value
+
+
+def whole(name: str, value: Any, least: int = 0) -> int:
+    """A whole number that the engine can take."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}, it must be a whole number") from None
+    if number < least:
+        raise ValueError(f"{name} is {number}, it must be at least {least}")
+    if number >= 2**64:
+        raise ValueError(f"{name} is {number}, it must be below 2**64")
+    return number
+
+
+def _real(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} is {value!r}, it must be a number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {number}, it must be finite")
+    return number
+
+
+def texts(name: str, value: Any) -> list[str] | None:
+    """A list of names, where it is given; one name is none."""
+    if isinstance(value, str):
+        raise TypeError(f"{name} is {value!r}, it must be a list of names: [{value!r}]")
+    return None if value is None else list(value)
 
 
 def to_engine(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _SHORT = 0.5
 
 def _attached() -> bool:
     """Whether somebody watches: a terminal or a notebook."""
-    return "ipykernel" in sys.modules or sys.stderr.isatty()
+    return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())
 
 
 class Watch:
@@ -30,7 +30,8 @@ class Watch:
         self._callback = callback
         self._bar: Any = None
         self._head = ""
-        self._shows = _attached() if progress is None else progress
+        # A program without a console has no standard error.
+        self._shows = _attached() if progress is None else progress and sys.stderr is not None
         self._from = time.monotonic() + (_SHORT if progress is None else 0.0)
 
     def __call__(self, progress: Progress, whole_epoch: bool) -> None:

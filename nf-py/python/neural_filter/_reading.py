@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
+import select
+import stat
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Protocol, TypedDict, Union
@@ -43,8 +47,33 @@ class SessionKeywords(TypedDict, total=False):
     memory_limit: int
 
 
+class _Pipe:
+    """A pipe that is looked into every tenth of a second, so that Ctrl-C ends waiting whichever thread it reaches."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self._file = io.FileIO(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            if select.select([self._file], [], [], 0.1)[0] and (found := self._file.read(size)) is not None:
+                return found
+
+
+def opened(source: Source) -> Source:
+    """The source itself, unless it is the path of a pipe."""
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fspath(source)
+        try:
+            if stat.S_ISFIFO(os.stat(path).st_mode):
+                return _Pipe(path)
+        except (OSError, ValueError):
+            pass  # said by whoever opens it
+    return source
+
+
 def _sources(source: Source | Sequence[Source]) -> list[Source]:
-    return list(source) if isinstance(source, (list, tuple)) else [source]  # type: ignore[list-item]
+    return [opened(each) for each in source] if isinstance(source, (list, tuple)) else [opened(source)]  # type: ignore[arg-type]
 
 
 def _config(config: SessionConfig | None, keywords: SessionKeywords) -> SessionConfig:
@@ -68,11 +97,12 @@ def read_sessions(
     ----------
     source : path, bytes, binary file, or a list of these
         pcap or pcapng, plain or compressed with gzip or zstd. Several are parts of one recording: a session may go on in
-        the next.
+        the next. A path may name a pipe.
     config : SessionConfig, optional
         How packets are cut into sessions; or its keywords, as ``idle_tcp=60``.
     threads : int, optional
-        Threads that read and decode ahead, 0 for one a core; for a single capture. The sessions do not depend on it.
+        Threads that read and decode ahead, 0 for one a core; for a single capture that is bytes or a file with a path. The
+        sessions do not depend on it.
 
     Returns
     -------
@@ -87,6 +117,8 @@ def read_sessions(
         Where it is no capture or damaged; ``error.sessions`` holds what came before the damage.
     ValueError
         Where a keyword is out of its range.
+    KeyboardInterrupt
+        At Ctrl-C, within 0.1 s. What a file's ``read`` raises is raised as it is.
 
     Examples
     --------
@@ -108,6 +140,9 @@ def stream(
 ) -> Iterator[Sessions]:
     """Read captures as batches of sessions, in bounded memory.
 
+    Batches judged one by one get other scores than a whole capture where an alert adds up over several: `Monitor.replay` judges
+    as `Detector.judge` does, in bounded memory too.
+
     Parameters
     ----------
     source, config, threads
@@ -118,7 +153,13 @@ def stream(
     Yields
     ------
     Sessions
-        Of a damaged capture what came before the damage, then the exception.
+        Of a damaged capture what came before the damage, then the exception. Ctrl-C is raised at once; whoever goes on after it
+        loses no session.
+
+    Raises
+    ------
+    OSError, CaptureError, ValueError, KeyboardInterrupt
+        As `read_sessions`.
 
     Examples
     --------
@@ -126,8 +167,6 @@ def stream(
     >>> sum(len(batch) for batch in nf.stream("examples/data/benign.pcap.zst", batch=500)) > 1000
     True
     """
-    if batch < 1:
-        raise ValueError(f"batch is {batch}, it must be at least 1")
     return _native.SessionStream(_sources(source), _config(config, keywords), batch, threads)
 
 
@@ -149,8 +188,10 @@ def read_packets(source: Source, *, tunnels: int | None = None) -> Table:
 
     Raises
     ------
-    OSError, CaptureError
-        As in `read_sessions`.
+    OSError, CaptureError, KeyboardInterrupt
+        As in `read_sessions`; ``error.packets`` holds what came before.
+    ValueError
+        Where ``tunnels`` is not 0 to 255.
 
     Examples
     --------
@@ -159,4 +200,5 @@ def read_packets(source: Source, *, tunnels: int | None = None) -> Table:
     >>> packets[0]["frame"], packets.columns[:3]
     (1, ['frame', 'time', 'protocol'])
     """
+    source = opened(source)
     return _native.read_packets(source) if tunnels is None else _native.read_packets(source, tunnels)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ._native import Explanation, Progress, Session, Sessions, Verdicts
+from ._native import Explanation, Progress, Session, Sessions, Table, Verdicts
 
 __all__ = [
     "anomaly_timeline",
@@ -51,14 +52,18 @@ def _legend_above(ax: Any) -> None:
     ax.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, markerscale=2, borderaxespad=0.2)
 
 
-def packet_sizes(sessions: Sessions, ax: Any = None) -> Any:
-    """Mean size of the packets of each session, on the wire."""
+def packet_sizes(of: Table | Sessions, ax: Any = None) -> Any:
+    """Sizes on the wire: of the packets that ``read_packets`` gave, or of sessions the mean over the packets of each."""
     ax = _axes(ax)
-    sizes = [session.bytes / session.packets for session in sessions if session.packets]
+    if isinstance(of, Table):
+        sizes, title, counted = [row["wire_len"] for row in of], "Packet sizes", "packets"
+    else:
+        sizes = [session.bytes / session.packets for session in of if session.packets]
+        title, counted = "Mean packet size of a session", "sessions"
     if sizes:
         ax.hist(sizes, bins=60, color=_USUAL)
         ax.set_yscale("log")
-    return _named(ax, "Packet sizes", "mean packet of a session (bytes)", "sessions")
+    return _named(ax, title, "size on the wire (bytes)", counted)
 
 
 def protocols(sessions: Sessions, ax: Any = None) -> Any:
@@ -69,7 +74,7 @@ def protocols(sessions: Sessions, ax: Any = None) -> Any:
     ax.bar_label(bars, padding=3)
     ax.invert_yaxis()
     ax.margins(x=0.12)
-    return _named(ax, "Protocols", "sessions", "")
+    return _named(ax, "Protocols", "sessions", "protocol")
 
 
 def session_durations(sessions: Sessions, ax: Any = None) -> Any:
@@ -87,22 +92,26 @@ def anomaly_timeline(verdicts: Verdicts, ax: Any = None) -> Any:
     ax = _axes(ax)
     start = np.array([session.start for session in verdicts.sessions])
     seconds = start - start.min() if len(start) else start
+    since = f" behind {datetime.fromtimestamp(start.min(), timezone.utc):%Y-%m-%d %H:%M:%S} UTC" if len(start) else ""
     anomaly = verdicts.anomaly
     for chosen, colour, name in [(~anomaly, _USUAL, "normal"), (anomaly, _STRANGE, "anomaly")]:
         ax.scatter(seconds[chosen], verdicts.score[chosen], s=5, color=colour, label=name, alpha=0.6, linewidths=0)
     if len(verdicts):
         ax.axhline(float(np.median(verdicts.threshold)), color=_LINE, linestyle="--", linewidth=1, label="cut")
     _legend_above(ax)
-    return _named(ax, "Anomalies over time", "start of the session (s)", "score", loc="left")
+    return _named(ax, "Anomalies over time", f"start of the session (s{since})", "score", loc="left")
 
 
-def dashboard(verdicts: Verdicts) -> Any:
-    """Packet sizes, protocols, anomalies over time and durations side by side; gives the figure."""
+def dashboard(verdicts: Verdicts, packets: Table | None = None) -> Any:
+    """Packet sizes, protocols, anomalies over time and durations side by side; gives the figure.
+
+    The sizes are those of ``packets``, which ``read_packets`` gave, or without them each session's mean.
+    """
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 2, figsize=(12, 7.5), layout="constrained")
     sessions = verdicts.sessions
-    packet_sizes(sessions, axes[0, 0])
+    packet_sizes(sessions if packets is None else packets, axes[0, 0])
     protocols(sessions, axes[0, 1])
     anomaly_timeline(verdicts, axes[1, 0])
     session_durations(sessions, axes[1, 1])
@@ -121,7 +130,8 @@ def score_distribution(
     scores = np.asarray(scores, dtype=float)
     more = np.zeros(0) if others is None else np.asarray(others, dtype=float)
     bins = np.histogram_bin_edges(np.concatenate([scores, more]), bins=60)
-    ax.hist(scores, bins=bins, color=_USUAL, label=names[0])
+    if len(scores):
+        ax.hist(scores, bins=bins, color=_USUAL, label=names[0])
     if len(more):
         ax.hist(more, bins=bins, color=_STRANGE, histtype="step", linewidth=1.5, label=names[1])
     ax.axvline(threshold, color=_LINE, linestyle="--", linewidth=1, label=f"cut {threshold:.3g}")
@@ -147,7 +157,8 @@ def budget_reliability(p_values: npt.ArrayLike, ax: Any = None) -> Any:
 def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> Any:
     """The packets of one session, each as hot as its part in the score.
 
-    Where an alert is carried by several sessions, that may be another one than ``session``: the title names it.
+    Where an alert is carried by several sessions, that may be another one than ``session``: the title names it. There are as many
+    packets as the heads read of it, which may be fewer than it has.
     """
     ax = _axes(ax, height=2)
     parts = explanation.packets * 100
@@ -160,7 +171,7 @@ def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> 
         ax.set_xticks([])
         ax.text(0.5, 0.5, "no head of the detector reads packets", ha="center", va="center", transform=ax.transAxes)
     shown = explanation.carriers[explanation.shown]["session"] if explanation.shown < len(explanation.carriers) else str(session)
-    return _named(ax, shown, "packet, from 0", "")
+    return _named(ax, shown, "packet, from 0", "session")
 
 
 def training_curves(history: Sequence[Progress], ax: Any = None) -> Any:

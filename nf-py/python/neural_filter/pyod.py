@@ -1,11 +1,14 @@
 """The models on flat rows with PyOD's names: ``decision_scores_``, ``labels_``, ``predict_proba``; higher = stranger.
 
-Unlike in PyOD a row's score does not depend on the rows it is scored with.
+``contamination=0.1`` is PyOD's convention: a tenth of the training rows are called outliers, whatever they are.
+`neural_filter.Detector` promises a false-positive rate instead. ``random_state=None`` is the engine's own seed, 0: a fit gives the
+same model each time. Unlike in PyOD a row's score does not depend on the rows it is scored with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 import neural_filter as nf
+from neural_filter._sklearn import seed_of
 
 __all__ = ["Autoencoder", "IsolationForest"]
 
@@ -23,15 +27,16 @@ class _Detector(BaseDetector):  # type: ignore[misc]
     """What both have in common."""
 
     decision_scores_: npt.NDArray[np.float64]
+    random_state: Any
 
-    def _estimator(self) -> Any:
+    def _estimator(self, seed: int | None) -> Any:
         raise NotImplementedError
 
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn from rows of shape (rows, columns)."""
         X = check_array(X, dtype=np.float32)
         self._set_n_classes(y)
-        self.detector_ = self._estimator().fit(X, progress=False)
+        self.detector_ = self._estimator(seed_of(self.random_state)).fit(X, progress=False)
         self.decision_scores_ = self.detector_.score(X).astype(np.float64)
         self._process_decision_scores()
         return self
@@ -45,6 +50,15 @@ class _Detector(BaseDetector):  # type: ignore[misc]
 
 class IsolationForest(_Detector):
     """`neural_filter.IsolationForest` for PyOD.
+
+    Parameters
+    ----------
+    contamination : float
+        The assumed share of outliers among the training rows, above 0 and at most 0.5.
+    trees, samples, extension, threads : int, optional
+        As there.
+    random_state : int or RandomState, optional
+        Where the random numbers start.
 
     Examples
     --------
@@ -61,7 +75,7 @@ class IsolationForest(_Detector):
         trees: int | None = None,
         samples: int | None = None,
         extension: int | None = None,
-        random_state: int | None = None,
+        random_state: Any = None,
         threads: int | None = None,
     ) -> None:
         super().__init__(contamination=contamination)
@@ -71,18 +85,36 @@ class IsolationForest(_Detector):
         self.random_state = random_state
         self.threads = threads
 
-    def _estimator(self) -> Any:
+    def _estimator(self, seed: int | None) -> Any:
         return nf.IsolationForest(
             trees=self.trees,
             samples=self.samples,
             extension=self.extension,
-            random_state=self.random_state,
+            random_state=seed,
             threads=self.threads,
         )
 
 
 class Autoencoder(_Detector):
-    """`neural_filter.Autoencoder` for PyOD."""
+    """`neural_filter.Autoencoder` for PyOD.
+
+    Parameters
+    ----------
+    contamination : float
+        The assumed share of outliers among the training rows, above 0 and at most 0.5.
+    random_state : int or RandomState, optional
+        Where the random numbers start.
+    **others
+        Those of `neural_filter.Autoencoder`, as there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neural_filter.pyod import Autoencoder
+    >>> X = np.random.default_rng(0).normal(size=(500, 4))
+    >>> Autoencoder(hidden=[8], latent=2, epochs=2).fit(X).decision_scores_.shape
+    (500,)
+    """
 
     def __init__(
         self,
@@ -92,8 +124,19 @@ class Autoencoder(_Detector):
         noise: float | None = None,
         variational: float | None = None,
         strangeness: str | None = None,
+        scale: bool = True,
         epochs: int | None = None,
-        random_state: int | None = None,
+        batch: int | None = None,
+        micro_batch: int | None = None,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        clip: float | None = None,
+        warm_up: float | None = None,
+        held_out: float | None = None,
+        patience: int | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_every: int | None = None,
+        random_state: Any = None,
         threads: int | None = None,
     ) -> None:
         super().__init__(contamination=contamination)
@@ -102,18 +145,40 @@ class Autoencoder(_Detector):
         self.noise = noise
         self.variational = variational
         self.strangeness = strangeness
+        self.scale = scale
         self.epochs = epochs
+        self.batch = batch
+        self.micro_batch = micro_batch
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.clip = clip
+        self.warm_up = warm_up
+        self.held_out = held_out
+        self.patience = patience
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.random_state = random_state
         self.threads = threads
 
-    def _estimator(self) -> Any:
+    def _estimator(self, seed: int | None) -> Any:
         return nf.Autoencoder(
             hidden=self.hidden,
             latent=self.latent,
             noise=self.noise,
             variational=self.variational,
             strangeness=self.strangeness,
+            scale=self.scale,
             epochs=self.epochs,
-            random_state=self.random_state,
+            batch=self.batch,
+            micro_batch=self.micro_batch,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            clip=self.clip,
+            warm_up=self.warm_up,
+            held_out=self.held_out,
+            patience=self.patience,
+            checkpoint=self.checkpoint,
+            checkpoint_every=self.checkpoint_every,
+            random_state=seed,
             threads=self.threads,
         )

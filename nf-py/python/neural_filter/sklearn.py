@@ -1,22 +1,26 @@
 """The models on flat rows with scikit-learn's signs: negative = outlier.
 
 ``score_samples`` is minus the engine's score, ``decision_function`` is ``score_samples - offset_``, and ``predict`` gives -1 for
-outliers and 1 for inliers. The cut is chosen by ``contamination``, the assumed share of outliers among the training rows, as in
-scikit-learn; `neural_filter.Detector` promises a false-positive rate instead.
+outliers and 1 for inliers. The cut is chosen by ``contamination``, the assumed share of outliers among the training rows; 0.1 unless
+given, as in scikit-learn's other outlier detectors: a tenth of the training rows are called outliers, whatever they are.
+`neural_filter.Detector` promises a false-positive rate instead. ``random_state=None`` is the engine's own seed, 0: a fit gives the
+same model each time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import neural_filter as nf
+from neural_filter._sklearn import seed_of
 
 __all__ = ["Autoencoder", "IsolationForest"]
 
@@ -32,17 +36,12 @@ class _Outliers(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _estimator(self, seed: int | None) -> Any:
         raise NotImplementedError
 
-    def _seed(self) -> int | None:
-        if self.random_state is None or isinstance(self.random_state, (int, np.integer)):
-            return None if self.random_state is None else int(self.random_state)
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn from rows of shape (rows, columns)."""
-        if not 0.0 < self.contamination <= 0.5:
-            raise ValueError(f"contamination is {self.contamination}, it must be above 0 and at most 0.5")
+        if not isinstance(self.contamination, Real) or not 0.0 < self.contamination <= 0.5:
+            raise ValueError(f"contamination is {self.contamination!r}, it must be above 0 and at most 0.5")
         X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
-        self.model_ = self._estimator(self._seed()).fit(X, progress=False)
+        self.model_ = self._estimator(seed_of(self.random_state)).fit(X, progress=False)
         self.offset_ = float(np.percentile(-self.model_.score(X), 100.0 * self.contamination))
         return self
 
@@ -111,12 +110,20 @@ class Autoencoder(_Outliers):
 
     Parameters
     ----------
-    hidden, latent, noise, variational, strangeness, scale, epochs, batch, learning_rate, threads : optional
-        As there.
     contamination : float
         The assumed share of outliers among the training rows, above 0 and at most 0.5.
     random_state : int or RandomState, optional
         Where the random numbers start.
+    **others
+        Those of `neural_filter.Autoencoder`, as there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neural_filter.sklearn import Autoencoder
+    >>> X = np.random.default_rng(0).normal(size=(500, 4))
+    >>> Autoencoder(hidden=[8], latent=2, epochs=2).fit(X).score_samples(X).shape
+    (500,)
     """
 
     def __init__(
@@ -130,11 +137,20 @@ class Autoencoder(_Outliers):
         scale: bool = True,
         epochs: int | None = None,
         batch: int | None = None,
+        micro_batch: int | None = None,
         learning_rate: float | None = None,
+        weight_decay: float | None = None,
+        clip: float | None = None,
+        warm_up: float | None = None,
+        held_out: float | None = None,
+        patience: int | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_every: int | None = None,
         contamination: float = 0.1,
         random_state: Any = None,
         threads: int | None = None,
     ) -> None:
+        self.contamination = contamination
         self.hidden = hidden
         self.latent = latent
         self.noise = noise
@@ -143,8 +159,15 @@ class Autoencoder(_Outliers):
         self.scale = scale
         self.epochs = epochs
         self.batch = batch
+        self.micro_batch = micro_batch
         self.learning_rate = learning_rate
-        self.contamination = contamination
+        self.weight_decay = weight_decay
+        self.clip = clip
+        self.warm_up = warm_up
+        self.held_out = held_out
+        self.patience = patience
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.random_state = random_state
         self.threads = threads
 
@@ -158,7 +181,15 @@ class Autoencoder(_Outliers):
             scale=self.scale,
             epochs=self.epochs,
             batch=self.batch,
+            micro_batch=self.micro_batch,
             learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            clip=self.clip,
+            warm_up=self.warm_up,
+            held_out=self.held_out,
+            patience=self.patience,
+            checkpoint=self.checkpoint,
+            checkpoint_every=self.checkpoint_every,
             random_state=seed,
             threads=self.threads,
         )

@@ -161,7 +161,7 @@ fn refuses_sessions_that_show_to_be_cut_otherwise() {
     let text = message(|session| session.packets.truncate(3));
     assert_eq!(text, "recent sessions: max_packets is 3, it must be at least 16, so many packets head packets reads");
     let text = message(|session| session.key.protocol = Protocol::Other(0));
-    assert_eq!(text, "recent sessions: key is HostPair, it must be FiveTuple as in the detector's training");
+    assert_eq!(text, "recent sessions: key is host_pair, it must be five_tuple as in the detector's training");
     let text = message(|session| session.context = None);
     assert_eq!(text, "recent sessions: context is false, it must be true, head context reads it");
 }

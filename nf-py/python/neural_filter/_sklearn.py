@@ -1,0 +1,15 @@
+"""What the adapters for scikit-learn and PyOD have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+
+def seed_of(random_state: Any) -> int | None:
+    """A seed of anything that scikit-learn takes for one; ``None`` is the engine's own."""
+    if random_state is None or isinstance(random_state, (int, np.integer)):
+        return None if random_state is None else int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
