@@ -92,7 +92,7 @@ def anomaly_timeline(verdicts: Verdicts, ax: Any = None) -> Any:
     ax = _axes(ax)
     start = np.array([session.start for session in verdicts.sessions])
     seconds = start - start.min() if len(start) else start
-    since = f" behind {datetime.fromtimestamp(start.min(), timezone.utc):%Y-%m-%d %H:%M:%S} UTC" if len(start) else ""
+    since = f" after {datetime.fromtimestamp(start.min(), timezone.utc):%Y-%m-%d %H:%M:%S} UTC" if len(start) else ""
     anomaly = verdicts.anomaly
     for chosen, colour, name in [(~anomaly, _USUAL, "normal"), (anomaly, _STRANGE, "anomaly")]:
         ax.scatter(seconds[chosen], verdicts.score[chosen], s=5, color=colour, label=name, alpha=0.6, linewidths=0)
