@@ -6,7 +6,7 @@ mod ready;
 use crate::{
     Error, Result, Timestamp,
     capture::Frame,
-    detector::{Detector, Drift, DriftAlarm, Row, Scores, Standing, Verdict, Weigher},
+    detector::{Detector, Drift, DriftAlarm, Row, Scored, Standing, Verdict, Weigher},
     incident::{Change, Incident, IncidentConfig, IncidentStats, Incidents},
     session::{Happened, Session, SessionConfig, SessionTable, TableStats},
 };
@@ -301,11 +301,11 @@ impl Monitor {
         }
     }
 
-    fn score(&self, row: &Row<'_>) -> Result<Scores> {
+    fn score(&self, row: &Row<'_>) -> Result<Scored> {
         self.detector.score(&[*row]).map(|mut scores| scores.swap_remove(0))
     }
 
-    fn look(&mut self, id: u64, session: Session, scores: Option<Result<Scores>>) {
+    fn look(&mut self, id: u64, session: Session, scores: Option<Result<Scored>>) {
         let known = self.known.entry(id).or_default();
         let (before, rises) = (known.heap(), known.rises());
         let first = self.detector.know(known, &session, scores, id, self.weigher.as_mut());
@@ -323,7 +323,7 @@ impl Monitor {
         }
     }
 
-    fn end(&mut self, id: u64, session: Session, mut scores: Option<Result<Scores>>) {
+    fn end(&mut self, id: u64, session: Session, mut scores: Option<Result<Scored>>) {
         let mut known = self.known.remove(&id).unwrap_or_default();
         self.heap -= known.heap();
         let looks = session.looks().len();
@@ -411,7 +411,7 @@ impl Detector {
         &self,
         known: &mut Known,
         session: &Session,
-        scores: Option<Result<Scores>>,
+        scores: Option<Result<Scored>>,
         id: u64,
         weigher: Option<&mut Weigher>,
     ) -> bool {

@@ -1,6 +1,8 @@
 //! The looks at sessions, one row each, and what they come to.
 
-use super::{Carried, Detector, Evidence, EvidenceVerdict, HeadVerdict, LookVerdict, Verdict, Weigher, Weighing};
+use super::{
+    Carried, Detector, Evidence, EvidenceVerdict, HeadVerdict, LookVerdict, Verdict, Weigher, Weighing, explain::Values,
+};
 use crate::{
     Result, Timestamp,
     evidence::{Accumulator, EvidenceConfig, Weighed},
@@ -9,6 +11,9 @@ use crate::{
 };
 use smallvec::{SmallVec, smallvec};
 use std::{borrow::Cow, sync::Arc};
+
+/// Looks scored at once: about a tenth of a second, and what the heads read of them is a few megabytes.
+pub(super) const PART: usize = 2048;
 
 /// A look at one of some sessions.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +26,15 @@ pub(crate) struct Row<'a> {
 }
 
 /// The score of each head.
-pub(crate) type Scores = SmallVec<[f32; 4]>;
+type Scores = SmallVec<[f32; 4]>;
+
+/// A look that the heads have scored.
+#[derive(Debug, Default)]
+pub(crate) struct Scored {
+    scores: Scores,
+    /// What they read of it.
+    values: Values,
+}
 
 /// What was said of a session at its looks so far.
 #[derive(Debug, Clone)]
@@ -116,26 +129,48 @@ impl Standing {
 }
 
 impl Detector {
-    /// The scores of some rows, on this detector's threads.
-    pub(crate) fn score(&self, rows: &[Row<'_>]) -> Result<Vec<Scores>> {
+    /// The scores of some rows, on this detector's threads. What several heads read is extracted once.
+    pub(crate) fn score(&self, rows: &[Row<'_>]) -> Result<Vec<Scored>> {
+        let layout = &self.background.layout;
         parallel::in_chunks(rows, self.threads, |chunk| {
-            let heads = self.heads.iter().map(|head| head.scorer.score(chunk)).collect::<Result<Vec<_>>>()?;
-            Ok((0..chunk.len()).map(|row| heads.iter().map(|scores| scores[row]).collect()).collect())
+            let sessions: Vec<Cow<'_, Session>> = chunk.iter().map(Row::seen).collect();
+            let values = layout.extract(&self.heads, &sessions.iter().map(|session| &**session).collect::<Vec<_>>())?;
+            let of_each = values.into_iter().map(|values| Scored { scores: Scores::new(), values });
+            let mut scored: Vec<Scored> = of_each.collect();
+            for (i, head) in self.heads.iter().enumerate() {
+                let rows = layout.rows(
+                    head,
+                    i,
+                    scored.iter().map(|Scored { values: [whole, steps], .. }| [&whole[..], steps]),
+                )?;
+                let scores = head.scorer.score_rows(&rows)?;
+                scored.iter_mut().zip(scores).for_each(|(scored, score)| scored.scores.push(score));
+            }
+            Ok(scored)
         })
     }
 
-    /// Takes in a look at a session, the next in the order of time, with its scores. `id` is that of no other session of
+    /// The sessions' own scores at some looks.
+    pub(super) fn own_scores(&self, rows: &[Row<'_>]) -> Result<Vec<f32>> {
+        let mut own = Vec::with_capacity(rows.len());
+        for part in rows.chunks(PART) {
+            own.extend(self.score(part)?.iter().map(|scored| self.own_score(&scored.scores)));
+        }
+        Ok(own)
+    }
+
+    /// Takes in a look at a session, the next in the order of time, as scored. `id` is that of no other session of
     /// the accumulator; without one the session stands for itself. Says whether the session is above the cut for the
     /// first time.
     pub(crate) fn take(
         &self,
         standing: &mut Option<Standing>,
         row: &Row<'_>,
-        scores: Scores,
+        scored: Scored,
         id: u64,
         weigher: Option<&mut Weigher>,
     ) -> bool {
-        self.take_by(standing, row, scores, id, weigher.map(Weighing::Take))
+        self.take_by(standing, row, scored, id, weigher.map(Weighing::Take))
     }
 
     /// What was said of a session so far, had this look at it been [taken](Self::take) in: nothing is remembered of it.
@@ -143,11 +178,11 @@ impl Detector {
         &self,
         mut standing: Option<Standing>,
         row: &Row<'_>,
-        scores: Scores,
+        scored: Scored,
         id: u64,
         weigher: Option<&Weigher>,
     ) -> Option<Standing> {
-        self.take_by(&mut standing, row, scores, id, weigher.map(Weighing::Preview));
+        self.take_by(&mut standing, row, scored, id, weigher.map(Weighing::Preview));
         standing
     }
 
@@ -155,12 +190,13 @@ impl Detector {
         &self,
         standing: &mut Option<Standing>,
         row: &Row<'_>,
-        scores: Scores,
+        scored: Scored,
         id: u64,
         mut weigher: Option<Weighing<'_>>,
     ) -> bool {
+        let Scored { scores, values } = scored;
         let own = self.own_score(&scores);
-        let weighed = weigher.as_mut().map(|weigher| self.weigh(weigher, id, row, own));
+        let weighed = weigher.as_mut().map(|weigher| self.weigh(weigher, id, row, own, values));
         let (last, seen) = (row.session.moment(row.look), Seen { scores, own, weighed });
         let (score, above) = (seen.deciding(), self.is_above(&seen, row.session.is_cold()));
         let head = self.strangest_head(&seen.scores);
@@ -245,7 +281,7 @@ impl Detector {
     pub(crate) fn told(&self, session: &Session, told: Told<'_>) -> Result<Verdict> {
         let Told { at, score, p_value, carried } = told;
         let look = session.looks().len();
-        let scores = self.score(&[Row { session, place: 0, look }])?.swap_remove(0);
+        let Scored { scores, .. } = self.score(&[Row { session, place: 0, look }])?.swap_remove(0);
         let own = self.own_score(&scores);
         let (cold, head) = (session.is_cold(), self.strangest_head(&scores) as usize);
         let threshold = self.evidence.as_ref().map_or(self.threshold, |_| self.evidence_thresholds[usize::from(cold)]);

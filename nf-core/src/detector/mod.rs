@@ -39,14 +39,11 @@ use crate::{
 use budget::{Budget, Volume};
 use explain::Background;
 use head::{Head, Scorer};
-pub(crate) use looks::{Row, Scores, Standing, Told};
-use looks::{highest, weigh_all};
+use looks::{PART, highest, weigh_all};
+pub(crate) use looks::{Row, Scored, Standing, Told};
 use report::HeldOut;
 use serde::{Deserialize, Serialize};
 use std::{fmt, ops::ControlFlow, sync::Arc};
-
-/// Looks scored between two questions whether to go on: about a tenth of a second.
-const PART: usize = 2048;
 
 /// Judges sessions: one or more heads, each a [feature spec](crate::features::FeatureSpec), a
 /// [scaler](crate::features::Scaler) and a [model](crate::model::Model), calibrated together on benign sessions that took
@@ -242,7 +239,7 @@ impl Detector {
     /// The verdicts on some sessions, in their order, the same bits as [`judge`](Self::judge) on each.
     ///
     /// # Errors
-    /// As [`judge`](Self::judge), for the first session that has one.
+    /// As [`judge`](Self::judge), for the first in time that has one.
     pub fn judge_batch(&self, sessions: &[Session]) -> Result<Vec<Verdict>> {
         self.judge_alone(&sessions.iter().collect::<Vec<_>>())
     }
@@ -255,7 +252,7 @@ impl Detector {
     /// and ended, so that what adds up over them decides, as a [`Monitor`](crate::Monitor) judges them.
     ///
     /// # Errors
-    /// As [`judge`](Self::judge), for the first session that has one.
+    /// As [`judge_batch`](Self::judge_batch).
     pub fn judge_all(&self, sessions: &[Session]) -> Result<Vec<Verdict>> {
         self.judge_all_with(sessions, || ControlFlow::Continue(()))
     }
@@ -278,20 +275,17 @@ impl Detector {
         mut weigher: Option<Weigher>,
         mut watch: impl FnMut() -> ControlFlow<()>,
     ) -> Result<Vec<Verdict>> {
-        let rows = Row::all(sessions);
-        let mut scores = Vec::with_capacity(rows.len());
-        for part in rows.chunks(PART) {
-            if watch().is_break() {
-                let message =
-                    format!("judging was stopped at {:.0} %", 100.0 * scores.len() as f64 / rows.len() as f64);
-                return Err(Error::new(ErrorKind::Canceled, message));
-            }
-            scores.extend(self.score(part)?);
-        }
+        let all = Row::all(sessions);
+        let rows: Vec<Row<'_>> = Row::in_time(&all).into_iter().map(|i| all[i]).collect();
         let mut standings: Vec<Option<Standing>> = vec![None; sessions.len()];
-        for i in Row::in_time(&rows) {
-            let (place, scores) = (rows[i].place, std::mem::take(&mut scores[i]));
-            self.take(&mut standings[place], &rows[i], scores, place as u64, weigher.as_mut());
+        for (i, part) in rows.chunks(PART).enumerate() {
+            if watch().is_break() {
+                let done = 100.0 * (i * PART) as f64 / rows.len() as f64;
+                return Err(Error::new(ErrorKind::Canceled, format!("judging was stopped at {done:.0} %")));
+            }
+            for (row, scored) in part.iter().zip(self.score(part)?) {
+                self.take(&mut standings[row.place], row, scored, row.place as u64, weigher.as_mut());
+            }
         }
         let judged = standings.iter().zip(sessions);
         Ok(judged.filter_map(|(standing, session)| Some(self.verdict(standing.as_ref()?, session.is_cold()))).collect())

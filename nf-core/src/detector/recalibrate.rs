@@ -366,10 +366,7 @@ struct Kept<'a> {
 impl<'a> Kept<'a> {
     fn all(first: &Detector, sessions: &[&'a Session]) -> Result<Self> {
         let rows = Row::all(sessions);
-        let own = first.score(&rows)?.into_iter().map(|scores| {
-            first.heads.iter().zip(&scores).map(|(head, score)| head.surprise(*score)).sum::<f64>() as f32
-        });
-        let own: Vec<f32> = own.collect();
+        let own = first.own_scores(&rows)?;
         Self::new(first, sessions.to_vec(), rows.into_iter().zip(own).collect())
     }
 

@@ -16,7 +16,7 @@ const CHUNK: usize = 1024;
 /// A sample of benign rows, and between what the values of each column lie in all of them.
 #[derive(Debug)]
 pub(in crate::detector) struct Background {
-    pub(super) layout: Layout,
+    pub(in crate::detector) layout: Layout,
     /// Values of whole sessions as stored in rows, (samples, columns).
     pub(super) samples: Vec<f32>,
     /// The samples on the heads' scale, by column, then sample.

@@ -8,18 +8,20 @@ use crate::{
 use hashlink::LinkedHashMap;
 use std::{sync::Arc, time::Duration};
 
+/// Values of a whole session, and of its packets, as stored in rows.
+pub(in crate::detector) type Values = [Vec<f32>; 2];
+
 /// What the heads read of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::detector) struct Imprint {
     pub(super) key: FlowKey,
     pub(super) start: Timestamp,
     pub(super) outcome: Outcome,
-    /// Values of the whole session, then those of its packets, as stored in rows.
-    pub(super) values: [Vec<f32>; 2],
+    pub(super) values: Values,
 }
 
 impl Imprint {
-    pub(super) fn new(session: &Session, mut values: [Vec<f32>; 2]) -> Self {
+    pub(super) fn new(session: &Session, mut values: Values) -> Self {
         values.iter_mut().for_each(Vec::shrink_to_fit);
         Self { key: *session.key(), start: session.start(), outcome: session.outcome(), values }
     }

@@ -1,6 +1,6 @@
 //! What all heads of a detector read of a session, each quantity once.
 
-use super::super::head::Head;
+use super::{super::head::Head, carried::Values};
 use crate::{
     Result,
     features::{Column, Rows},
@@ -11,7 +11,7 @@ use crate::{
 ///
 /// Heads that read the same column see the same quantity, so that one changed value changes what each of them reads.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(in crate::detector) struct Layout {
     pub(super) flat: Part,
     pub(super) packets: Part,
 }
@@ -36,8 +36,8 @@ impl Layout {
     }
 
     /// The values of some sessions: those of the whole session, then those of its packets; as stored in rows, not scaled.
-    pub(super) fn extract(&self, heads: &[Head], sessions: &[&Session]) -> Result<Vec<[Vec<f32>; 2]>> {
-        let mut values = vec![[Vec::new(), Vec::new()]; sessions.len()];
+    pub(in crate::detector) fn extract(&self, heads: &[Head], sessions: &[&Session]) -> Result<Vec<Values>> {
+        let mut values = vec![Values::default(); sessions.len()];
         for (kind, part) in [&self.flat, &self.packets].into_iter().enumerate() {
             let width = part.columns.len();
             for (i, Head { scorer, .. }) in heads.iter().enumerate() {
@@ -62,7 +62,7 @@ impl Layout {
     }
 
     /// The rows of a head for some sessions' values, on the head's scale.
-    pub(super) fn rows<'a>(
+    pub(in crate::detector) fn rows<'a>(
         &self,
         head: &Head,
         index: usize,

@@ -12,6 +12,7 @@ mod weigher;
 pub(super) use background::Background;
 pub(crate) use carried::Carried;
 pub use carried::Carrier;
+pub(super) use carried::Values;
 pub(crate) use weigher::{Weigher, Weighing};
 
 use super::{Detector, Verdict};

@@ -2,7 +2,7 @@
 
 use super::{
     background::Background,
-    carried::{Carried, Imprint},
+    carried::{Carried, Imprint, Values},
     layout::Part,
 };
 use crate::{
@@ -57,9 +57,6 @@ pub(super) struct Altered {
     /// Its own score with these.
     pub(super) score: f32,
 }
-
-/// Values of a whole session, and of its packets.
-pub(super) type Values = [Vec<f32>; 2];
 
 /// A session, by its place among the carriers, and the facts to set.
 pub(super) type Task<'t> = (usize, &'t [Place]);

@@ -1,6 +1,6 @@
 //! What adds up over sessions, with what alerts by it are explained with.
 
-use super::carried::{Carried, Imprint, Remembered};
+use super::carried::{Carried, Imprint, Remembered, Values};
 use crate::{
     detector::{Detector, Row},
     evidence::{Accumulator, Weighed},
@@ -44,8 +44,16 @@ impl Detector {
         Some(Weigher { accumulator, remembered: Remembered::default() })
     }
 
-    /// Adds a look at a session, the next in the order of time, with its own score. `id` is that of no other session.
-    pub(in crate::detector) fn weigh(&self, weighing: &mut Weighing<'_>, id: u64, row: &Row<'_>, own: f32) -> Weighed {
+    /// Adds a look at a session, the next in the order of time, with its own score and what the heads read of it. `id` is that of no other
+    /// session.
+    pub(in crate::detector) fn weigh(
+        &self,
+        weighing: &mut Weighing<'_>,
+        id: u64,
+        row: &Row<'_>,
+        own: f32,
+        values: Values,
+    ) -> Weighed {
         let weigher = match weighing {
             Weighing::Take(weigher) => weigher,
             Weighing::Preview(weigher) => return weigher.accumulator.preview(id, row.session, row.look, own).0,
@@ -56,7 +64,7 @@ impl Detector {
             let cut = self.evidence_thresholds[usize::from(cold)];
             // With a mean above the cut, sessions of half the cut and more can carry an alert; without the others' there is none.
             let strange = evidence.calibration.surprise(2.0 * own, cold) > cut;
-            weigher.remembered.set(id, at, strange.then(|| self.imprint(row)).flatten());
+            weigher.remembered.set(id, at, strange.then(|| Arc::new(Imprint::new(&row.seen(), values))));
         }
         weigher.accumulator.add_look(id, row.session, row.look, own)
     }
