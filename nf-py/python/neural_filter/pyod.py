@@ -18,7 +18,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 import neural_filter as nf
-from neural_filter._sklearn import seed_of
+from neural_filter._sklearn import engine
 
 __all__ = ["Autoencoder", "IsolationForest"]
 
@@ -27,16 +27,13 @@ class _Detector(BaseDetector):  # type: ignore[misc]
     """What both have in common."""
 
     decision_scores_: npt.NDArray[np.float64]
-    random_state: Any
-
-    def _estimator(self, seed: int | None) -> Any:
-        raise NotImplementedError
+    _kind: Any
 
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn from rows of shape (rows, columns)."""
         X = check_array(X, dtype=np.float32)
         self._set_n_classes(y)
-        self.detector_ = self._estimator(seed_of(self.random_state)).fit(X, progress=False)
+        self.detector_ = engine(self, self._kind).fit(X, progress=False)
         self.decision_scores_ = self.detector_.score(X).astype(np.float64)
         self._process_decision_scores()
         return self
@@ -69,6 +66,8 @@ class IsolationForest(_Detector):
     [0, 1]
     """
 
+    _kind = nf.IsolationForest
+
     def __init__(
         self,
         contamination: float = 0.1,
@@ -84,15 +83,6 @@ class IsolationForest(_Detector):
         self.extension = extension
         self.random_state = random_state
         self.threads = threads
-
-    def _estimator(self, seed: int | None) -> Any:
-        return nf.IsolationForest(
-            trees=self.trees,
-            samples=self.samples,
-            extension=self.extension,
-            random_state=seed,
-            threads=self.threads,
-        )
 
 
 class Autoencoder(_Detector):
@@ -115,6 +105,8 @@ class Autoencoder(_Detector):
     >>> Autoencoder(hidden=[8], latent=2, epochs=2).fit(X).decision_scores_.shape
     (500,)
     """
+
+    _kind = nf.Autoencoder
 
     def __init__(
         self,
@@ -159,26 +151,3 @@ class Autoencoder(_Detector):
         self.checkpoint_every = checkpoint_every
         self.random_state = random_state
         self.threads = threads
-
-    def _estimator(self, seed: int | None) -> Any:
-        return nf.Autoencoder(
-            hidden=self.hidden,
-            latent=self.latent,
-            noise=self.noise,
-            variational=self.variational,
-            strangeness=self.strangeness,
-            scale=self.scale,
-            epochs=self.epochs,
-            batch=self.batch,
-            micro_batch=self.micro_batch,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            clip=self.clip,
-            warm_up=self.warm_up,
-            held_out=self.held_out,
-            patience=self.patience,
-            checkpoint=self.checkpoint,
-            checkpoint_every=self.checkpoint_every,
-            random_state=seed,
-            threads=self.threads,
-        )

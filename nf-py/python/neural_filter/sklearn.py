@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import neural_filter as nf
-from neural_filter._sklearn import seed_of
+from neural_filter._sklearn import engine
 
 __all__ = ["Autoencoder", "IsolationForest"]
 
@@ -29,19 +29,16 @@ class _Outliers(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """What both have in common."""
 
     contamination: float
-    random_state: Any
+    _kind: Any
     offset_: float
     model_: Any
-
-    def _estimator(self, seed: int | None) -> Any:
-        raise NotImplementedError
 
     def fit(self, X: Any, y: Any = None) -> Any:
         """Learn from rows of shape (rows, columns)."""
         if not isinstance(self.contamination, Real) or not 0.0 < self.contamination <= 0.5:
             raise ValueError(f"contamination is {self.contamination!r}, it must be above 0 and at most 0.5")
         X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
-        self.model_ = self._estimator(seed_of(self.random_state)).fit(X, progress=False)
+        self.model_ = engine(self, self._kind).fit(X, progress=False)
         self.offset_ = float(np.percentile(-self.model_.score(X), 100.0 * self.contamination))
         return self
 
@@ -82,6 +79,8 @@ class IsolationForest(_Outliers):
     [1, -1]
     """
 
+    _kind = nf.IsolationForest
+
     def __init__(
         self,
         *,
@@ -98,11 +97,6 @@ class IsolationForest(_Outliers):
         self.contamination = contamination
         self.random_state = random_state
         self.threads = threads
-
-    def _estimator(self, seed: int | None) -> Any:
-        return nf.IsolationForest(
-            trees=self.trees, samples=self.samples, extension=self.extension, random_state=seed, threads=self.threads
-        )
 
 
 class Autoencoder(_Outliers):
@@ -125,6 +119,8 @@ class Autoencoder(_Outliers):
     >>> Autoencoder(hidden=[8], latent=2, epochs=2).fit(X).score_samples(X).shape
     (500,)
     """
+
+    _kind = nf.Autoencoder
 
     def __init__(
         self,
@@ -170,26 +166,3 @@ class Autoencoder(_Outliers):
         self.checkpoint_every = checkpoint_every
         self.random_state = random_state
         self.threads = threads
-
-    def _estimator(self, seed: int | None) -> Any:
-        return nf.Autoencoder(
-            hidden=self.hidden,
-            latent=self.latent,
-            noise=self.noise,
-            variational=self.variational,
-            strangeness=self.strangeness,
-            scale=self.scale,
-            epochs=self.epochs,
-            batch=self.batch,
-            micro_batch=self.micro_batch,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            clip=self.clip,
-            warm_up=self.warm_up,
-            held_out=self.held_out,
-            patience=self.patience,
-            checkpoint=self.checkpoint,
-            checkpoint_every=self.checkpoint_every,
-            random_state=seed,
-            threads=self.threads,
-        )
