@@ -456,7 +456,6 @@ impl Options {
     }
 }
 
-/// The two parts of a value that a sign stands between.
 /// The least processor time that each of some pieces of work takes in three rounds of all of them: what else the machine does only adds.
 fn least_times<const N: usize>(work: [&dyn Fn() -> Result<()>; N]) -> Result<[Duration; N]> {
     let mut least = [Duration::MAX; N];
@@ -470,6 +469,7 @@ fn least_times<const N: usize>(work: [&dyn Fn() -> Result<()>; N]) -> Result<[Du
     Ok(least)
 }
 
+/// The two parts of a value that a sign stands between.
 fn parted(value: String, sign: char, option: &str, form: &str) -> Result<(String, String), lexopt::Error> {
     // A path may hold the sign, a name does not: the column stands behind the last, the name before the first.
     let parts = if sign == ':' { value.rsplit_once(sign) } else { value.split_once(sign) };

@@ -12,7 +12,7 @@ use crate::{
 use smallvec::{SmallVec, smallvec};
 use std::{borrow::Cow, sync::Arc};
 
-/// Looks scored at once: about a tenth of a second, and what the heads read of them is a few megabytes.
+/// Looks scored at once, which takes about a tenth of a second: only of so many is held what the heads read of them.
 pub(super) const PART: usize = 2048;
 
 /// A look at one of some sessions.
