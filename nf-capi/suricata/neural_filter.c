@@ -59,8 +59,8 @@ struct Worker {
     SCMutex lock;
     nf_context *context;
     SC_ATOMIC_DECLARE(uint32_t, users);
-    /* How many anomalies were explained in this second, behind the lock. */
-    uint64_t second, explained;
+    /* The second of its latest packet, and how many anomalies were explained in which second, behind the lock. */
+    uint64_t packet_second, explain_second, explained;
 };
 
 /* What a flow carries. All of it is behind its worker's lock. */
@@ -168,18 +168,22 @@ static void OnFlowUpdate(ThreadVars *tv, Flow *f, Packet *p, void *user)
     if (ip == NULL || ip >= end)
         return;
     const int64_t time_ns = (int64_t)SCTIME_SECS(p->ts) * 1000000000 + (int64_t)SCTIME_USECS(p->ts) * 1000;
-    SCMutexLock(&flow->worker->lock);
-    if (nf_session_push_ip(flow->worker->context, flow->session, ip, (uint32_t)(end - ip), GET_PKT_LEN(p), time_ns) == NF_OK)
+    struct Worker *worker = flow->worker;
+    SCMutexLock(&worker->lock);
+    if (nf_session_push_ip(worker->context, flow->session, ip, (uint32_t)(end - ip), GET_PKT_LEN(p), time_ns) == NF_OK)
         flow->packets++;
-    SCMutexUnlock(&flow->worker->lock);
+    worker->packet_second = MAX(worker->packet_second, (uint64_t)SCTIME_SECS(p->ts));
+    SCMutexUnlock(&worker->lock);
 }
 
-/* Why the flow that was judged last is an anomaly, under its worker's lock: once for each flow, and so many in a second. */
-static void Explain(struct FlowSession *flow, uint64_t second)
+/* Why the flow that was judged last is an anomaly, under its worker's lock: once for each flow, and so many in a second. The second is that
+ * of the worker, not of the flow: many flows are logged together, in no order of time. */
+static void Explain(struct FlowSession *flow)
 {
     struct Worker *worker = flow->worker;
-    if (worker->second != second) {
-        worker->second = second;
+    const uint64_t second = TimeModeIsLive() ? (uint64_t)SCTIME_SECS(TimeGet()) : worker->packet_second;
+    if (worker->explain_second != second) {
+        worker->explain_second = second;
         worker->explained = 0;
     }
     nf_explanation *why;
@@ -199,7 +203,7 @@ static void Explain(struct FlowSession *flow, uint64_t second)
 }
 
 /* What is said of a flow as it is, under its worker's lock; false where there is nothing to say. */
-static bool Judge(struct FlowSession *flow, bool ended, uint64_t second)
+static bool Judge(struct FlowSession *flow, bool ended)
 {
     if (flow->packets == 0 || (!ended && flow->packets < first_look))
         return false;
@@ -211,7 +215,7 @@ static bool Judge(struct FlowSession *flow, bool ended, uint64_t second)
     flow->judged_at = flow->packets;
     flow->judged_at_end = ended;
     if (flow->verdict.anomaly)
-        Explain(flow, second);
+        Explain(flow);
     return true;
 }
 
@@ -221,7 +225,7 @@ static void OnEve(ThreadVars *tv, const Packet *p, Flow *f, SCJsonBuilder *jb, v
     if (flow == NULL)
         return;
     SCMutexLock(&flow->worker->lock);
-    const bool judged = Judge(flow, f->flow_end_flags != 0, (uint64_t)SCTIME_SECS(f->lastts));
+    const bool judged = Judge(flow, f->flow_end_flags != 0);
     const nf_verdict verdict = flow->verdict;
     const int reasons = verdict.anomaly ? flow->reason_count : 0;
     SCMutexUnlock(&flow->worker->lock);
