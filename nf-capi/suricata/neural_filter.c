@@ -61,6 +61,8 @@ struct Worker {
     SC_ATOMIC_DECLARE(uint32_t, users);
     /* The second of its latest packet, and how many anomalies were explained in which second, behind the lock. */
     uint64_t packet_second, explain_second, explained;
+    /* Whether its memory ran out once, which was said. */
+    bool full;
 };
 
 /* What a flow carries. All of it is behind its worker's lock. */
@@ -210,7 +212,12 @@ static bool Judge(struct FlowSession *flow, bool ended)
     /* Silence tells too: one that ended is judged anew, once. */
     if (flow->judged_at == flow->packets && (!ended || flow->judged_at_end))
         return true;
-    if (nf_session_judge(flow->worker->context, flow->session, &flow->verdict) != NF_OK)
+    const nf_status status = nf_session_judge(flow->worker->context, flow->session, &flow->verdict);
+    if (status == NF_EMPTY && !flow->worker->full) {
+        flow->worker->full = true;
+        SCLogWarning("neural-filter: memory-limit is reached: flows silent for longest end early here, and have no verdict in the log");
+    }
+    if (status != NF_OK)
         return false;
     flow->judged_at = flow->packets;
     flow->judged_at_end = ended;
