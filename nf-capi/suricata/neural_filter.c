@@ -13,8 +13,8 @@
  *     - /usr/lib/suricata/neural_filter.so
  *   neural-filter:
  *     model: /etc/suricata/office.nf
- *     memory-limit: 134217728        # bytes, of each worker; by default that of the model's training
- *     explain-per-second: 20         # of each worker, in packet time; reasons take 1 to 3 ms each
+ *     memory-limit: 128mb            # of each worker; by default that of the model's training
+ *     explain-per-second: 20         # of each worker; reasons take 1 to 3 ms each; of a capture in packet time
  */
 #include "suricata-common.h"
 #include "suricata-plugin.h"
@@ -29,6 +29,7 @@
 #include "thread-callbacks.h"
 #include "thread-storage.h"
 #include "util-debug.h"
+#include "util-misc.h"
 #include "util-time.h"
 
 #include <nf.h>
@@ -59,8 +60,10 @@ struct Worker {
     SCMutex lock;
     nf_context *context;
     SC_ATOMIC_DECLARE(uint32_t, users);
-    /* How many anomalies were explained in this second, behind the lock. */
-    uint64_t second, explained;
+    /* The second of its latest packet, and how many anomalies were explained in which second, behind the lock. */
+    uint64_t packet_second, explain_second, explained;
+    /* Whether its memory ran out once, which was said. */
+    bool full;
 };
 
 /* What a flow carries. All of it is behind its worker's lock. */
@@ -80,7 +83,7 @@ struct FlowSession {
 static FlowStorageId flow_storage = {.id = -1};
 static ThreadStorageId thread_storage = {.id = -1};
 static nf_detector *detector;
-static intmax_t memory_limit, explain_per_second = EXPLAIN_PER_SECOND;
+static uint64_t memory_limit, explain_per_second = EXPLAIN_PER_SECOND;
 
 /* A flow that goes on is judged from so many packets on, as the engine itself first looks at a session then: what it was calibrated on
  * says nothing of a flow of which less is known. */
@@ -116,6 +119,15 @@ static void FlowSessionFree(void *ptr)
     SCFree(flow);
 }
 
+static nf_status NewContext(nf_context **context)
+{
+    nf_session_config sessions = NF_SESSION_CONFIG_INIT;
+    nf_monitor_config config = NF_MONITOR_CONFIG_INIT;
+    sessions.memory_limit = memory_limit;
+    config.sessions = &sessions;
+    return nf_context_new(detector, &config, context);
+}
+
 /* The worker of this thread, made with its first flow. */
 static struct Worker *WorkerOf(ThreadVars *tv)
 {
@@ -128,12 +140,7 @@ static struct Worker *WorkerOf(ThreadVars *tv)
     SCMutexInit(&worker->lock, NULL);
     SC_ATOMIC_INIT(worker->users);
     SC_ATOMIC_SET(worker->users, 1);
-    nf_session_config sessions = NF_SESSION_CONFIG_INIT;
-    nf_monitor_config config = NF_MONITOR_CONFIG_INIT;
-    sessions.memory_limit = (uint64_t)memory_limit;
-    config.sessions = &sessions;
-    if (!Ok(nf_context_new(detector, &config, &worker->context), "context") ||
-            ThreadSetStorageById(tv, thread_storage, worker) != 0) {
+    if (!Ok(NewContext(&worker->context), "context") || ThreadSetStorageById(tv, thread_storage, worker) != 0) {
         WorkerRelease(worker);
         return NULL;
     }
@@ -168,22 +175,26 @@ static void OnFlowUpdate(ThreadVars *tv, Flow *f, Packet *p, void *user)
     if (ip == NULL || ip >= end)
         return;
     const int64_t time_ns = (int64_t)SCTIME_SECS(p->ts) * 1000000000 + (int64_t)SCTIME_USECS(p->ts) * 1000;
-    SCMutexLock(&flow->worker->lock);
-    if (nf_session_push_ip(flow->worker->context, flow->session, ip, (uint32_t)(end - ip), GET_PKT_LEN(p), time_ns) == NF_OK)
+    struct Worker *worker = flow->worker;
+    SCMutexLock(&worker->lock);
+    if (nf_session_push_ip(worker->context, flow->session, ip, (uint32_t)(end - ip), GET_PKT_LEN(p), time_ns) == NF_OK)
         flow->packets++;
-    SCMutexUnlock(&flow->worker->lock);
+    worker->packet_second = MAX(worker->packet_second, (uint64_t)SCTIME_SECS(p->ts));
+    SCMutexUnlock(&worker->lock);
 }
 
-/* Why the flow that was judged last is an anomaly, under its worker's lock: once for each flow, and so many in a second. */
-static void Explain(struct FlowSession *flow, uint64_t second)
+/* Why the flow that was judged last is an anomaly, under its worker's lock: once for each flow, and so many in a second. The second is that
+ * of the worker, not of the flow: many flows are logged together, in no order of time. */
+static void Explain(struct FlowSession *flow)
 {
     struct Worker *worker = flow->worker;
-    if (worker->second != second) {
-        worker->second = second;
+    const uint64_t second = TimeModeIsLive() ? (uint64_t)SCTIME_SECS(TimeGet()) : worker->packet_second;
+    if (worker->explain_second != second) {
+        worker->explain_second = second;
         worker->explained = 0;
     }
     nf_explanation *why;
-    if (flow->explained || worker->explained >= (uint64_t)explain_per_second)
+    if (flow->explained || worker->explained >= explain_per_second)
         return;
     worker->explained++;
     flow->explained = true;
@@ -199,19 +210,24 @@ static void Explain(struct FlowSession *flow, uint64_t second)
 }
 
 /* What is said of a flow as it is, under its worker's lock; false where there is nothing to say. */
-static bool Judge(struct FlowSession *flow, bool ended, uint64_t second)
+static bool Judge(struct FlowSession *flow, bool ended)
 {
     if (flow->packets == 0 || (!ended && flow->packets < first_look))
         return false;
     /* Silence tells too: one that ended is judged anew, once. */
     if (flow->judged_at == flow->packets && (!ended || flow->judged_at_end))
         return true;
-    if (nf_session_judge(flow->worker->context, flow->session, &flow->verdict) != NF_OK)
+    const nf_status status = nf_session_judge(flow->worker->context, flow->session, &flow->verdict);
+    if (status == NF_EMPTY && !flow->worker->full) {
+        flow->worker->full = true;
+        SCLogWarning("neural-filter: memory-limit is reached: flows silent for longest end early here, and have no verdict in the log");
+    }
+    if (status != NF_OK)
         return false;
     flow->judged_at = flow->packets;
     flow->judged_at_end = ended;
     if (flow->verdict.anomaly)
-        Explain(flow, second);
+        Explain(flow);
     return true;
 }
 
@@ -221,7 +237,7 @@ static void OnEve(ThreadVars *tv, const Packet *p, Flow *f, SCJsonBuilder *jb, v
     if (flow == NULL)
         return;
     SCMutexLock(&flow->worker->lock);
-    const bool judged = Judge(flow, f->flow_end_flags != 0, (uint64_t)SCTIME_SECS(f->lastts));
+    const bool judged = Judge(flow, f->flow_end_flags != 0);
     const nf_verdict verdict = flow->verdict;
     const int reasons = verdict.anomaly ? flow->reason_count : 0;
     SCMutexUnlock(&flow->worker->lock);
@@ -275,34 +291,41 @@ static void OnFlowFinish(ThreadVars *tv, Flow *f, void *user)
     SCMutexUnlock(&flow->worker->lock);
 }
 
+/* Whether this is set, and then its text. */
+static bool Setting(const char *name, const char **text)
+{
+    return SCConfGet(name, text) == 1 && *text != NULL;
+}
+
+/* What is wrong here ends Suricata, and `suricata -T`: nobody is to run for weeks without what they set up. */
 static void Init(void)
 {
-    const char *model = NULL;
-    if (nf_abi_version() != NF_ABI_VERSION) {
-        SCLogError("neural-filter: the library has interface %u, this plugin was made for %u", nf_abi_version(), NF_ABI_VERSION);
-        return;
-    }
-    if (SCConfGet("neural-filter.model", &model) != 1 || model == NULL) {
-        SCLogError("neural-filter: neural-filter.model is not set, it must be the path of a model file");
-        return;
-    }
-    if (!Ok(nf_detector_load(model, &detector), "model"))
-        return;
+    const char *model, *text;
     nf_session_config trained = NF_SESSION_CONFIG_INIT;
-    if (Ok(nf_detector_session_config(detector, &trained), "model") && trained.look_packet_count > 0)
-        first_look = trained.look_packets[0];
-    (void)SCConfGetInt("neural-filter.memory-limit", &memory_limit);
-    (void)SCConfGetInt("neural-filter.explain-per-second", &explain_per_second);
-    if (memory_limit < 0 || explain_per_second < 0) {
-        SCLogError("neural-filter: memory-limit and explain-per-second must not be below 0");
-        return;
+    nf_context *context;
+    intmax_t most;
+    if (nf_abi_version() != NF_ABI_VERSION)
+        FatalError("neural-filter: the library has interface %u, this plugin was made for %u", nf_abi_version(), NF_ABI_VERSION);
+    if (!Setting("neural-filter.model", &model))
+        FatalError("neural-filter: neural-filter.model is not set, it must be the path of a model file");
+    if (Setting("neural-filter.memory-limit", &text) && ParseSizeStringU64(text, &memory_limit) != 0)
+        FatalError("neural-filter: neural-filter.memory-limit is '%s', it must be a size such as 134217728 or 128mb", text);
+    if (Setting("neural-filter.explain-per-second", &text)) {
+        if (SCConfGetInt("neural-filter.explain-per-second", &most) != 1 || most < 0)
+            FatalError("neural-filter: neural-filter.explain-per-second is '%s', it must be a number, 0 or above", text);
+        explain_per_second = (uint64_t)most;
     }
+    /* One that is made and freed says here what each worker's would. */
+    if (!Ok(nf_detector_load(model, &detector), "model") || !Ok(nf_detector_session_config(detector, &trained), "model") ||
+            !Ok(NewContext(&context), "context"))
+        exit(EXIT_FAILURE);
+    nf_context_free(context);
+    if (trained.look_packet_count > 0)
+        first_look = trained.look_packets[0];
     flow_storage = RegisterFlowStorage(FlowSessionFree);
     thread_storage = RegisterThreadStorage(WorkerRelease);
-    if (flow_storage.id < 0 || thread_storage.id < 0) {
-        SCLogError("neural-filter: Suricata has no storage for flows or threads");
-        return;
-    }
+    if (flow_storage.id < 0 || thread_storage.id < 0)
+        FatalError("neural-filter: Suricata has no storage for flows or threads");
     SCFlowRegisterInitCallback(OnFlowInit, NULL);
     SCFlowRegisterUpdateCallback(OnFlowUpdate, NULL);
     SCFlowRegisterFinishCallback(OnFlowFinish, NULL);
