@@ -90,7 +90,7 @@ fn stored(column: &Column) -> String {
         Transform::Divide { scale } => format!("*x* / {scale}"),
         Transform::Log { scale: 1.0 } => "ln(1 + *x*)".to_owned(),
         Transform::Log { scale } => format!("ln(1 + *x*) / {scale}"),
-        Transform::Gap => "(log10(*x* + 1 us) + 6) / 7".to_owned(),
+        Transform::Gap => "log10(1 + *x* / 1 us) / 7".to_owned(),
         Transform::Variation => "ln(*x* + 0.02)".to_owned(),
         other => format!("{other:?}"),
     }

@@ -2,6 +2,7 @@
 
 mod context;
 mod flow;
+mod log;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod packets;

@@ -123,13 +123,18 @@ impl Rows {
         Self { schema: self.schema.clone(), steps: self.steps, data, lengths }
     }
 
-    /// Applies `f` to every real value, with its column; the result must be finite.
-    pub(crate) fn map_values(&mut self, mut f: impl FnMut(usize, f32) -> f32) {
+    /// Each real step, to be changed; what is put there must be finite.
+    pub(super) fn steps_mut(&mut self) -> impl Iterator<Item = &mut [f32]> {
         let width = self.schema.width();
-        for (values, &length) in self.data.chunks_exact_mut((self.steps * width).max(1)).zip(&self.lengths) {
-            for (i, value) in values[..length as usize * width].iter_mut().enumerate() {
-                *value = f(i % width, *value);
-            }
+        let rows = self.data.chunks_exact_mut((self.steps * width).max(1)).zip(&self.lengths);
+        rows.flat_map(move |(row, &length)| row[..length as usize * width].chunks_exact_mut(width))
+    }
+
+    /// Applies `f` to every real value, with its column; the result must be finite.
+    #[cfg(test)]
+    pub(crate) fn map_values(&mut self, f: impl Fn(usize, f32) -> f32) {
+        for step in self.steps_mut() {
+            step.iter_mut().enumerate().for_each(|(column, value)| *value = f(column, *value));
         }
     }
 }

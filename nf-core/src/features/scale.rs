@@ -41,12 +41,11 @@ impl Scale {
         Self { mean: mean as f32, deviation: if constant { 1.0 } else { deviation as f32 } }
     }
 
-    /// A value on the common scale, where it is not the one that says that there is none.
-    fn apply(&self, missing: Option<f32>, value: f32) -> f32 {
-        match missing == Some(value) {
-            true => 0.0,
-            false => ((value - self.mean) / self.deviation).clamp(-Scaler::CLIP, Scaler::CLIP),
-        }
+    /// A value on the common scale; 0 for the one that says that there is none.
+    #[inline(always)]
+    fn apply(&self, missing: f32, value: f32) -> f32 {
+        let scaled = ((value - self.mean) / self.deviation).clamp(-Scaler::CLIP, Scaler::CLIP);
+        if value == missing { 0.0 } else { scaled }
     }
 }
 
@@ -91,8 +90,14 @@ impl Scaler {
     pub fn apply(&self, mut rows: Rows) -> Result<Rows> {
         self.schema.check(rows.schema())?;
         if let Some(columns) = &self.columns {
-            let missing: Vec<_> = self.schema.columns().iter().map(|column| column.missing).collect();
-            rows.map_values(|column, value| columns[column].apply(missing[column], value));
+            // No value is equal to NaN.
+            let missing = self.schema.columns().iter().map(|column| column.missing.unwrap_or(f32::NAN));
+            let columns: Vec<(Scale, f32)> = columns.iter().copied().zip(missing).collect();
+            for step in rows.steps_mut() {
+                step.iter_mut()
+                    .zip(&columns)
+                    .for_each(|(value, (scale, missing))| *value = scale.apply(*missing, *value));
+            }
         }
         Ok(rows)
     }
@@ -102,7 +107,7 @@ impl Scaler {
     /// # Panics
     /// Where `column` is not below the schema's width.
     pub fn scale(&self, column: usize, value: f32) -> f32 {
-        let missing = self.schema.columns()[column].missing;
+        let missing = self.schema.columns()[column].missing.unwrap_or(f32::NAN);
         self.columns.as_ref().map_or(value, |columns| columns[column].apply(missing, value))
     }
 

@@ -1,8 +1,9 @@
 //! What the columns of a table of rows mean, and the fingerprint that ties a model to them.
 
+use super::log::{ln, ln_1p};
 use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, f64::consts::LN_10, fmt};
 
 /// One column: its name, its unit, what it means, and how the stored number follows from the quantity in that unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,7 +120,7 @@ pub enum Transform {
         /// What the logarithm is divided by.
         scale: f32,
     },
-    /// `(log10(quantity + 1 us) + 6) / 7` for a quantity in seconds: 0 for none, 1 for 10 s.
+    /// `log10(1 + quantity / 1 us) / 7` for a quantity in seconds: 0 for none, 1 for 10 s.
     Gap,
     /// `ln(quantity + 0.02)` for a deviation over its mean: 0.05 is as far from 0.5 as 0.5 from 5.
     Variation,
@@ -130,13 +131,14 @@ const LEAST_VARIATION: f64 = 0.02;
 
 impl Transform {
     /// The stored number of a quantity.
+    #[inline]
     pub fn apply(self, quantity: f64) -> f32 {
         match self {
             Self::Identity => quantity as f32,
             Self::Divide { scale } => (quantity / f64::from(scale)) as f32,
-            Self::Log { scale } => (quantity.max(0.0).ln_1p() / f64::from(scale)) as f32,
-            Self::Gap => (((quantity.max(0.0) + 1e-6).log10() + 6.0) / 7.0) as f32,
-            Self::Variation => (quantity.max(0.0) + LEAST_VARIATION).ln() as f32,
+            Self::Log { scale } => (ln_1p(quantity.max(0.0)) * (1.0 / f64::from(scale))) as f32,
+            Self::Gap => (ln_1p(quantity.max(0.0) * 1e6) * (1.0 / (7.0 * LN_10))) as f32,
+            Self::Variation => ln(quantity.max(0.0) + LEAST_VARIATION) as f32,
         }
     }
 

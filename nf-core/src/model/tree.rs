@@ -40,9 +40,12 @@ fn asymptotic_harmonic(n: f64) -> f64 {
 }
 
 /// Nodes, the two children of a cut side by side behind it.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tree {
+    /// Their children and columns are checked: a walk does not look again.
     nodes: Vec<Node>,
+    /// Columns of a row.
+    width: usize,
     /// Of each leaf: the path length of a row that ends there; 0 for a cut.
     lengths: Vec<f32>,
     /// Cuts above the deepest leaf.
@@ -56,10 +59,34 @@ pub(super) struct Tree {
 struct Node {
     /// Rows whose column, or sum of terms, is above this go to the right child, the others to the left one.
     value: f32,
-    column: u32,
-    /// Place of the left child; the right one is next to it.
-    left: u32,
+    /// The place of the left child, next to which is the right one; then the column in [`COLUMN_BITS`].
+    link: u32,
 }
+
+impl Node {
+    fn new(value: f32, column: u32, left: u32) -> Self {
+        Self { value, link: left << (COLUMN_BITS + UNUSED_BITS) | column << UNUSED_BITS }
+    }
+
+    #[inline(always)]
+    fn column(self) -> usize {
+        (self.link >> UNUSED_BITS) as usize & (MOST_COLUMNS - 1)
+    }
+
+    #[inline(always)]
+    fn left(self) -> u32 {
+        self.link >> (COLUMN_BITS + UNUSED_BITS)
+    }
+}
+
+/// Eight bytes for a node leave a tree in the near caches: so many bits are for the column, the others for places.
+const COLUMN_BITS: u32 = 12;
+/// With so many behind it the column is a place in memory already, but for a factor that addresses can have.
+const UNUSED_BITS: u32 = 3;
+pub(super) const MOST_COLUMNS: usize = 1 << COLUMN_BITS;
+const MOST_NODES: usize = 1 << (u32::BITS - COLUMN_BITS - UNUSED_BITS);
+/// Rows a tree is grown from: it has twice as many nodes, less one.
+pub(super) const MOST_SAMPLES: usize = MOST_NODES / 2;
 
 /// A column and what it is multiplied with.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -77,7 +104,7 @@ const FEWER_ABREAST: usize = 8;
 
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
-        let bits = |node: &Self| (node.value.to_bits(), node.column, node.left);
+        let bits = |node: &Self| (node.value.to_bits(), node.link);
         bits(self) == bits(other)
     }
 }
@@ -88,39 +115,55 @@ fn sum(terms: &[Term], value: impl Fn(usize) -> f32) -> f32 {
 }
 
 impl Tree {
-    fn new(nodes: Vec<Node>, lengths: Vec<f32>, terms: Vec<Term>) -> Self {
+    /// # Panics
+    /// Where a child does not lie behind its cut, or a column beyond the width.
+    fn new(nodes: Vec<Node>, lengths: Vec<f32>, terms: Vec<Term>, width: usize) -> Self {
         let mut depths = vec![0; nodes.len()];
         for (at, node) in nodes.iter().enumerate() {
-            if !node.value.is_nan() {
-                for child in [node.left as usize, node.left as usize + 1] {
+            let left = node.left() as usize;
+            assert!(node.column() < width, "column {} of {width}", node.column());
+            if node.value.is_nan() {
+                assert_eq!(left, at, "a leaf stays");
+            } else {
+                assert!(left > at && left + 1 < nodes.len(), "node {left} below node {at} of {}", nodes.len());
+                for child in [left, left + 1] {
                     depths[child] = depths[child].max(depths[at] + 1);
                 }
             }
         }
-        Self { nodes, lengths, height: depths.into_iter().max().unwrap_or(0), terms }
+        Self { nodes, width, lengths, height: depths.into_iter().max().unwrap_or(0), terms }
     }
 
     fn terms_of_a_node(&self) -> usize {
         self.terms.len() / self.nodes.len().max(1)
     }
 
-    /// Where a row at a node goes on.
+    /// Where a row goes on from a node at this place.
     #[inline(always)]
-    fn next<const OBLIQUE: bool>(&self, at: u32, terms: usize, value: impl Fn(usize) -> f32) -> u32 {
-        let node = self.nodes[at as usize];
+    fn next<const OBLIQUE: bool>(&self, node: Node, at: u32, terms: usize, value: impl Fn(usize) -> f32) -> u32 {
         let value = match OBLIQUE {
-            false => value(node.column as usize),
+            false => value(node.column()),
             true => sum(&self.terms[at as usize * terms..][..terms], value),
         };
-        node.left + u32::from(value > node.value)
+        node.left() + u32::from(value > node.value)
     }
 
-    fn walk<const OBLIQUE: bool, const N: usize>(&self, rows: &[f32], width: usize, sums: &mut [f64]) {
+    /// Adds the path lengths of some rows, given as the columns of all of them. Half of the time would go into checking places: the
+    /// walk of one row, which checks them, gives the same.
+    #[allow(unsafe_code)]
+    fn walk<const OBLIQUE: bool, const N: usize>(&self, lines: &[[f32; N]], sums: &mut [f64]) {
+        assert_eq!(lines.len(), self.width);
         let mut places = [0; N];
         let terms = self.terms_of_a_node();
         for _ in 0..self.height {
             for (row, at) in places.iter_mut().enumerate() {
-                *at = self.next::<OBLIQUE>(*at, terms, |column| rows[row * width + column]);
+                // SAFETY: `new` has seen that each child of a node is a node; a tree that has a height has a node at 0.
+                let node = unsafe { *self.nodes.get_unchecked(*at as usize) };
+                *at = self.next::<OBLIQUE>(node, *at, terms, |column| match OBLIQUE {
+                    // SAFETY: `new` has seen that the columns of all nodes are below the width, of which there are lines.
+                    false => unsafe { lines.get_unchecked(column)[row] },
+                    true => lines[column][row],
+                });
             }
         }
         sums.iter_mut().zip(places).for_each(|(sum, at)| *sum += f64::from(self.lengths[at as usize]));
@@ -131,7 +174,7 @@ impl Tree {
     pub(super) fn each(&self, mut give: impl FnMut(i64, Result<(u32, f32, u32), f32>)) {
         for ((node, length), number) in self.nodes.iter().zip(&self.lengths).zip(0..) {
             let cut = !node.value.is_nan();
-            give(number, if cut { Ok((node.column, node.value, node.left)) } else { Err(*length) });
+            give(number, if cut { Ok((node.column() as u32, node.value, node.left())) } else { Err(*length) });
         }
     }
 
@@ -141,9 +184,9 @@ impl Tree {
         writer.u32(self.nodes.len() as u32);
         for (node, length) in self.nodes.iter().zip(&self.lengths) {
             let leaf = node.value.is_nan();
-            writer.u32(if leaf { u32::MAX } else { node.column });
+            writer.u32(if leaf { u32::MAX } else { node.column() as u32 });
             writer.f32(if leaf { *length } else { node.value });
-            writer.u32(if leaf { 0 } else { node.left });
+            writer.u32(if leaf { 0 } else { node.left() });
         }
         for term in &self.terms {
             writer.u32(term.column);
@@ -157,14 +200,17 @@ impl Tree {
         if count == 0 || count as usize > reader.left() / (12 + 8 * terms) {
             return Err(reader.error(format_args!("{count} nodes do not fit in {} bytes", reader.left())));
         }
+        if count as usize > MOST_NODES {
+            return Err(reader.error(format_args!("{count} nodes, a tree has at most {MOST_NODES}")));
+        }
         let (mut nodes, mut lengths) = (Vec::new(), Vec::new());
         for at in 0..count {
             let (column, value, left) = (reader.u32()?, reader.f32()?, reader.u32()?);
             if column == u32::MAX && value >= 0.0 && left == 0 {
-                nodes.push(Node { value: LEAF, column: 0, left: at });
+                nodes.push(Node::new(LEAF, 0, at));
                 lengths.push(value);
-            } else if (column as usize) < width && left > at && left < count - 1 {
-                nodes.push(Node { value, column, left });
+            } else if (column as usize) < width && !value.is_nan() && left > at && left < count - 1 {
+                nodes.push(Node::new(value, column, left));
                 lengths.push(0.0);
             } else {
                 return Err(reader.error(format_args!("node {at} of {count} is out of range")));
@@ -178,7 +224,7 @@ impl Tree {
             }
         };
         let terms = (0..count as usize * terms).map(|_| read()).collect::<Result<_>>()?;
-        Ok(Self::new(nodes, lengths, terms))
+        Ok(Self::new(nodes, lengths, terms, width))
     }
 }
 
@@ -192,25 +238,36 @@ pub(super) fn add_path_lengths(trees: &[Tree], rows: &[f32], width: usize, sums:
 
 /// Rows walk side by side where there are many, and the few that are left over walk in many trees at once.
 fn add<const OBLIQUE: bool>(trees: &[Tree], rows: &[f32], width: usize, sums: &mut [f64]) {
-    let mut done = 0;
-    for abreast in [ABREAST, FEWER_ABREAST] {
-        let whole = (sums.len() - done) / abreast * abreast;
-        let (rows, sums) = (&rows[done * width..][..whole * width], &mut sums[done..][..whole]);
-        for tree in trees {
-            for (rows, sums) in rows.chunks_exact(abreast * width).zip(sums.chunks_exact_mut(abreast)) {
-                match abreast {
-                    ABREAST => tree.walk::<OBLIQUE, ABREAST>(rows, width, sums),
-                    _ => tree.walk::<OBLIQUE, FEWER_ABREAST>(rows, width, sums),
-                }
-            }
-        }
-        done += whole;
-    }
-    for (row, sum) in rows[done * width..].chunks_exact(width).zip(&mut sums[done..]) {
+    let (rows, sums) = add_abreast::<OBLIQUE, ABREAST>(trees, rows, width, sums);
+    let (rows, sums) = add_abreast::<OBLIQUE, FEWER_ABREAST>(trees, rows, width, sums);
+    for (row, sum) in rows.chunks_exact(width).zip(sums) {
         let (groups, last) = trees.as_chunks::<ABREAST>();
         groups.iter().for_each(|trees| walk_in::<OBLIQUE, _>(trees, row, sum));
         last.iter().for_each(|tree| walk_in::<OBLIQUE, _>(std::array::from_ref(tree), row, sum));
     }
+}
+
+/// The same of as many rows as make whole groups; gives the others.
+fn add_abreast<'a, const OBLIQUE: bool, const N: usize>(
+    trees: &[Tree],
+    rows: &'a [f32],
+    width: usize,
+    sums: &'a mut [f64],
+) -> (&'a [f32], &'a mut [f64]) {
+    let whole = sums.len() / N * N;
+    let (rows, other_rows) = rows.split_at(whole * width);
+    let (sums, other_sums) = sums.split_at_mut(whole);
+    // Rows of a group lie beside each other in each column: a place in the row costs no arithmetic, and all are in the same column at first.
+    let mut lines = Vec::with_capacity(rows.len() / N);
+    for group in rows.chunks_exact(N * width) {
+        lines.extend((0..width).map(|column| std::array::from_fn::<f32, N, _>(|row| group[row * width + column])));
+    }
+    for tree in trees {
+        for (lines, sums) in lines.chunks_exact(width).zip(sums.chunks_exact_mut(N)) {
+            tree.walk::<OBLIQUE, N>(lines, sums);
+        }
+    }
+    (other_rows, other_sums)
 }
 
 /// The same of one row in some trees at once.
@@ -220,7 +277,7 @@ fn walk_in<const OBLIQUE: bool, const N: usize>(trees: &[Tree; N], row: &[f32], 
     let terms = trees[0].terms_of_a_node();
     for _ in 0..height {
         for (tree, at) in trees.iter().zip(&mut places) {
-            *at = tree.next::<OBLIQUE>(*at, terms, |column| row[column]);
+            *at = tree.next::<OBLIQUE>(tree.nodes[*at as usize], *at, terms, |column| row[column]);
         }
     }
     trees.iter().zip(places).for_each(|(tree, at)| *sum += f64::from(tree.lengths[at as usize]));
@@ -257,7 +314,8 @@ impl<'a> Grower<'a> {
             }
         }
         let columns = (0..width).collect();
-        Self { values, samples, terms: terms.min(width), columns, average, random, tree: Tree::default() }
+        let tree = Tree { nodes: Vec::new(), width, lengths: Vec::new(), height: 0, terms: Vec::new() };
+        Self { values, samples, terms: terms.min(width), columns, average, random, tree }
     }
 
     /// Grows to the height at which the mean tree ends, `ceil(log2 samples)` (Liu et al., 2012, algorithm 2).
@@ -266,15 +324,15 @@ impl<'a> Grower<'a> {
         let height = self.samples.next_power_of_two().ilog2();
         self.make_room(1);
         self.split(0, &mut members, 0, height, self.columns.len());
-        let Tree { nodes, lengths, terms, .. } = self.tree;
-        Tree::new(nodes, lengths, terms)
+        let Tree { nodes, width, lengths, terms, .. } = self.tree;
+        Tree::new(nodes, lengths, terms, width)
     }
 
     /// Appends nodes that are yet to be filled, and gives the place of the first.
     fn make_room(&mut self, count: usize) -> usize {
         let at = self.tree.nodes.len();
         for at in at..at + count {
-            self.tree.nodes.push(Node { value: LEAF, column: 0, left: at as u32 });
+            self.tree.nodes.push(Node::new(LEAF, 0, at as u32));
             self.tree.lengths.push(0.0);
             self.tree.terms.extend(std::iter::repeat_n(Term::default(), self.terms));
         }
@@ -300,7 +358,7 @@ impl<'a> Grower<'a> {
             part(members, &mut middle, |i| sum(&terms, |column| self.column(column)[i]) <= value);
         }
         let left = self.make_room(2);
-        self.tree.nodes[at] = Node { value, column: column as u32, left: left as u32 };
+        self.tree.nodes[at] = Node::new(value, column as u32, left as u32);
         self.tree.terms[at * self.terms..][..terms.len()].copy_from_slice(&terms);
         let (below, above) = members.split_at_mut(middle);
         self.split(left, below, depth + 1, height, varying);
