@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -469,11 +467,7 @@ class Detector:
         OSError
             Where it cannot be written.
         """
-        fitted = self.detector_
-        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-            # The engine's message names the file it would have written first.
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
-        fitted.save(path)
+        self.detector_.save(path)
 
     @classmethod
     def of_heads(
