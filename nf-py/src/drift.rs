@@ -149,11 +149,11 @@ impl DriftAlarm {
     }
 
     fn __str__(&self) -> String {
-        self.0.to_string()
+        format!("{:#}", self.0)
     }
 
     fn __repr__(&self) -> String {
-        format!("<DriftAlarm {}>", self.0)
+        format!("<DriftAlarm {:#}>", self.0)
     }
 }
 

@@ -104,7 +104,7 @@ impl Verdicts {
             let session = &self.sessions.slice()[place];
             vec![
                 place.to_string(),
-                session.start().to_string(),
+                format!("{:#}", session.start()),
                 session.key().to_string(),
                 format!("{:.2}", verdict.deciding_score()),
                 format!("{:.1e}", verdict.deciding_p_value()),
