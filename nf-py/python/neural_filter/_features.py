@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from . import _native
 from ._errors import SchemaError
 from ._native import FeatureSpec, Rows, Session, Sessions
 
@@ -233,8 +234,8 @@ def as_rows(X: Any, like: Any = None, lengths: Any = None) -> Rows:
 
 
 def _names(X: Any) -> list[str] | None:
-    """Names of the columns of a data frame, where they are texts."""
-    names = getattr(X, "columns", None)
+    """Names of the columns of a data frame, where they are texts; pyarrow has the columns themselves under that name."""
+    names = getattr(X, "column_names", getattr(X, "columns", None))
     names = None if names is None else list(names)
     return names if names and all(isinstance(name, str) for name in names) else None
 
@@ -246,3 +247,5 @@ def _check_names(given: list[str], fitted: list[str]) -> None:
     for place, (name, own) in enumerate(zip(given, fitted)):
         if name != own:
             raise SchemaError(f"column {place} is {name!r}, the model was fitted with {own!r} there")
+    if hasattr(X, "__arrow_c_stream__") and not hasattr(X, "__array__"):
+        names, X = _native.arrow_numbers(X)
