@@ -215,6 +215,17 @@ def test_what_came_before_a_missing_capture_is_there(capture: Path, benign: nf.S
     assert len(nf.read_sessions([])) == 0
 
 
+def test_devices_and_pipes_are_read_as_files_are(tmp_path: Path, benign: nf.Sessions, capture: Path) -> None:
+    with pytest.raises(nf.CaptureError, match="/dev/null"):
+        nf.read_sessions("/dev/null")
+    path = tmp_path / "live.pcap"
+    os.mkfifo(path)
+    thread = threading.Thread(target=path.write_bytes, args=(capture.read_bytes(),))
+    thread.start()
+    assert len(nf.read_sessions(path)) == len(benign)
+    thread.join()
+
+
 def test_ctrl_c_ends_reading_soon(tmp_path: Path) -> None:
     """Also of one session that never ends."""
     path = tmp_path / "live.pcap"
