@@ -107,16 +107,33 @@ class Detector(Judging):
         -------
         dict
             By name; ``None`` for the engine's default.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.Detector(random_state=7).get_params()["random_state"]
+        7
         """
         return {name: getattr(self, name) for name in _PARAMETERS}
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters for the next ``fit``, by name; ``None`` is the engine's default again.
 
+        Returns
+        -------
+        Detector
+            Itself.
+
         Raises
         ------
         ValueError
             Where there is no such parameter, or both budgets would be given.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.Detector(random_state=7).set_params(random_state=None, threads=1)
+        Detector(threads=1)
         """
         for name in params:
             if name not in _PARAMETERS:
@@ -145,6 +162,11 @@ class Detector(Judging):
         callback : callable, optional
             Called with a `Progress` once an epoch; what it raises ends the fit.
 
+        Returns
+        -------
+        Detector
+            Itself.
+
         Raises
         ------
         ValueError
@@ -153,6 +175,14 @@ class Detector(Judging):
             Where there are too few sessions to learn from or to promise the budget; the message says how many more.
         KeyboardInterrupt
             At Ctrl-C, within 0.1 s and one step. The object is then as before.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> half = len(benign) // 2
+        >>> nf.Detector(heads=["forest"], random_state=7).fit(benign[:half], benign[half:])
+        Detector(forest, false_positive_rate=0.01)
         """
         with Watch(progress, callback) as watch:
             fitted = _native.Detector.fit(
@@ -181,6 +211,14 @@ class Detector(Judging):
             Where the rate is out of its range.
         DataError
             Where there were too few held-out sessions to promise it.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> detector.with_false_positive_rate(0.05)
+        Detector(forest, false_positive_rate=0.05)
         """
         return self._around(self.detector_.with_false_positive_rate(rate))
 
@@ -198,6 +236,14 @@ class Detector(Judging):
         -------
         Detector
             Another; this one is as before.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> "monday.pcap" in str(detector.with_source("monday.pcap", benign).card())
+        True
         """
         return self._around(self.detector_.with_source(name, sessions))
 
@@ -222,10 +268,24 @@ class Detector(Judging):
         threads : int, optional
             How many threads judge the sessions, 0 for one a core.
 
+        Returns
+        -------
+        Detector
+            Another; this one is as before.
+
         Raises
         ------
         DataError
             Where there are too few sessions, or these are too strange to be the same network's benign traffic.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> newer = detector.recalibrate(benign[2000:], reason="a new service")
+        >>> newer.recalibrations_[0]["reason"]
+        'a new service'
         """
         recalibrated = self.detector_.recalibrate(
             recent, false_positive_rate=false_positive_rate, reason=reason, threads=threads
@@ -239,6 +299,15 @@ class Detector(Judging):
         -------
         Detector or None
             ``None`` where it still has that calibration.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> newer = detector.recalibrate(benign[2000:])
+        >>> newer.before_recalibration().threshold_ == detector.threshold_, detector.before_recalibration()
+        (True, None)
         """
         before = self.detector_.before_recalibration()
         return None if before is None else self._around(before)
@@ -305,6 +374,11 @@ class Detector(Judging):
         It has what was fitted: heads, calibration, budget, card. The parameters are those of ``Detector()``, as the file does not
         hold them: ``fit`` would learn with the engine's defaults.
 
+        Returns
+        -------
+        Detector
+            Fitted.
+
         Raises
         ------
         OSError
@@ -313,6 +387,15 @@ class Detector(Judging):
             Where it is none, of a newer version, or corrupt.
         SchemaError
             Where this version takes other columns from sessions than the detector was fitted on.
+
+        Examples
+        --------
+        >>> import tempfile, neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     nf.Detector(heads=["forest"], random_state=7).fit(benign).save(f"{folder}/office.nf")
+        ...     print(nf.Detector.load(f"{folder}/office.nf"))
+        Detector(forest, false_positive_rate=0.01)
         """
         return cls._around(_native.Detector.load(path))
 

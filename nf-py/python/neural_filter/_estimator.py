@@ -52,16 +52,33 @@ class Estimator:
         -------
         dict
             By name.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.IsolationForest(trees=50).get_params()["trees"]
+        50
         """
         return {**self._defaults(), **self._own}
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters for the next ``fit``, by name; ``None`` is the engine's default again.
 
+        Returns
+        -------
+        Estimator
+            Itself.
+
         Raises
         ------
         ValueError
             Where there is no such parameter.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.IsolationForest().set_params(trees=50).get_params()["trees"]
+        50
         """
         known = self.get_params()
         for name in params:
@@ -118,6 +135,11 @@ class Estimator:
         callback : callable, optional
             Called with a `Progress` once an epoch; what it raises ends the fit.
 
+        Returns
+        -------
+        Estimator
+            Itself.
+
         Raises
         ------
         ValueError
@@ -128,6 +150,13 @@ class Estimator:
             Where the loss does not stay finite.
         KeyboardInterrupt
             At Ctrl-C, within 0.1 s and one step. The object is then as before.
+
+        Examples
+        --------
+        >>> import numpy as np, neural_filter as nf
+        >>> X = np.random.default_rng(0).normal(size=(2000, 3)).astype("float32")
+        >>> nf.IsolationForest(random_state=7).fit(X).score(X).shape
+        (2000,)
         """
         own = _params.checked(self._own, self._defaults())
         scale = own.pop("scale", False)
@@ -151,6 +180,15 @@ class Estimator:
             Where the rows have other columns than those of ``fit``, or a data frame has them in another order.
         DataError
             Where a value is not finite.
+
+        Examples
+        --------
+        >>> import numpy as np, neural_filter as nf
+        >>> X = np.random.default_rng(0).normal(size=(2000, 3)).astype("float32")
+        >>> forest = nf.IsolationForest(random_state=7).fit(X[:1000])
+        >>> usual, strange = forest.score([[0, 0, 0], [9, 9, 9]])
+        >>> bool(strange > usual)
+        True
         """
         return self.model_.score(as_rows(X, self.model_, lengths))
 
@@ -164,10 +202,24 @@ class Estimator:
         false_positive_rate : float
             The share of benign rows that may score above the cut, above 0 and at most 0.5.
 
+        Returns
+        -------
+        Estimator
+            Itself.
+
         Raises
         ------
         DataError
             Where there are too few rows to promise the rate; the message says how many are missing.
+
+        Examples
+        --------
+        >>> import numpy as np, neural_filter as nf
+        >>> X = np.random.default_rng(0).normal(size=(2000, 3)).astype("float32")
+        >>> forest = nf.IsolationForest(random_state=7).fit(X[:1000])
+        >>> calibrated = forest.calibrate(X[1000:], false_positive_rate=0.01)
+        >>> bool((forest.score(X[1000:]) > calibrated.threshold_).mean() <= 0.01)
+        True
         """
         calibration = self.model_.calibrate(as_rows(X, self.model_, lengths))
         self._threshold = calibration.threshold(false_positive_rate)
@@ -186,6 +238,14 @@ class Estimator:
         ------
         NotFittedError
             Before ``calibrate``.
+
+        Examples
+        --------
+        >>> import numpy as np, neural_filter as nf
+        >>> X = np.random.default_rng(0).normal(size=(2000, 3)).astype("float32")
+        >>> forest = nf.IsolationForest(random_state=7).fit(X[:1000])
+        >>> forest.calibrate(X[1000:], 0.01).predict([[0, 0, 0], [9, 9, 9]])
+        array([0, 1])
         """
         cut = self.threshold_
         return (self.score(X, lengths=lengths) > np.float32(cut)).astype(np.int64)
@@ -202,6 +262,14 @@ class Estimator:
         ------
         NotFittedError
             Before ``calibrate``.
+
+        Examples
+        --------
+        >>> import numpy as np, neural_filter as nf
+        >>> X = np.random.default_rng(0).normal(size=(2000, 3)).astype("float32")
+        >>> forest = nf.IsolationForest(random_state=7).fit(X[:1000])
+        >>> (forest.calibrate(X[1000:], 0.01).p_values([[0, 0, 0], [9, 9, 9]]) < 0.01).tolist()
+        [False, True]
         """
         return self.calibration_.p_values(self.score(X, lengths=lengths))
 
@@ -211,10 +279,23 @@ class Estimator:
         Its input ``rows`` are rows as the model reads them: those that `scaled` gives, float32, shape (rows, columns), or
         (rows, steps, columns) with ``lengths``, int64, shape (rows,). Its output ``score`` is that of ``score``, to rounding.
 
+        Returns
+        -------
+        bytes
+            The file.
+
         Raises
         ------
         NotImplementedError
             Where the model has no form in ONNX.
+
+        Examples
+        --------
+        >>> import numpy as np, neural_filter as nf
+        >>> X = np.random.default_rng(0).normal(size=(2000, 3)).astype("float32")
+        >>> forest = nf.IsolationForest(random_state=7).fit(X[:1000])
+        >>> b"rows" in forest.to_onnx()
+        True
         """
         return self.model_.to_onnx()
 
@@ -225,6 +306,14 @@ class Estimator:
         -------
         Rows
             Themselves where it was fitted without one.
+
+        Examples
+        --------
+        >>> import numpy as np, neural_filter as nf
+        >>> X = np.random.default_rng(0).normal(size=(2000, 3)).astype("float32")
+        >>> forest = nf.IsolationForest(random_state=7).fit(X[:1000])
+        >>> forest.scaled(X).shape
+        (2000, 3)
         """
         return self.model_.scaled(as_rows(X, self.model_, lengths))
 
@@ -238,7 +327,21 @@ class Network(Estimator):
     """What the neural models have in common."""
 
     def get_weights(self) -> list[Floats]:
-        """The weights: matrices of float32 in the order in which the network reads them."""
+        """The weights: matrices of float32 in the order in which the network reads them.
+
+        Returns
+        -------
+        list of array of float32
+            Each of shape (rows, columns).
+
+        Examples
+        --------
+        >>> import numpy as np, neural_filter as nf
+        >>> X = np.random.default_rng(0).normal(size=(400, 6)).astype("float32")
+        >>> model = nf.Autoencoder(hidden=[8], latent=2, epochs=2).fit(X)
+        >>> [weights.shape for weights in model.get_weights()][:2]
+        [(6, 8), (1, 8)]
+        """
         return self.model_.weights()
 
     def set_weights(self, weights: Sequence[npt.ArrayLike], X: Any = None, *, lengths: Any = None) -> Self:
@@ -252,10 +355,25 @@ class Network(Estimator):
             Benign rows from which what scores are measured by is learned anew; kept unless given. The calibration is
             dropped.
 
+        Returns
+        -------
+        Network
+            Itself.
+
         Raises
         ------
         SchemaError
             Where number or shapes differ.
+
+        Examples
+        --------
+        >>> import numpy as np, neural_filter as nf
+        >>> X = np.random.default_rng(0).normal(size=(400, 6)).astype("float32")
+        >>> model = nf.Autoencoder(hidden=[8], latent=2, epochs=2).fit(X)
+        >>> other = nf.Autoencoder(hidden=[8], latent=2, epochs=2, random_state=1).fit(X)
+        >>> mean = [(a + b) / 2 for a, b in zip(model.get_weights(), other.get_weights())]
+        >>> model.set_weights(mean, X).score(X).shape
+        (400,)
         """
         rows = None if X is None else as_rows(X, self.model_, lengths)
         self._model = self.model_.with_weights(list(weights), rows)
@@ -263,7 +381,21 @@ class Network(Estimator):
         return self
 
     def expected(self, X: Any, *, lengths: Any = None) -> Floats:
-        """What the network would have expected in place of each value, on the scale it reads, in the shape of X."""
+        """What the network would have expected in place of each value, on the scale it reads, in the shape of X.
+
+        Returns
+        -------
+        array of float32
+            The decoder's outputs.
+
+        Examples
+        --------
+        >>> import numpy as np, neural_filter as nf
+        >>> X = np.random.default_rng(0).normal(size=(400, 6)).astype("float32")
+        >>> model = nf.Autoencoder(hidden=[8], latent=2, epochs=2).fit(X)
+        >>> model.expected(X).shape
+        (400, 6)
+        """
         expected = self.model_.expected(as_rows(X, self.model_, lengths))
         assert expected is not None
         return expected

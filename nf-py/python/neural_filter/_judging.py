@@ -79,12 +79,25 @@ class Judging:
     def judge_alone(self, session: Session) -> Verdict:
         """Judge one session whatever else was judged.
 
+        Returns
+        -------
+        Verdict
+            As if it were the only session of its pair of hosts.
+
         Raises
         ------
         ValueError
             Where it was cut from packets otherwise than those of the training.
         DataError
             Where a head needs its context and it has none.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> detector.judge_alone(benign[0]).sessions
+        1
         """
         return self.detector_.judge_alone(session)
 
@@ -143,6 +156,16 @@ class Judging:
             Where the verdicts are of a detector of other heads.
         KeyboardInterrupt
             At Ctrl-C, after some explanations more.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+        >>> explanations = detector.explain_all(verdicts[:9])
+        >>> [explanation is not None for explanation in explanations] == verdicts.anomaly[:9].tolist()
+        True
         """
         return self.detector_.explain_all(verdicts, threads)
 
@@ -162,6 +185,15 @@ class Judging:
         -------
         str
             HTML.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+        >>> detector.page(verdicts, "Wednesday")[:15]
+        '<!doctype html>'
         """
         return self.detector_.page(verdicts, title)
 
@@ -178,10 +210,24 @@ class Judging:
         false_alarm_every : float, optional
             How seldom there may be a false alarm, in seconds of traffic.
 
+        Returns
+        -------
+        Drift
+            It has seen nothing yet.
+
         Raises
         ------
         DataError
             Where the detector was made from too little time to know how benign traffic varies.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> train, usual = (nf.read_sessions(f"examples/data/lab/{name}.pcap.zst") for name in ("train", "val"))
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(train, usual)
+        >>> drift = detector.drift(false_alarm_every=7 * 86400)
+        >>> drift.push(detector.judge(usual)), drift.is_stale
+        ([], False)
         """
         return self.detector_.drift(false_alarm_every)
 
@@ -192,6 +238,14 @@ class Judging:
         -------
         CalibrationReport
             ``print`` says it in words.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> print(str(detector.report()).splitlines()[0])
+        promised: at most 1.000 % of benign sessions alert
         """
         return self.detector_.report()
 
@@ -202,6 +256,14 @@ class Judging:
         -------
         Card
             ``print`` says it in words, a notebook shows it as HTML.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> "What it promises" in str(detector.card())
+        True
         """
         return self.detector_.card()
 
@@ -216,6 +278,15 @@ class Judging:
             Where the folder cannot be written.
         NotImplementedError
             Where a head's model has no form in ONNX.
+
+        Examples
+        --------
+        >>> import os, tempfile, neural_filter as nf
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     detector.export_onnx(folder)
+        ...     print(sorted(os.listdir(folder)))
+        ['detector.json', 'head_0.onnx']
         """
         self.detector_.export_onnx(folder)
 
@@ -226,5 +297,14 @@ class Judging:
         ------
         OSError
             Where it cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile, neural_filter as nf
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     detector.save(f"{folder}/office.nf")
+        ...     print(os.listdir(folder))
+        ['office.nf']
         """
         self.detector_.save(path)

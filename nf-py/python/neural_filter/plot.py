@@ -53,7 +53,14 @@ def _legend_above(ax: Any) -> None:
 
 
 def packet_sizes(of: Table | Sessions, ax: Any = None) -> Any:
-    """Sizes on the wire: of the packets that ``read_packets`` gave, or of sessions the mean over the packets of each."""
+    """Sizes on the wire: of the packets that ``read_packets`` gave, or of sessions the mean over the packets of each.
+
+    Examples
+    --------
+    >>> import neural_filter as nf, neural_filter.plot
+    >>> nf.plot.packet_sizes(nf.read_packets("examples/data/benign.pcap.zst")).get_xlabel()
+    'size on the wire (bytes)'
+    """
     ax = _axes(ax)
     if isinstance(of, Table):
         sizes, title, counted = [row["wire_len"] for row in of], "Packet sizes", "packets"
@@ -67,7 +74,14 @@ def packet_sizes(of: Table | Sessions, ax: Any = None) -> Any:
 
 
 def protocols(sessions: Sessions, ax: Any = None) -> Any:
-    """How many sessions each protocol has."""
+    """How many sessions each protocol has.
+
+    Examples
+    --------
+    >>> import neural_filter as nf, neural_filter.plot
+    >>> nf.plot.protocols(nf.read_sessions("examples/data/benign.pcap.zst")).get_xlabel()
+    'sessions'
+    """
     ax = _axes(ax)
     counts = Counter(session.protocol for session in sessions).most_common()
     bars = ax.barh([name for name, _ in counts], [count for _, count in counts], color=_USUAL)
@@ -78,7 +92,14 @@ def protocols(sessions: Sessions, ax: Any = None) -> Any:
 
 
 def session_durations(sessions: Sessions, ax: Any = None) -> Any:
-    """How long sessions last, those of a single moment at the left."""
+    """How long sessions last, those of a single moment at the left.
+
+    Examples
+    --------
+    >>> import neural_filter as nf, neural_filter.plot
+    >>> nf.plot.session_durations(nf.read_sessions("examples/data/benign.pcap.zst")).get_xlabel()
+    'duration (s)'
+    """
     ax = _axes(ax)
     durations = np.maximum([session.duration for session in sessions], 1e-4)
     if len(durations):
@@ -88,7 +109,16 @@ def session_durations(sessions: Sessions, ax: Any = None) -> Any:
 
 
 def anomaly_timeline(verdicts: Verdicts, ax: Any = None) -> Any:
-    """How strange sessions are over time, against the cut."""
+    """How strange sessions are over time, against the cut.
+
+    Examples
+    --------
+    >>> import neural_filter as nf, neural_filter.plot
+    >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+    >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+    >>> nf.plot.anomaly_timeline(verdicts).get_ylabel()
+    'score'
+    """
     ax = _axes(ax)
     start = np.array([session.start for session in verdicts.sessions])
     seconds = start - start.min() if len(start) else start
@@ -106,6 +136,14 @@ def dashboard(verdicts: Verdicts, packets: Table | None = None) -> Any:
     """Packet sizes, protocols, anomalies over time and durations side by side; gives the figure.
 
     The sizes are those of ``packets``, which ``read_packets`` gave, or without them each session's mean.
+
+    Examples
+    --------
+    >>> import neural_filter as nf, neural_filter.plot
+    >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+    >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+    >>> len(nf.plot.dashboard(verdicts).axes)
+    4
     """
     import matplotlib.pyplot as plt
 
@@ -125,7 +163,14 @@ def score_distribution(
     ax: Any = None,
     names: tuple[str, str] = ("benign", "others"),
 ) -> Any:
-    """Scores of benign rows against the cut, and those of others where they are given; ``names`` are for the legend."""
+    """Scores of benign rows against the cut, and those of others where they are given; ``names`` are for the legend.
+
+    Examples
+    --------
+    >>> import neural_filter as nf, neural_filter.plot
+    >>> nf.plot.score_distribution([0.1, 0.2, 0.3], 0.25, [0.4, 0.5]).get_xlabel()
+    'score (higher = stranger)'
+    """
     ax = _axes(ax)
     scores = np.asarray(scores, dtype=float)
     more = np.zeros(0) if others is None else np.asarray(others, dtype=float)
@@ -141,7 +186,16 @@ def score_distribution(
 
 
 def budget_reliability(p_values: npt.ArrayLike, ax: Any = None) -> Any:
-    """Which share of benign rows is flagged at each budget: on the diagonal the promise is kept, above it is broken."""
+    """Which share of benign rows is flagged at each budget: on the diagonal the promise is kept, above it is broken.
+
+    Examples
+    --------
+    >>> import neural_filter as nf, neural_filter.plot
+    >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+    >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+    >>> nf.plot.budget_reliability(verdicts.p_value).get_ylabel()
+    'share flagged'
+    """
     ax = _axes(ax)
     found = np.sort(np.asarray(p_values, dtype=float))
     budgets = np.geomspace(max(1 / max(len(found), 1), 1e-5), 0.5, 60)
@@ -159,6 +213,16 @@ def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> 
 
     Where an alert is carried by several sessions, that may be another one than ``session``: the title names it. There are as many
     packets as the heads read of it, which may be fewer than it has.
+
+    Examples
+    --------
+    >>> import neural_filter as nf, neural_filter.plot
+    >>> sessions = nf.read_sessions("examples/data/benign.pcap.zst")
+    >>> packets = nf.PacketFeatures(8)
+    >>> model = nf.Transformer(d_model=8, heads=2, layers=1, d_ff=8, epochs=1).fit(packets.transform(sessions[:500]))
+    >>> detector = nf.Detector.of_heads({"packets": (packets, model)}, sessions[500:], false_positive_rate=0.02)
+    >>> nf.plot.packet_strip(sessions[7], detector.explain(sessions[7])).get_xlabel()
+    'packet, from 0'
     """
     ax = _axes(ax, height=2)
     parts = explanation.packets * 100
@@ -175,7 +239,16 @@ def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> 
 
 
 def training_curves(history: Sequence[Progress], ax: Any = None) -> Any:
-    """Loss of training and of held-out rows by epoch; ``history`` is that of a fitted model or detector."""
+    """Loss of training and of held-out rows by epoch; ``history`` is that of a fitted model or detector.
+
+    Examples
+    --------
+    >>> import neural_filter as nf, neural_filter.plot
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(400, 6)).astype("float32")
+    >>> nf.plot.training_curves(nf.Autoencoder(hidden=[8], latent=2, epochs=2).fit(X).history_).get_xlabel()
+    'epoch'
+    """
     ax = _axes(ax)
     heads = list(dict.fromkeys(progress.head for progress in history))
     for place, head in enumerate(heads):
