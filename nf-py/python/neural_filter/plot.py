@@ -186,7 +186,9 @@ def score_distribution(
 
 
 def budget_reliability(p_values: npt.ArrayLike, ax: Any = None) -> Any:
-    """Which share of benign rows is flagged at each budget: on the diagonal the promise is kept, above it is broken.
+    """Which share of benign rows is flagged at each budget: on the diagonal the promise is kept, above the grey it is broken.
+
+    What lies in the grey, that many rows give by chance (95 %) where the promise is kept.
 
     Examples
     --------
@@ -200,6 +202,9 @@ def budget_reliability(p_values: npt.ArrayLike, ax: Any = None) -> Any:
     found = np.sort(np.asarray(p_values, dtype=float))
     budgets = np.geomspace(max(1 / max(len(found), 1), 1e-5), 0.5, 60)
     share = np.searchsorted(found, budgets, side="right") / max(len(found), 1)
+    chance = 1.96 * np.sqrt(budgets * (1 - budgets) / max(len(found), 1))
+    least = 0.5 / max(len(found), 1)
+    ax.fill_between(budgets, np.maximum(budgets - chance, least), budgets + chance, color=_LINE, alpha=0.12, linewidth=0, label="by chance")
     ax.plot(budgets, budgets, color=_LINE, linestyle="--", linewidth=1, label="promised")
     ax.plot(budgets, share, color=_USUAL, label=f"found among {len(found)} rows")
     ax.set_xscale("log")
@@ -222,20 +227,22 @@ def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> 
     >>> model = nf.Transformer(d_model=8, heads=2, layers=1, d_ff=8, epochs=1).fit(packets.transform(sessions[:500]))
     >>> detector = nf.Detector.of_heads({"packets": (packets, model)}, sessions[500:], false_positive_rate=0.02)
     >>> nf.plot.packet_strip(sessions[7], detector.explain(sessions[7])).get_xlabel()
-    'packet, from 0'
+    'packet'
     """
     ax = _axes(ax, height=2)
     parts = explanation.packets * 100
     ax.set_yticks([])
     if parts.any():
-        image = ax.imshow(parts[np.newaxis], aspect="auto", cmap="Oranges", vmin=0, vmax=parts.max())
+        # Numbered as the facts of the explanation number them in words.
+        extent = (0.5, len(parts) + 0.5, 0, 1)
+        image = ax.imshow(parts[np.newaxis], aspect="auto", cmap="Oranges", vmin=0, vmax=parts.max(), extent=extent)
         ax.figure.colorbar(image, ax=ax, label="part of\nthe score (%)", pad=0.02)
         ax.xaxis.get_major_locator().set_params(integer=True)
     else:
         ax.set_xticks([])
         ax.text(0.5, 0.5, "no head of the detector reads packets", ha="center", va="center", transform=ax.transAxes)
     shown = explanation.carriers[explanation.shown]["session"] if explanation.shown < len(explanation.carriers) else str(session)
-    return _named(ax, shown, "packet, from 0", "session")
+    return _named(ax, shown, "packet", "session")
 
 
 def training_curves(history: Sequence[Progress], ax: Any = None) -> Any:
@@ -260,6 +267,12 @@ def training_curves(history: Sequence[Progress], ax: Any = None) -> Any:
         ax.plot(x, held_out, color=colour, linestyle="--", label=f"{head}, held out")
     ax.xaxis.get_major_locator().set_params(integer=True)
     if heads:
+        from matplotlib.ticker import LogLocator
+
+        # Losses often stay within one power of ten: numbers stand between these too.
         ax.set_yscale("log")
+        ax.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5, 7)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("{x:g}")
         ax.legend(frameon=False)
     return _named(ax, "Training", "epoch", "loss (mean squared error)")
