@@ -55,6 +55,18 @@ def _legend_above(ax: Any) -> None:
 def packet_sizes(of: Table | Sessions, ax: Any = None) -> Any:
     """Sizes on the wire: of the packets that ``read_packets`` gave, or of sessions the mean over the packets of each.
 
+    Parameters
+    ----------
+    of : Table or Sessions
+        Packets as ``read_packets`` gives them, or sessions.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new one unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        That which was drawn into.
+
     Examples
     --------
     >>> import neural_filter as nf, neural_filter.plot
@@ -76,6 +88,18 @@ def packet_sizes(of: Table | Sessions, ax: Any = None) -> Any:
 def protocols(sessions: Sessions, ax: Any = None) -> Any:
     """How many sessions each protocol has.
 
+    Parameters
+    ----------
+    sessions : Sessions
+        Those to count.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new one unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        That which was drawn into.
+
     Examples
     --------
     >>> import neural_filter as nf, neural_filter.plot
@@ -94,6 +118,18 @@ def protocols(sessions: Sessions, ax: Any = None) -> Any:
 def session_durations(sessions: Sessions, ax: Any = None) -> Any:
     """How long sessions last, those of a single moment at the left.
 
+    Parameters
+    ----------
+    sessions : Sessions
+        Those to count; durations in seconds.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new one unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        That which was drawn into.
+
     Examples
     --------
     >>> import neural_filter as nf, neural_filter.plot
@@ -110,6 +146,18 @@ def session_durations(sessions: Sessions, ax: Any = None) -> Any:
 
 def anomaly_timeline(verdicts: Verdicts, ax: Any = None) -> Any:
     """How strange sessions are over time, against the cut.
+
+    Parameters
+    ----------
+    verdicts : Verdicts
+        As ``judge`` gives them.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new one unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        That which was drawn into.
 
     Examples
     --------
@@ -136,6 +184,18 @@ def dashboard(verdicts: Verdicts, packets: Table | None = None) -> Any:
     """Packet sizes, protocols, anomalies over time and durations side by side; gives the figure.
 
     The sizes are those of ``packets``, which ``read_packets`` gave, or without them each session's mean.
+
+    Parameters
+    ----------
+    verdicts : Verdicts
+        As ``judge`` gives them, with their sessions.
+    packets : Table, optional
+        Those of ``read_packets``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Of four axes.
 
     Examples
     --------
@@ -165,6 +225,24 @@ def score_distribution(
 ) -> Any:
     """Scores of benign rows against the cut, and those of others where they are given; ``names`` are for the legend.
 
+    Parameters
+    ----------
+    scores : array, shape (rows,)
+        Of benign rows.
+    threshold : float
+        The cut.
+    others : array, shape (rows,), optional
+        Scores of other rows.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new one unless given.
+    names : (str, str)
+        What the legend calls the two.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        That which was drawn into.
+
     Examples
     --------
     >>> import neural_filter as nf, neural_filter.plot
@@ -189,6 +267,18 @@ def budget_reliability(p_values: npt.ArrayLike, ax: Any = None) -> Any:
     """Which share of benign rows is flagged at each budget: on the diagonal the promise is kept, above the grey it is broken.
 
     What lies in the grey, that many rows give by chance (95 %) where the promise is kept.
+
+    Parameters
+    ----------
+    p_values : array, shape (rows,)
+        Of benign rows that took no part in fitting: 0 to 1.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new one unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        That which was drawn into.
 
     Examples
     --------
@@ -219,6 +309,20 @@ def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> 
     Where an alert is carried by several sessions, that may be another one than ``session``: the title names it. There are as many
     packets as the heads read of it, which may be fewer than it has.
 
+    Parameters
+    ----------
+    session : Session
+        That which was explained.
+    explanation : Explanation
+        As ``Detector.explain`` gives it.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new one unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        That which was drawn into.
+
     Examples
     --------
     >>> import neural_filter as nf, neural_filter.plot
@@ -247,6 +351,18 @@ def packet_strip(session: Session, explanation: Explanation, ax: Any = None) -> 
 
 def training_curves(history: Sequence[Progress], ax: Any = None) -> Any:
     """Loss of training and of held-out rows by epoch; ``history`` is that of a fitted model or detector.
+
+    Parameters
+    ----------
+    history : list of Progress
+        One an epoch and head.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new one unless given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        That which was drawn into.
 
     Examples
     --------
