@@ -14,6 +14,7 @@ use std::{fmt, time::Duration};
 /// assert_eq!(later.since(start), Duration::from_millis(20));
 /// assert_eq!(start.since(later), Duration::ZERO); // a clock that steps back gives no negative duration
 /// assert_eq!(later.to_string(), "1500000000.020000000");
+/// assert_eq!(format!("{later:#}"), "2017-07-14T02:40:00.020000000Z");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
@@ -80,8 +81,12 @@ impl std::ops::Add<Duration> for Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// Seconds since the epoch with nine decimals.
+    /// Seconds since the epoch with nine decimals; with `{:#}` the date and time of ISO 8601, in UTC.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            let date_and_time = self.date_and_time().replace(' ', "T");
+            return write!(f, "{date_and_time}.{:09}Z", self.0.rem_euclid(1_000_000_000));
+        }
         let sign = if self.0 < 0 { "-" } else { "" };
         let nanos = self.0.unsigned_abs();
         write!(f, "{sign}{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
@@ -120,5 +125,7 @@ mod tests {
     fn shows_nine_decimals_on_both_sides_of_the_epoch() {
         assert_eq!(Timestamp::from_parts(12, 5).to_string(), "12.000000005");
         assert_eq!(Timestamp::from_nanos(-1_500_000_000).to_string(), "-1.500000000");
+        assert_eq!(format!("{:#}", Timestamp::from_parts(12, 5)), "1970-01-01T00:00:12.000000005Z");
+        assert_eq!(format!("{:#}", Timestamp::from_nanos(-1_400_000_000)), "1969-12-31T23:59:58.600000000Z");
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{Error, Result};
 use std::{
-    fs, io,
-    io::Write,
+    fs::{self, File},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -14,18 +14,16 @@ const MOST_LINKS: usize = 40;
 /// until the new one is complete. Of a symbolic link, what it leads to is written.
 ///
 /// # Errors
-/// [`ErrorKind::Io`](crate::ErrorKind::Io) that names the path; also where something is there that is no regular file, such
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) that names the path, with the system's error as its source; also where something is there that is no regular file, such
 /// as a pipe or a device, which a rename would replace.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let io = |error| Error::io(path, error);
     let target = target(path).map_err(io)?;
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are private by default; this one is to be as readable as any file that is saved here.
-    #[cfg(unix)]
-    let builder = builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.prefix(".nf-").tempfile_in(folder).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
+    // Opened and written by ourselves: tempfile's errors name its own file, and hide the system's number.
+    let create = |temporary: &Path| File::options().write(true).create_new(true).open(temporary);
+    let mut file = tempfile::Builder::new().prefix(".nf-").make_in(folder, create).map_err(io)?;
+    file.as_file_mut().write_all(bytes).map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
     file.persist(&target).map_err(|e| io(e.error))?;
     Ok(())
@@ -52,9 +50,12 @@ fn target(path: &Path) -> io::Result<PathBuf> {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use std::os::unix::{
-        fs::{FileTypeExt, symlink},
-        net::UnixListener,
+    use std::{
+        error::Error as _,
+        os::unix::{
+            fs::{FileTypeExt, PermissionsExt, symlink},
+            net::UnixListener,
+        },
     };
 
     #[test]
@@ -88,5 +89,48 @@ mod tests {
         }
         assert!(fs::symlink_metadata(&socket).unwrap().file_type().is_socket());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    /// The text of the error that writing gives, which must name the path, and the system's number.
+    fn refused(path: &Path) -> (String, Option<i32>) {
+        let error = write(path, b"x").unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Io);
+        let number = error.source().unwrap().downcast_ref::<io::Error>().unwrap().raw_os_error();
+        let message = error.to_string();
+        let said = message.strip_prefix(&format!("{}: ", path.display())).unwrap_or_else(|| panic!("{message}"));
+        assert!(!said.contains('/'), "another path than that given: {message}");
+        (said.to_owned(), number)
+    }
+
+    #[test]
+    fn what_the_system_refuses_names_the_path_and_keeps_the_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let missing = ("No such file or directory (os error 2)".to_owned(), Some(2));
+        assert_eq!(refused(&at("none/model")), missing);
+        assert_eq!(refused(Path::new("")), missing);
+        symlink("none/model", at("link")).unwrap();
+        assert_eq!(refused(&at("link")), missing);
+        fs::write(at("file"), b"").unwrap();
+        assert_eq!(refused(&at("file/model")), ("Not a directory (os error 20)".to_owned(), Some(20)));
+
+        fs::create_dir(at("closed")).unwrap();
+        fs::set_permissions(at("closed"), fs::Permissions::from_mode(0o555)).unwrap();
+        // To root nothing is closed but what the kernel keeps: permission denied, or a read-only file system.
+        let root = File::create(at("closed/probe")).is_ok();
+        let closed = if root { PathBuf::from("/sys/kernel") } else { at("closed") };
+        if closed.is_dir() {
+            let (said, number) = refused(&closed.join("model"));
+            assert!(matches!(number, Some(1 | 13 | 30)), "{said}");
+        }
+    }
+
+    #[test]
+    fn files_are_as_readable_as_any() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("ours"), b"x").unwrap();
+        fs::write(folder.path().join("any"), b"x").unwrap();
+        let mode = |name| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode("ours"), mode("any"));
     }
 }

@@ -66,6 +66,13 @@ impl Calibration {
     ///     Where it is out of its range.
     /// DataError
     ///     Where there are too few scores to promise it; the message says how many more are needed.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import numpy as np, neural_filter as nf
+    /// >>> calibration = nf.Calibration(np.arange(400, dtype="float32"))
+    /// >>> round(calibration.threshold(0.05))
+    /// 379
     fn threshold(&self, false_positive_rate: f64) -> PyResult<f32> {
         self.0.threshold(false_positive_rate).map_err(raised)
     }
@@ -76,6 +83,13 @@ impl Calibration {
     /// -------
     /// array of float64, shape (n,)
     ///     Above 0 and at most 1.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import numpy as np, neural_filter as nf
+    /// >>> calibration = nf.Calibration(np.arange(400, dtype="float32"))
+    /// >>> (calibration.p_values([0, 399]) < 0.01).tolist()
+    /// [False, True]
     fn p_values<'py>(&self, py: Python<'py>, scores: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let scores = vector("the scores", scores)?;
         let p_values = py.detach(|| scores.into_iter().map(|score| self.0.p_value(score)).collect());

@@ -45,6 +45,15 @@ impl Drift {
     /// -------
     /// list of DriftAlarm
     ///     Mostly none.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import neural_filter as nf
+    /// >>> train, usual = (nf.read_sessions(f"examples/data/lab/{name}.pcap.zst") for name in ("train", "val"))
+    /// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(train, usual)
+    /// >>> drift = detector.drift()
+    /// >>> drift.push(detector.judge(usual)), drift.blocks > 0
+    /// ([], True)
     fn push(&self, py: Python<'_>, verdicts: &Verdicts) -> Vec<DriftAlarm> {
         py.detach(|| {
             let mut drift = self.get();
@@ -58,6 +67,15 @@ impl Drift {
     /// -------
     /// DriftAlarm or None
     ///     That of the blocks which silence ended.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import neural_filter as nf
+    /// >>> train, usual = (nf.read_sessions(f"examples/data/lab/{name}.pcap.zst") for name in ("train", "val"))
+    /// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(train, usual)
+    /// >>> drift = detector.drift()
+    /// >>> drift.advance(usual[-1].end_ns) is None
+    /// True
     fn advance(&self, py: Python<'_>, now_ns: Whole) -> PyResult<Option<DriftAlarm>> {
         let now = time("now_ns", now_ns)?;
         Ok(py.detach(|| self.get().advance(now)).map(DriftAlarm))
@@ -149,11 +167,11 @@ impl DriftAlarm {
     }
 
     fn __str__(&self) -> String {
-        self.0.to_string()
+        format!("{:#}", self.0)
     }
 
     fn __repr__(&self) -> String {
-        format!("<DriftAlarm {}>", self.0)
+        format!("<DriftAlarm {:#}>", self.0)
     }
 }
 

@@ -146,6 +146,15 @@ impl Card {
     ///     Where the file cannot be read.
     /// ModelFileError
     ///     Where it is no model file, or a corrupt one.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import tempfile, neural_filter as nf
+    /// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+    /// >>> with tempfile.TemporaryDirectory() as folder:
+    /// ...     detector.save(f"{folder}/office.nf")
+    /// ...     print(str(nf.Card.read(f"{folder}/office.nf")) == str(detector.card()))
+    /// True
     #[staticmethod]
     fn read(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         py.detach(|| detector::Card::read(&path)).map(Self).map_err(raised_of(&path))
@@ -157,6 +166,14 @@ impl Card {
     /// -------
     /// str
     ///     A page under this title, without scripts.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import neural_filter as nf
+    /// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+    /// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+    /// >>> detector.card().to_html("Office")[:15]
+    /// '<!doctype html>'
     fn to_html(&self, title: &str) -> String {
         self.0.to_html(title)
     }
@@ -167,6 +184,13 @@ impl Card {
     /// -------
     /// str
     ///     One object.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import json, neural_filter as nf
+    /// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+    /// >>> isinstance(json.loads(detector.card().to_json()), dict)
+    /// True
     fn to_json(&self) -> PyResult<String> {
         self.0.to_json().map_err(raised)
     }

@@ -100,7 +100,7 @@ impl Incidents {
     }
 
     fn __str__(&self) -> String {
-        self.incidents.iter().map(|incident| incident.to_string()).collect::<Vec<_>>().join("\n")
+        self.incidents.iter().map(|incident| format!("{incident:#}")).collect::<Vec<_>>().join("\n")
     }
 
     fn __repr__(&self) -> String {
@@ -112,7 +112,7 @@ impl Incidents {
         let row = |incident: &Arc<nf_core::Incident>| {
             vec![
                 incident.id.to_string(),
-                incident.first.to_string(),
+                format!("{:#}", incident.first),
                 format!("{:.1}", incident.last.since(incident.first).as_secs_f64()),
                 incident.summary(),
                 incident.sessions.to_string(),
@@ -273,11 +273,11 @@ impl Incident {
     }
 
     fn __str__(&self) -> String {
-        self.0.to_string()
+        format!("{:#}", self.0)
     }
 
     fn __repr__(&self) -> String {
-        format!("<Incident {}>", self.0)
+        format!("<Incident {:#}>", self.0)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod array;
 mod calibration;
+mod columns;
 mod config;
 mod detector;
 mod drift;
@@ -30,6 +31,7 @@ mod _native {
     #[pymodule_export]
     use super::{
         calibration::Calibration,
+        columns::arrow_numbers,
         config::SessionConfig,
         detector::{Detector, available_heads, default_heads},
         drift::{Drift, DriftAlarm},

@@ -263,11 +263,11 @@ impl Event {
     fn __str__(&self) -> String {
         match &self.0 {
             Happened::Look { session, verdict } | Happened::Verdict { session, verdict } => {
-                format!("{}: {session}: {verdict}", self.kind())
+                format!("{}: {session:#}: {verdict}", self.kind())
             }
-            Happened::Failure { session, error } => format!("failure: {session}: {error}"),
-            Happened::Drift(alarm) => format!("drift: {alarm}"),
-            Happened::Incident { incident, .. } => format!("{}: {incident}", self.change().unwrap_or_default()),
+            Happened::Failure { session, error } => format!("failure: {session:#}: {error}"),
+            Happened::Drift(alarm) => format!("drift: {alarm:#}"),
+            Happened::Incident { incident, .. } => format!("{}: {incident:#}", self.change().unwrap_or_default()),
             _ => self.kind().to_owned(),
         }
     }

@@ -84,6 +84,12 @@ impl Rows {
     ///     Where the shape, the type or a value is none that models read.
     /// SchemaError
     ///     Where the schema has another number of columns.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import neural_filter as nf
+    /// >>> nf.Rows.from_array([[1, 2], [3, 4]], schema=["duration", "packets"]).columns
+    /// ['duration', 'packets']
     #[staticmethod]
     #[pyo3(signature = (array, lengths=None, schema=None))]
     fn from_array(
@@ -184,6 +190,12 @@ impl Rows {
     /// ------
     /// ValueError
     ///     Where that is damaged.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import pickle, neural_filter as nf
+    /// >>> pickle.loads(pickle.dumps(nf.Rows.from_array([[1, 2], [3, 4]]))).shape
+    /// (2, 2)
     #[staticmethod]
     fn restore(py: Python<'_>, schema: &str, array: &Bound<'_, PyAny>, lengths: &Bound<'_, PyAny>) -> PyResult<Self> {
         let schema: Schema = serde_json::from_str(schema).map_err(|error| PyValueError::new_err(error.to_string()))?;

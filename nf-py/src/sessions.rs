@@ -151,7 +151,7 @@ impl Sessions {
             ["start", "session", "packets", "bytes", "duration (s)", "end", "outcome", "DNS name"];
         let row = |session: &nf_core::Session| {
             vec![
-                session.start().to_string(),
+                format!("{:#}", session.start()),
                 session.key().to_string(),
                 session.stats().packets().to_string(),
                 session.stats().wire_bytes().to_string(),
@@ -323,10 +323,10 @@ impl Session {
     }
 
     fn __str__(&self) -> String {
-        self.get().to_string()
+        format!("{:#}", self.get())
     }
 
     fn __repr__(&self) -> String {
-        format!("<Session {}>", self.get())
+        format!("<Session {:#}>", self.get())
     }
 }

@@ -53,23 +53,14 @@ impl Source {
         sources
     }
 
-    /// Whether its reader may wait for more, as that of a pipe does: then Python's own file waits, which looks for Ctrl-C.
+    /// Whether its reader may wait for more, as that of a pipe does.
     pub(crate) fn waits(&self) -> bool {
-        match &self.of {
-            Of::Path(path) => path.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()),
-            Of::Bytes(_) => false,
-            Of::File(_) => true,
-        }
+        matches!(self.of, Of::File(_))
     }
 
     /// Opens the capture; to be called without holding on to Python.
     pub(crate) fn open(self) -> PyResult<Capture> {
-        let waits = self.waits();
         match self.of {
-            Of::Path(path) if waits => {
-                let open = |py: Python<'_>| py.import("io")?.call_method1("open", (path, "rb", 0)).map(Bound::unbind);
-                Capture::from_named(self.name, File(Python::attach(open)?)).map_err(raised)
-            }
             Of::Path(path) => Capture::open(&path).map_err(raised_of(&path)),
             Of::Bytes(bytes) => Capture::from_named(self.name, Cursor::new(bytes)).map_err(raised),
             Of::File(file) => Capture::from_named(self.name, File(file)).map_err(raised),

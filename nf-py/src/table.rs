@@ -179,7 +179,7 @@ fn text(column: &ArrayRef, row: usize) -> String {
         DataType::Boolean => column.as_boolean().value(row).to_string(),
         DataType::Timestamp(..) => {
             let nanos = column.as_primitive::<types::TimestampNanosecondType>().value(row);
-            nf_core::Timestamp::from_nanos(nanos).to_string()
+            format!("{:#}", nf_core::Timestamp::from_nanos(nanos))
         }
         _ => column.as_string::<i32>().value(row).to_owned(),
     }

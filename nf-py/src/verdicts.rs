@@ -104,7 +104,7 @@ impl Verdicts {
             let session = &self.sessions.slice()[place];
             vec![
                 place.to_string(),
-                session.start().to_string(),
+                format!("{:#}", session.start()),
                 session.key().to_string(),
                 format!("{:.2}", verdict.deciding_score()),
                 format!("{:.1e}", verdict.deciding_p_value()),
@@ -201,6 +201,16 @@ impl Verdicts {
     /// ------
     /// ValueError
     ///     Where a value is out of its range.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import neural_filter as nf
+    /// >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+    /// >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+    /// >>> verdicts = detector.judge(nf.read_sessions("examples/data/attacks.pcap.zst"))
+    /// >>> incidents = verdicts.incidents(silence=600)
+    /// >>> 0 < len(incidents) < verdicts.anomaly.sum()
+    /// np.True_
     #[pyo3(signature = (*, from_=None, from_suspect=None, from_crowd=None, within=None, silence=None))]
     fn incidents(
         &self,

@@ -89,6 +89,14 @@ impl Progress {
     /// -------
     /// str
     ///     What ``from_json`` reads.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import numpy as np, neural_filter as nf
+    /// >>> X = np.random.default_rng(0).normal(size=(400, 6)).astype("float32")
+    /// >>> last = nf.Autoencoder(hidden=[8], latent=2, epochs=2).fit(X).history_[-1]
+    /// >>> "\n" in last.to_json()
+    /// False
     fn to_json(&self) -> PyResult<String> {
         serde_json::to_string(&self.0).map_err(|error| PyValueError::new_err(error.to_string()))
     }
@@ -99,6 +107,14 @@ impl Progress {
     /// ------
     /// ValueError
     ///     Where the line is not one.
+    ///
+    /// Examples
+    /// --------
+    /// >>> import numpy as np, neural_filter as nf
+    /// >>> X = np.random.default_rng(0).normal(size=(400, 6)).astype("float32")
+    /// >>> last = nf.Autoencoder(hidden=[8], latent=2, epochs=2).fit(X).history_[-1]
+    /// >>> nf.Progress.from_json(last.to_json()).epoch
+    /// 2
     #[staticmethod]
     fn from_json(line: &str) -> PyResult<Self> {
         serde_json::from_str(line).map(Self).map_err(|error| PyValueError::new_err(error.to_string()))

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import neural_filter as nf
 
 DATA = Path(__file__).resolve().parents[2] / "examples" / "data"
+
+
+def iso(nanoseconds: int) -> str:
+    """A time as it is shown: ISO 8601, UTC."""
+    return str(np.datetime_as_string(np.datetime64(nanoseconds, "ns"), timezone="UTC"))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 import pytest
 
 import neural_filter as nf
@@ -80,6 +81,44 @@ def test_columns_and_rows_are_pickled(benign: nf.Sessions) -> None:
     assert (np.asarray(nf.FlowFeatures().transform([benign[3], benign[1]])) == np.asarray(nf.FlowFeatures().transform(benign[[3, 1]]))).all()
     with pytest.raises(TypeError, match="a str was given, it must be Sessions or a list of Session"):
         nf.FlowFeatures().transform("monday.pcap")  # type: ignore[arg-type]
+
+
+class ArrowOnly:
+    """A table of some library that NumPy does not know."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("form", ["table", "batch", "polars", "pandas", "other"])
+def test_tables_bring_the_names_of_their_columns(form: str) -> None:
+    values = np.random.default_rng(0).normal(size=(300, 3)).round(3)
+    values[:, 2] = (9 * values[:, 2]).round()
+    table = pa.table({"a": values[:, 0], "b": pa.array(values[:, 1], pa.float32()), "c": values[:, 2].astype("int16")})
+    forms: dict[str, Callable[[pa.Table], Any]] = {
+        "table": lambda table: table,
+        "batch": lambda table: table.to_batches()[0],
+        "polars": pl.DataFrame,
+        "pandas": lambda table: table.to_pandas(),
+        "other": ArrowOnly,
+    }
+    made = forms[form]
+    model = nf.IsolationForest(random_state=7).fit(made(table))
+    assert model.model_.columns == ["a", "b", "c"]
+    assert (model.score(made(table)) == model.score(values)).all()
+    with pytest.raises(nf.SchemaError, match="column 0 is 'b', the model was fitted with 'a' there"):
+        model.score(made(table.select(["b", "a", "c"])))
+
+
+def test_tables_of_anything_but_numbers_are_refused() -> None:
+    wrong = ArrowOnly(pa.table({"a": [1.0, 2.0], "name": ["x", "y"]}))
+    with pytest.raises(nf.DataError, match='column "name" is of type Utf8, it must hold real numbers'):
+        nf.IsolationForest().fit(wrong)
+    with pytest.raises(nf.DataError, match="row 1, step 0, column a is NaN, values must be finite"):
+        nf.IsolationForest().fit(ArrowOnly(pa.table({"a": [1, None], "b": [True, False]})))
 
 
 def test_calibrations_take_anything_like_an_array() -> None:

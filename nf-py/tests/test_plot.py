@@ -54,3 +54,4 @@ def test_a_strip_has_the_packets_that_a_head_reads(benign: nf.Sessions, attacks:
     assert 0 < len(explanation.packets) <= 8 and explanation.packets.max() > 0
     strip = plot.packet_strip(attacks[place], explanation)
     assert strip.images[0].get_array().shape == (1, len(explanation.packets)) and strip.get_ylabel()
+    assert strip.images[0].get_extent()[:2] == [0.5, len(explanation.packets) + 0.5], "numbered from 1, as in words"

@@ -13,6 +13,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from conftest import iso
 
 import neural_filter as nf
 
@@ -102,6 +103,9 @@ def test_a_session_says_what_it_is(benign: nf.Sessions) -> None:
     assert session.start == pytest.approx(session.start_ns / 1e9) and session.end_ns >= session.start_ns
     assert session.duration == row["duration"] and session.dns_name == row["dns_name"]
     assert "<table>" in benign._repr_html_() and "4781 rows" in benign._repr_html_()
+    shown = iso(session.start_ns)
+    assert repr(session) == f"<Session {session}>" and str(session).startswith(f"{shown} {session.protocol} ")
+    assert f"<td>{shown}</td>" in benign._repr_html_()
 
 
 def test_packets_are_rows(capture: Path, benign: nf.Sessions) -> None:
@@ -114,6 +118,7 @@ def test_packets_are_rows(capture: Path, benign: nf.Sessions) -> None:
     udp = (frame["protocol"] == "udp").to_numpy()
     assert len(packets[udp]) == udp.sum() and all(row["protocol"] == "udp" for row in packets[udp][:50])
     assert "wire_len" in packets[:2]._repr_html_() and repr(packets[:2]) == "Table(2 rows, 22 columns)"
+    assert f"<td>{iso(packets[0]['time'])}</td>" in packets[:2]._repr_html_()
 
 
 def test_a_stream_gives_all_sessions_in_batches(capture: Path, benign: nf.Sessions) -> None:
@@ -208,6 +213,17 @@ def test_what_came_before_a_missing_capture_is_there(capture: Path, benign: nf.S
     with pytest.raises(FileNotFoundError, match="nope.pcap"):
         nf.stream(tmp_path / "nope.pcap")
     assert len(nf.read_sessions([])) == 0
+
+
+def test_devices_and_pipes_are_read_as_files_are(tmp_path: Path, benign: nf.Sessions, capture: Path) -> None:
+    with pytest.raises(nf.CaptureError, match="/dev/null"):
+        nf.read_sessions("/dev/null")
+    path = tmp_path / "live.pcap"
+    os.mkfifo(path)
+    thread = threading.Thread(target=path.write_bytes, args=(capture.read_bytes(),))
+    thread.start()
+    assert len(nf.read_sessions(path)) == len(benign)
+    thread.join()
 
 
 def test_ctrl_c_ends_reading_soon(tmp_path: Path) -> None:

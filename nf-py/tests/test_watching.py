@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from conftest import iso
 
 import neural_filter as nf
 
@@ -44,6 +45,9 @@ def test_alerts_are_grouped_into_incidents(forest: nf.Detector, verdicts: nf.Ver
     chosen = incidents[(frame["sessions"] > 10).to_numpy()]
     assert len(chosen) == (frame["sessions"] > 10).sum() and largest.summary in str(chosen)
     assert "lowest p-value" in incidents._repr_html_()
+    shown = iso(largest.first_ns)
+    assert f"incident {largest.id}, {shown} for " in repr(largest) and shown in str(incidents)
+    assert f"<td>{shown}</td>" in incidents[[int(frame["sessions"].arg_max() or 0)]]._repr_html_()
 
 
 def test_rules_of_incidents_are_the_engine_s(verdicts: nf.Verdicts) -> None:
@@ -85,6 +89,7 @@ def test_a_monitor_gives_what_judge_gives(forest: nf.Detector, verdicts: nf.Verd
     for event in monitor.replay(DATA / "attacks.pcap.zst"):
         counts[event.kind] += 1
         assert str(event) in repr(event)
+        assert event.session is None or f": {iso(event.session.start_ns)} " in str(event)
         if event.kind == "verdict":
             assert event.verdict is not None and event.session is not None and event.incident is None
             scores.append(event.verdict.score)
@@ -178,7 +183,7 @@ def test_a_changed_network_alarms(forest: nf.Detector) -> None:
     assert len(alarms) == 1 and last is None and drift.is_stale, "one is given until traffic is as usual again"
     alarm = alarms[0]
     assert alarm.since_ns < alarm.at_ns and alarm.strength >= drift.limit == 200
-    assert "not what the detector was calibrated on" in str(alarm) and str(alarm) in repr(alarm)
+    assert f"since {iso(alarm.since_ns)} the traffic is not what the detector was calibrated on" in str(alarm) and str(alarm) in repr(alarm)
     assert any(moved["name"] == "udp/53" and moved["now"] == 0 < moved["then"] for moved in alarm.moved)
     assert alarm.moved[0]["name"] == "load" and alarm.moved[0]["unit"] == "sessions/s"
     with pytest.raises(ValueError, match="false_alarm_every is 60s, it must be at least 2000s, 100 blocks of time"):

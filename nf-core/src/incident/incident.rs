@@ -197,10 +197,13 @@ fn hardware(address: [u8; 6]) -> String {
 }
 
 impl fmt::Display for Incident {
-    /// `incident 3, 1500000000.000000000 for 6.7 s, 10.0.0.9 > 10.0.0.1: 400 failed tcp sessions to 398 ports, p-value 1.5e-6`.
+    /// `incident 3, 1500000000.000000000 for 6.7 s, 10.0.0.9 > 10.0.0.1: 400 failed tcp sessions to 398 ports, p-value 1.5e-6`;
+    /// with `{:#}` the time as [`Timestamp`] has it with `{:#}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.last.since(self.first).as_secs_f64();
-        write!(f, "incident {}, {} for {seconds:.1} s, {}", self.id, self.first, self.summary())?;
+        write!(f, "incident {}, ", self.id)?;
+        fmt::Display::fmt(&self.first, f)?;
+        write!(f, " for {seconds:.1} s, {}", self.summary())?;
         write!(f, ", p-value {:.1e}", self.p_value())?;
         match self.heads.first() {
             Some((head, _)) => write!(f, " ({head})"),

@@ -112,12 +112,13 @@ impl Session {
 }
 
 impl fmt::Display for Session {
-    /// `1500000000.000000000 tcp 10.0.0.1:1025 > 10.0.0.2:80, 12 packets, 3400 bytes, 0.250 s, fin, answered`.
+    /// `1500000000.000000000 tcp 10.0.0.1:1025 > 10.0.0.2:80, 12 packets, 3400 bytes, 0.250 s, fin, answered`; with `{:#}` the
+    /// start as [`Timestamp`] has it with `{:#}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.start, f)?;
         write!(
             f,
-            "{} {}, {} packets, {} bytes, {:.3} s, {}, {}",
-            self.start,
+            " {}, {} packets, {} bytes, {:.3} s, {}, {}",
             self.key,
             self.stats.packets(),
             self.stats.wire_bytes(),

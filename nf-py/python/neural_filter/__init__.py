@@ -12,8 +12,9 @@ import inspect as _inspect
 
 from ._detector import Detector
 from ._errors import CaptureError, DataError, ModelFileError, NfError, NotFittedError, SchemaError, TrainingError
+from ._estimator import Estimator
 from ._features import ContextFeatures, Features, FlowFeatures, PacketFeatures, ServiceFeatures
-from ._models import Autoencoder, Estimator, IsolationForest, Rarity, Transformer
+from ._models import Autoencoder, IsolationForest, Rarity, Transformer
 from ._monitor import Monitor
 from ._native import (
     Calibration,

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from . import _native, _params
-from ._errors import NotFittedError
-from ._native import (
-    CalibrationReport,
-    Card,
-    Drift,
-    Explanation,
-    Incident,
-    Progress,
-    Session,
-    SessionConfig,
-    Sessions,
-    Verdict,
-    Verdicts,
-)
+from ._judging import Judging
+from ._native import Progress, Sessions
 from ._progress import Callback, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ._features import Features
-    from ._models import Estimator
+    from ._estimator import Estimator
 
     from typing_extensions import Self
 
@@ -46,7 +32,7 @@ _PARAMETERS = (
 )
 
 
-class Detector:
+class Detector(Judging):
     """Judges sessions: learns from benign ones, and keeps a budget of false alarms.
 
     A parameter that is ``None`` has the engine's default. Pickling and ``save`` keep what was fitted, not the parameters.
@@ -121,49 +107,39 @@ class Detector:
         -------
         dict
             By name; ``None`` for the engine's default.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.Detector(random_state=7).get_params()["random_state"]
+        7
         """
         return {name: getattr(self, name) for name in _PARAMETERS}
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters for the next ``fit``, by name; ``None`` is the engine's default again.
 
+        Returns
+        -------
+        Detector
+            Itself.
+
         Raises
         ------
         ValueError
             Where there is no such parameter, or both budgets would be given.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.Detector(random_state=7).set_params(random_state=None, threads=1)
+        Detector(threads=1)
         """
         for name in params:
             if name not in _PARAMETERS:
                 raise ValueError(f"there is no parameter {name}, there are: {', '.join(_PARAMETERS)}")
         vars(self).update(Detector(**{**self.get_params(), **params}).get_params())
         return self
-
-    @property
-    def detector_(self) -> _native.Detector:
-        """The fitted detector."""
-        if self._fitted is None:
-            raise NotFittedError("this Detector is not fitted, call fit or Detector.load first")
-        return self._fitted
-
-    @property
-    def heads_(self) -> list[str]:
-        """Names of the heads."""
-        return self.detector_.heads
-
-    @property
-    def threshold_(self) -> float:
-        """The cut of the score that decides."""
-        return self.detector_.threshold
-
-    @property
-    def false_positive_rate_(self) -> float:
-        """The budget: the share of benign sessions that may be called anomalies."""
-        return self.detector_.false_positive_rate
-
-    @property
-    def session_config_(self) -> SessionConfig:
-        """How the packets of the training were cut into sessions; captures are to be judged with the same."""
-        return self.detector_.session_config
 
     def fit(
         self,
@@ -186,6 +162,11 @@ class Detector:
         callback : callable, optional
             Called with a `Progress` once an epoch; what it raises ends the fit.
 
+        Returns
+        -------
+        Detector
+            Itself.
+
         Raises
         ------
         ValueError
@@ -194,6 +175,14 @@ class Detector:
             Where there are too few sessions to learn from or to promise the budget; the message says how many more.
         KeyboardInterrupt
             At Ctrl-C, within 0.1 s and one step. The object is then as before.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> half = len(benign) // 2
+        >>> nf.Detector(heads=["forest"], random_state=7).fit(benign[:half], benign[half:])
+        Detector(forest, false_positive_rate=0.01)
         """
         with Watch(progress, callback) as watch:
             fitted = _native.Detector.fit(
@@ -213,129 +202,6 @@ class Detector:
         self._fitted, self.history_ = fitted, watch.history
         return self
 
-    def judge(self, sessions: Sessions) -> Verdicts:
-        """Judge sessions of one capture, in packet-time order whatever theirs is, as a live engine would.
-
-        What adds up over the sessions of a pair of hosts begins anew with each call: parts of a capture judged apart may get
-        other scores than the whole. `Monitor.replay` goes through a whole capture in bounded memory.
-
-        Parameters
-        ----------
-        sessions : Sessions
-            Cut as those of the training: ``session_config_``. Timeouts may differ.
-
-        Returns
-        -------
-        Verdicts
-            One a session, in the order of ``sessions``.
-
-        Raises
-        ------
-        ValueError
-            Where the sessions were cut so that they mean something else, or without the context that a head reads.
-        KeyboardInterrupt
-            At Ctrl-C, within about 0.1 s.
-
-        Examples
-        --------
-        >>> import neural_filter as nf
-        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
-        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
-        >>> verdicts = detector.judge(benign)
-        >>> len(verdicts) == len(benign), verdicts.score.dtype.name
-        (True, 'float32')
-        """
-        return self.detector_.judge(sessions)
-
-    def judge_alone(self, session: Session) -> Verdict:
-        """Judge one session whatever else was judged.
-
-        Raises
-        ------
-        ValueError
-            Where it was cut from packets otherwise than those of the training.
-        DataError
-            Where a head needs its context and it has none.
-        """
-        return self.detector_.judge_alone(session)
-
-    def explain(self, what: Session | Incident, verdict: Verdict | None = None) -> Explanation:
-        """Say why a session got its verdict, or why an incident's strangest session alerted.
-
-        Parameters
-        ----------
-        what : Session or Incident
-            What to explain.
-        verdict : Verdict, optional
-            What the session got in ``judge``; judged by itself unless given. An incident brings its own.
-
-        Raises
-        ------
-        ValueError
-            Where the session was cut from packets otherwise than those of the training.
-        DataError
-            Where the verdict is that of another session, or of a detector of other heads.
-
-        Examples
-        --------
-        >>> import neural_filter as nf
-        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
-        >>> sessions = nf.read_sessions("examples/data/attacks.pcap.zst")
-        >>> verdicts = detector.judge(sessions)
-        >>> place = verdicts.score.argmax()
-        >>> explanation = detector.explain(sessions[place], verdicts[place])
-        >>> explanation.verdict.anomaly and len(explanation.facts) > 0
-        True
-        """
-        if isinstance(what, Incident):
-            if verdict is not None:
-                raise TypeError("an incident is explained by its own verdict, give none")
-            return self.detector_.explain_incident(what)
-        return self.detector_.explain(what, verdict)
-
-    def explain_all(self, verdicts: Verdicts, *, threads: int | None = None) -> list[Explanation | None]:
-        """Say why the alerts among verdicts are alerts.
-
-        Parameters
-        ----------
-        verdicts : Verdicts
-            Of this detector's ``judge``, or some of them.
-        threads : int, optional
-            How many threads explain, 0 for one a core; one unless given.
-
-        Returns
-        -------
-        list of Explanation or None
-            One a verdict, ``None`` for those that are no alert.
-
-        Raises
-        ------
-        DataError
-            Where the verdicts are of a detector of other heads.
-        KeyboardInterrupt
-            At Ctrl-C, after some explanations more.
-        """
-        return self.detector_.explain_all(verdicts, threads)
-
-    def page(self, verdicts: Verdicts, title: str) -> str:
-        """Judged sessions as one HTML page for people: their incidents with their evidence, and all around them.
-
-        The page needs no script, no network and no fonts from elsewhere.
-
-        Parameters
-        ----------
-        verdicts : Verdicts
-            Of this detector's ``judge``.
-        title : str
-            What stands above it, as text.
-
-        Returns
-        -------
-        str
-            HTML.
-        """
-        return self.detector_.page(verdicts, title)
-
     def with_false_positive_rate(self, rate: float) -> Detector:
         """The same detector with another budget; ``rate`` is a share of benign sessions, above 0 and at most 0.5.
 
@@ -345,6 +211,14 @@ class Detector:
             Where the rate is out of its range.
         DataError
             Where there were too few held-out sessions to promise it.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> detector.with_false_positive_rate(0.05)
+        Detector(forest, false_positive_rate=0.05)
         """
         return self._around(self.detector_.with_false_positive_rate(rate))
 
@@ -362,6 +236,14 @@ class Detector:
         -------
         Detector
             Another; this one is as before.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> "monday.pcap" in str(detector.with_source("monday.pcap", benign).card())
+        True
         """
         return self._around(self.detector_.with_source(name, sessions))
 
@@ -386,20 +268,29 @@ class Detector:
         threads : int, optional
             How many threads judge the sessions, 0 for one a core.
 
+        Returns
+        -------
+        Detector
+            Another; this one is as before.
+
         Raises
         ------
         DataError
             Where there are too few sessions, or these are too strange to be the same network's benign traffic.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> newer = detector.recalibrate(benign[2000:], reason="a new service")
+        >>> newer.recalibrations_[0]["reason"]
+        'a new service'
         """
         recalibrated = self.detector_.recalibrate(
             recent, false_positive_rate=false_positive_rate, reason=reason, threads=threads
         )
         return self._around(recalibrated)
-
-    @property
-    def recalibrations_(self) -> list[dict[str, Any]]:
-        """The recalibrations behind it, the earliest first: what each was made from and why."""
-        return self.detector_.recalibrations
 
     def before_recalibration(self) -> Detector | None:
         """The detector with the calibration it was made with.
@@ -408,72 +299,18 @@ class Detector:
         -------
         Detector or None
             ``None`` where it still has that calibration.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(benign)
+        >>> newer = detector.recalibrate(benign[2000:])
+        >>> newer.before_recalibration().threshold_ == detector.threshold_, detector.before_recalibration()
+        (True, None)
         """
         before = self.detector_.before_recalibration()
         return None if before is None else self._around(before)
-
-    def drift(self, *, false_alarm_every: float | None = None) -> Drift:
-        """A watch for drift, at its beginning: judged sessions go in with ``push``, alarms come out.
-
-        Parameters
-        ----------
-        false_alarm_every : float, optional
-            How seldom there may be a false alarm, in seconds of traffic.
-
-        Raises
-        ------
-        DataError
-            Where the detector was made from too little time to know how benign traffic varies.
-        """
-        return self.detector_.drift(false_alarm_every)
-
-    def report(self) -> CalibrationReport:
-        """What it promises at its budget, and how well the held-out sessions bear it out.
-
-        Returns
-        -------
-        CalibrationReport
-            ``print`` says it in words.
-        """
-        return self.detector_.report()
-
-    def export_onnx(self, folder: str | PathLike[str]) -> None:
-        """Write a folder for other runtimes: an ONNX file for each head's model, and ``detector.json``.
-
-        The latter has what makes scores a verdict: columns, scalers, weights, calibrations and thresholds.
-
-        Raises
-        ------
-        OSError
-            Where the folder cannot be written.
-        NotImplementedError
-            Where a head's model has no form in ONNX.
-        """
-        self.detector_.export_onnx(folder)
-
-    def card(self) -> Card:
-        """What it was made from, what it promises, and what it is known not to see.
-
-        Returns
-        -------
-        Card
-            ``print`` says it in words, a notebook shows it as HTML.
-        """
-        return self.detector_.card()
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write a model file, whole or not at all.
-
-        Raises
-        ------
-        OSError
-            Where it cannot be written.
-        """
-        fitted = self.detector_
-        if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-            # The engine's message names the file it would have written first.
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
-        fitted.save(path)
 
     @classmethod
     def of_heads(
@@ -537,6 +374,11 @@ class Detector:
         It has what was fitted: heads, calibration, budget, card. The parameters are those of ``Detector()``, as the file does not
         hold them: ``fit`` would learn with the engine's defaults.
 
+        Returns
+        -------
+        Detector
+            Fitted.
+
         Raises
         ------
         OSError
@@ -545,6 +387,15 @@ class Detector:
             Where it is none, of a newer version, or corrupt.
         SchemaError
             Where this version takes other columns from sessions than the detector was fitted on.
+
+        Examples
+        --------
+        >>> import tempfile, neural_filter as nf
+        >>> benign = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     nf.Detector(heads=["forest"], random_state=7).fit(benign).save(f"{folder}/office.nf")
+        ...     print(nf.Detector.load(f"{folder}/office.nf"))
+        Detector(forest, false_positive_rate=0.01)
         """
         return cls._around(_native.Detector.load(path))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from . import _native
 from ._errors import SchemaError
 from ._native import FeatureSpec, Rows, Session, Sessions
 
@@ -47,16 +48,33 @@ class Features:
         -------
         dict
             By name.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.PacketFeatures(16).get_params()
+        {'n': 16, 'kind': 'behaviour'}
         """
         return {name: getattr(self, name) for name in self._parameters}
 
     def set_params(self, **params: Any) -> Self:
         """Change parameters, by name.
 
+        Returns
+        -------
+        Features
+            Itself.
+
         Raises
         ------
         ValueError
             Where there is no such parameter, or a value is out of its range.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.PacketFeatures(16).set_params(n=5)
+        PacketFeatures(5, kind='behaviour')
         """
         for name in params:
             if name not in self._parameters:
@@ -71,6 +89,12 @@ class Features:
         -------
         Features
             Itself.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.PacketFeatures(16).fit()
+        PacketFeatures(16, kind='behaviour')
         """
         return self
 
@@ -92,6 +116,13 @@ class Features:
         ------
         DataError
             Where columns of context are wanted and a session has none.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> sessions = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> nf.PacketFeatures(16).transform(sessions[:9]).shape
+        (9, 16, 8)
         """
         return self.spec.extract(sessions)
 
@@ -102,6 +133,13 @@ class Features:
         -------
         Rows
             As `transform` gives them.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> sessions = nf.read_sessions("examples/data/benign.pcap.zst")
+        >>> nf.PacketFeatures(16).fit_transform(sessions[:9]).shape
+        (9, 16, 8)
         """
         return self.transform(sessions)
 
@@ -112,6 +150,12 @@ class Features:
         -------
         array of object, shape (columns,)
             Texts.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.FlowFeatures().get_feature_names_out()[0]
+        'duration'
         """
         return np.asarray(self.spec.columns, dtype=object)
 
@@ -122,10 +166,21 @@ class Features:
     def select(self, columns: list[str]) -> Features:
         """Only the named columns of a flat spec, in the order of the spec.
 
+        Returns
+        -------
+        Features
+            Others; these are as before.
+
         Raises
         ------
         ValueError
             Where the spec has no such column, or is one of packets.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> nf.FlowFeatures().select(["orig_packets", "duration"]).get_feature_names_out().tolist()
+        ['duration', 'orig_packets']
         """
         return Features(self.spec.select(columns))
 
@@ -225,6 +280,8 @@ def as_rows(X: Any, like: Any = None, lengths: Any = None) -> Rows:
             raise TypeError("rows bring their own lengths, give none")
         return X
     names = _names(X)
+    if hasattr(X, "__arrow_c_stream__") and not hasattr(X, "__array__"):
+        names, X = _native.arrow_numbers(X)
     if like is None:
         return Rows.from_array(X, lengths, names)
     if names is not None:
@@ -233,8 +290,8 @@ def as_rows(X: Any, like: Any = None, lengths: Any = None) -> Rows:
 
 
 def _names(X: Any) -> list[str] | None:
-    """Names of the columns of a data frame, where they are texts."""
-    names = getattr(X, "columns", None)
+    """Names of the columns of a data frame, where they are texts; pyarrow has the columns themselves under that name."""
+    names = getattr(X, "column_names", getattr(X, "columns", None))
     names = None if names is None else list(names)
     return names if names and all(isinstance(name, str) for name in names) else None
 

@@ -89,6 +89,15 @@ class Monitor:
         ------
         ValueError
             Where a number is out of its range.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+        >>> monitor = nf.Monitor(detector)
+        >>> monitor.push(bytes(60), 1_500_000_000_000_000_000, 1)
+        >>> monitor.stats["frames"]
+        1
         """
         self._native.push(frame, time_ns, link_type, wire_len)
 
@@ -104,6 +113,15 @@ class Monitor:
         ------
         ValueError
             Where that is no time of 64 bits.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+        >>> monitor = nf.Monitor(detector)
+        >>> monitor.advance(1_500_000_000_000_000_000)
+        >>> list(monitor.events())
+        []
         """
         self._native.advance(now_ns)
 
@@ -114,6 +132,15 @@ class Monitor:
         -------
         None
             What comes of it is among the `events`.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+        >>> monitor = nf.Monitor(detector)
+        >>> monitor.finish()
+        >>> list(monitor.events())
+        []
         """
         self._native.finish()
 
@@ -124,6 +151,13 @@ class Monitor:
         -------
         iterator of Event
             In the order in which they happened.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+        >>> for event in nf.Monitor(detector).events():
+        ...     print(event.kind)
         """
         while (event := self._native.pop()) is not None:
             yield event
@@ -131,10 +165,23 @@ class Monitor:
     def replay(self, source: Source) -> Iterator[Event]:
         """Yield the events of a whole capture, its end among them.
 
+        Returns
+        -------
+        iterator of Event
+            In the order in which they happen.
+
         Raises
         ------
         OSError, CaptureError
             As in `read_sessions`, behind the events of what came before the damage.
+
+        Examples
+        --------
+        >>> import neural_filter as nf
+        >>> detector = nf.Detector(heads=["forest"], random_state=7).fit(nf.read_sessions("examples/data/benign.pcap.zst"))
+        >>> events = nf.Monitor(detector).replay("examples/data/attacks.pcap.zst")
+        >>> sum(event.kind == "verdict" for event in events)
+        9904
         """
         return _native.Replay(self._native, opened(source))
 

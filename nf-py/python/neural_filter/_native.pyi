@@ -9,6 +9,7 @@ import numpy.typing as npt
 __all__ = [
     "Calibration",
     "SessionConfig",
+    "arrow_numbers",
     "Detector",
     "available_heads",
     "default_heads",
@@ -51,6 +52,7 @@ class _SupportsArray(Protocol):
 _Place = int | np.integer[Any]
 _Rows = slice | Sequence[bool] | Sequence[int] | npt.NDArray[Any] | _SupportsArray
 
+def arrow_numbers(table: Any) -> tuple[list[str], npt.NDArray[np.float64]]: ...
 def available_heads() -> list[str]: ...
 def default_heads() -> list[str]: ...
 def default_params(kind: str) -> str: ...

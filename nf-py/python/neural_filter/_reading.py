@@ -48,7 +48,7 @@ class SessionKeywords(TypedDict, total=False):
 
 
 class _Pipe:
-    """A pipe that is looked into every tenth of a second, so that Ctrl-C ends waiting whichever thread it reaches."""
+    """A pipe or a device that is looked into every tenth of a second, so that Ctrl-C ends waiting whichever thread it reaches."""
 
     def __init__(self, path: str) -> None:
         self.name = path
@@ -61,11 +61,12 @@ class _Pipe:
 
 
 def opened(source: Source) -> Source:
-    """The source itself, unless it is the path of a pipe."""
+    """The source itself, unless it is the path of a pipe or a device, whose reader may have to wait."""
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         try:
-            if stat.S_ISFIFO(os.stat(path).st_mode):
+            mode = os.stat(path).st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 return _Pipe(path)
         except (OSError, ValueError):
             pass  # said by whoever opens it

@@ -30,7 +30,22 @@ class _Detector(BaseDetector):  # type: ignore[misc]
     _kind: Any
 
     def fit(self, X: Any, y: Any = None) -> Any:
-        """Learn from rows of shape (rows, columns)."""
+        """Learn from rows of shape (rows, columns).
+
+        Returns
+        -------
+        estimator
+            Itself.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from neural_filter.pyod import IsolationForest
+        >>> X = np.random.default_rng(0).normal(size=(500, 2))
+        >>> forest = IsolationForest(random_state=0).fit(X)
+        >>> forest.labels_.sum()
+        np.int64(50)
+        """
         X = check_array(X, dtype=np.float32)
         self._set_n_classes(y)
         self.detector_ = engine(self, self._kind).fit(X, progress=False)
@@ -39,7 +54,23 @@ class _Detector(BaseDetector):  # type: ignore[misc]
         return self
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
-        """The engine's scores, higher = stranger."""
+        """The engine's scores, higher = stranger.
+
+        Returns
+        -------
+        array of float64, shape (rows,)
+            0 or more.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from neural_filter.pyod import IsolationForest
+        >>> X = np.random.default_rng(0).normal(size=(500, 2))
+        >>> forest = IsolationForest(random_state=0).fit(X)
+        >>> usual, strange = forest.decision_function(np.array([[0.0, 0], [9, 9]]))
+        >>> bool(strange > usual)
+        True
+        """
         check_is_fitted(self, ["decision_scores_", "threshold_", "labels_"])
         scores: npt.NDArray[np.float64] = self.detector_.score(check_array(X, dtype=np.float32)).astype(np.float64)
         return scores

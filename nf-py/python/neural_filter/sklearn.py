@@ -34,7 +34,22 @@ class _Outliers(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     model_: Any
 
     def fit(self, X: Any, y: Any = None) -> Any:
-        """Learn from rows of shape (rows, columns)."""
+        """Learn from rows of shape (rows, columns).
+
+        Returns
+        -------
+        estimator
+            Itself.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from neural_filter.sklearn import IsolationForest
+        >>> X = np.random.default_rng(0).normal(size=(500, 2))
+        >>> forest = IsolationForest(random_state=0).fit(X)
+        >>> forest.n_features_in_
+        2
+        """
         if not isinstance(self.contamination, Real) or not 0.0 < self.contamination <= 0.5:
             raise ValueError(f"contamination is {self.contamination!r}, it must be above 0 and at most 0.5")
         X = validate_data(self, X, dtype=np.float32, ensure_min_samples=2)
@@ -43,18 +58,64 @@ class _Outliers(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def score_samples(self, X: Any) -> npt.NDArray[np.float64]:
-        """Minus the engine's score: lower = stranger."""
+        """Minus the engine's score: lower = stranger.
+
+        Returns
+        -------
+        array of float64, shape (rows,)
+            0 or less.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from neural_filter.sklearn import IsolationForest
+        >>> X = np.random.default_rng(0).normal(size=(500, 2))
+        >>> forest = IsolationForest(random_state=0).fit(X)
+        >>> usual, strange = forest.score_samples([[0, 0], [9, 9]])
+        >>> bool(strange < usual)
+        True
+        """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
         scores: npt.NDArray[np.float64] = self.model_.score(X).astype(np.float64)
         return -scores
 
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
-        """``score_samples(X) - offset_``: negative = outlier."""
+        """``score_samples(X) - offset_``: negative = outlier.
+
+        Returns
+        -------
+        array of float64, shape (rows,)
+            Below 0 what is an outlier.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from neural_filter.sklearn import IsolationForest
+        >>> X = np.random.default_rng(0).normal(size=(500, 2))
+        >>> forest = IsolationForest(random_state=0).fit(X)
+        >>> (forest.decision_function([[0, 0], [9, 9]]) < 0).tolist()
+        [False, True]
+        """
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> npt.NDArray[np.int64]:
-        """-1 for outliers, 1 for inliers."""
+        """-1 for outliers, 1 for inliers.
+
+        Returns
+        -------
+        array of int64, shape (rows,)
+            One a row.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from neural_filter.sklearn import IsolationForest
+        >>> X = np.random.default_rng(0).normal(size=(500, 2))
+        >>> forest = IsolationForest(random_state=0).fit(X)
+        >>> forest.predict([[0, 0], [9, 9]]).tolist()
+        [1, -1]
+        """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
 

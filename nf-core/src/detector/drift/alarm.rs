@@ -75,9 +75,11 @@ fn percent(share: f64) -> String {
 }
 
 impl fmt::Display for DriftAlarm {
-    /// One sentence.
+    /// One sentence; with `{:#}` the time as [`Timestamp`] has it with `{:#}`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "since {} the traffic is not what the detector was calibrated on", self.since)?;
+        f.write_str("since ")?;
+        fmt::Display::fmt(&self.since, f)?;
+        f.write_str(" the traffic is not what the detector was calibrated on")?;
         let mut parts: Vec<String> = Vec::new();
         if let Some(load) = &self.load {
             parts.push(format!("{} sessions a second instead of {}", number(load.now), number(load.then)));
