@@ -143,12 +143,13 @@ fn store(rows: &[(usize, &[f64])], places: &[Place<'_>]) -> Result<Vec<f32>> {
         for (i, (_, values)) in rows.iter().enumerate() {
             few.iter_mut().zip(places).for_each(|(quantities, (place, _))| quantities[i] = values[*place]);
         }
+        let mut stored = [0.0; FEW];
         for (i, (quantities, (_, column))) in few.iter().zip(places).enumerate() {
-            let cells = data[i..].iter_mut().step_by(width);
+            column.transform.apply_all(quantities, &mut stored);
             let missing = column.missing.unwrap_or(f32::NAN);
             let mut finite = true;
-            for (cell, &quantity) in cells.zip(quantities) {
-                *cell = if quantity.is_nan() { missing } else { column.transform.apply(quantity) };
+            for ((cell, &stored), quantity) in data[i..].iter_mut().step_by(width).zip(&stored).zip(quantities) {
+                *cell = if quantity.is_nan() { missing } else { stored };
                 finite &= cell.is_finite();
             }
             if !finite {

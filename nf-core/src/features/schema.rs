@@ -142,6 +142,17 @@ impl Transform {
         }
     }
 
+    /// As [`apply`](Self::apply), of many: which transform it is, is asked once.
+    pub(crate) fn apply_all(self, quantities: &[f64], stored: &mut [f32]) {
+        let pairs = stored.iter_mut().zip(quantities);
+        match self {
+            Self::Log { scale } => pairs.for_each(|(stored, of)| *stored = Self::Log { scale }.apply(*of)),
+            Self::Gap => pairs.for_each(|(stored, of)| *stored = Self::Gap.apply(*of)),
+            Self::Variation => pairs.for_each(|(stored, of)| *stored = Self::Variation.apply(*of)),
+            other => pairs.for_each(|(stored, of)| *stored = other.apply(*of)),
+        }
+    }
+
     /// The quantity of a stored number, the inverse of [`apply`](Self::apply).
     pub fn invert(self, stored: f32) -> f64 {
         let stored = f64::from(stored);

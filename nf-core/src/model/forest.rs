@@ -5,7 +5,9 @@ use super::{
     bytes::{Reader, Writer},
     one_step,
     random::Random,
-    tree::{Grower, MOST_COLUMNS, MOST_SAMPLES, Tree, add_path_lengths, average_path_length, average_path_lengths},
+    tree::{
+        ABREAST, Grower, MOST_COLUMNS, MOST_SAMPLES, Tree, add_path_lengths, average_path_length, average_path_lengths,
+    },
 };
 use crate::{
     Error, ErrorKind, Result,
@@ -185,9 +187,9 @@ impl IsolationForest {
     }
 }
 
-/// How many rows walk through one tree before the next tree is loaded: enough that loading it is a small part, while the rows, which are
-/// read in order, come in time.
-const BLOCK: usize = 2048;
+/// Numbers of the rows that walk through one tree before the next tree is loaded: 64 KiB, which stay in the near caches beside a tree,
+/// while loading that is a small part.
+const BLOCK: usize = 1 << 14;
 
 impl Model for IsolationForest {
     fn kind(&self) -> &'static str {
@@ -203,7 +205,8 @@ impl Model for IsolationForest {
         one_step(Self::KIND, rows)?;
         let scale = -1.0 / (self.trees.len() as f64 * self.average);
         let mut scores = Vec::with_capacity(rows.len());
-        for block in rows.data().chunks(BLOCK * rows.width()) {
+        let rows_of_a_block = (BLOCK / rows.width()).next_multiple_of(ABREAST);
+        for block in rows.data().chunks(rows_of_a_block * rows.width()) {
             let mut sums = vec![0.0; block.len() / rows.width()];
             add_path_lengths(&self.trees, block, rows.width(), &mut sums);
             scores.extend(sums.iter().map(|sum| (sum * scale).exp2() as f32));

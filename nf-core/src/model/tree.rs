@@ -99,7 +99,7 @@ struct Term {
 const LEAF: f32 = f32::NAN;
 
 /// Walks side by side, of many rows in a tree or of a row in many trees: their loads overlap.
-const ABREAST: usize = 16;
+pub(super) const ABREAST: usize = 16;
 const FEWER_ABREAST: usize = 8;
 
 impl PartialEq for Node {
