@@ -19,7 +19,7 @@ class IsolationForest(Estimator):
     trees : int, optional
         How many trees.
     samples : int, optional
-        How many rows a tree is grown from.
+        How many rows a tree is grown from, 2 to 65536; all where there are fewer.
     extension : int, optional
         How many columns more than one a cut looks at: above 0 cuts are oblique (Hariri et al., 2021), which takes that many
         times as long to judge.
