@@ -14,8 +14,8 @@ const MOST_LINKS: usize = 40;
 /// until the new one is complete. Of a symbolic link, what it leads to is written.
 ///
 /// # Errors
-/// [`ErrorKind::Io`](crate::ErrorKind::Io) that names the path, with the system's error as its source; also where something is there that is no regular file, such
-/// as a pipe or a device, which a rename would replace.
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) that names the path, with the system's error as its source; also where something is
+/// there that is no regular file, such as a pipe or a device, which a rename would replace.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let io = |error| Error::io(path, error);
     let target = target(path).map_err(io)?;

@@ -1,5 +1,5 @@
-//! Logarithms of quantities from additions, multiplications and divisions alone, which IEEE 754 defines to the last bit: a feature is
-//! the same number with any system's library of mathematics, and comes in a third of the time of an exact `ln_1p`.
+//! Logarithms of quantities from additions, multiplications and divisions alone, which IEEE 754 defines to the last bit: a quantity is
+//! stored as the same number with any system's library of mathematics, and in less time than that library's `ln_1p` takes.
 
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 

@@ -148,7 +148,7 @@ impl Tree {
         node.left() + u32::from(value > node.value)
     }
 
-    /// Adds the path lengths of some rows, given as the columns of all of them. Half of the time would go into checking places: the
+    /// Adds the path lengths of some rows, given as the columns of all of them. A third of the time would go into checking places: the
     /// walk of one row, which checks them, gives the same.
     #[allow(unsafe_code)]
     fn walk<const OBLIQUE: bool, const N: usize>(&self, lines: &[[f32; N]], sums: &mut [f64]) {

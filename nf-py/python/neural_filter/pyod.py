@@ -59,7 +59,7 @@ class _Detector(BaseDetector):  # type: ignore[misc]
         Returns
         -------
         array of float64, shape (rows,)
-            0 or more.
+            Of a forest 0 to 1, of an autoencoder any number.
 
         Examples
         --------

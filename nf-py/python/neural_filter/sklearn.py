@@ -63,7 +63,7 @@ class _Outliers(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         array of float64, shape (rows,)
-            0 or less.
+            Of a forest -1 to 0, of an autoencoder any number.
 
         Examples
         --------
