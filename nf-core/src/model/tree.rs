@@ -118,6 +118,7 @@ impl Tree {
     /// # Panics
     /// Where a child does not lie behind its cut, or a column beyond the width.
     fn new(nodes: Vec<Node>, lengths: Vec<f32>, terms: Vec<Term>, width: usize) -> Self {
+        assert!(terms.iter().all(|term| (term.column as usize) < width), "a term's column beyond {width}");
         let mut depths = vec![0; nodes.len()];
         for (at, node) in nodes.iter().enumerate() {
             let left = node.left() as usize;
@@ -159,11 +160,8 @@ impl Tree {
             for (row, at) in places.iter_mut().enumerate() {
                 // SAFETY: `new` has seen that each child of a node is a node; a tree that has a height has a node at 0.
                 let node = unsafe { *self.nodes.get_unchecked(*at as usize) };
-                *at = self.next::<OBLIQUE>(node, *at, terms, |column| match OBLIQUE {
-                    // SAFETY: `new` has seen that the columns of all nodes are below the width, of which there are lines.
-                    false => unsafe { lines.get_unchecked(column)[row] },
-                    true => lines[column][row],
-                });
+                // SAFETY: `new` has seen that the columns of all nodes and terms are below the width, of which there are lines.
+                *at = self.next::<OBLIQUE>(node, *at, terms, |column| unsafe { lines.get_unchecked(column)[row] });
             }
         }
         sums.iter_mut().zip(places).for_each(|(sum, at)| *sum += f64::from(self.lengths[at as usize]));
