@@ -2,7 +2,7 @@
 """The isolation forest beside scikit-learn's and isotree's on one table, in turns: seconds of CPU to fit and to score.
 
     cargo build --release -p nf-benches --no-default-features --bin forest
-    python3 -m pip install numpy scikit-learn isotree
+    python3 -m pip install numpy pandas scikit-learn isotree
     benches/forest_peers.py [--binary target/release/forest] [--rounds 5] [--threads 1] [--rows 100000] [--columns 30]
 
 200 trees of 256 rows each, normal numbers. All have as many threads, ours in the fit alone: a score takes one.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How fast the Python package is, beside Rust and beside other libraries' isolation forests.
 
-    pip install ./nf-py scikit-learn pyod isotree
+    pip install ./nf-py scikit-learn pyod pandas isotree
     cargo build --release -p nf-py --example python_peers
     python3 benches/python_peers.py [--rounds 5] [CAPTURE]
 
