@@ -2,7 +2,7 @@
 //! session, 256 sessions an update, unless told otherwise. The sessions are generated: what they cost is that of any.
 
 use nf_core::{
-    Result,
+    Device, Result,
     features::{Column, Rows, Schema},
     model::{Attention, Model, Transformer, TransformerParams, TransformerScore},
 };
@@ -14,6 +14,7 @@ usage: reference_configuration [OPTIONS]
 
   --attention A   full, window, linear or low-rank (window)
   --reach N       packets that a window reaches back, and ahead (64)
+  --device D      cpu, or where nf-core was built with its feature ndarray, cuda:N or wgpu:N (cpu)
   --threads N     threads, 0 for one a core (0)
   --steps N       updates (1)
   --layers N      layers (12)
@@ -27,6 +28,7 @@ usage: reference_configuration [OPTIONS]
 struct Options {
     attention: String,
     reach: usize,
+    device: Device,
     threads: usize,
     steps: u32,
     layers: usize,
@@ -64,6 +66,7 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Option<Options>, lexopt::Erro
     let mut options = Options {
         attention: "window".to_owned(),
         reach: 64,
+        device: Device::Cpu,
         threads: 0,
         steps: 1,
         layers: 12,
@@ -77,6 +80,7 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Option<Options>, lexopt::Erro
         match argument {
             Long("attention") => options.attention = parser.value()?.string()?,
             Long("reach") => options.reach = parser.value()?.parse()?,
+            Long("device") => options.device = parser.value()?.parse()?,
             Long("threads") => options.threads = parser.value()?.parse()?,
             Long("steps") => options.steps = parser.value()?.parse()?,
             Long("layers") => options.layers = parser.value()?.parse()?,
@@ -143,6 +147,7 @@ fn params(options: &Options) -> TransformerParams {
     };
     let mut training = Transformer::params().training;
     (training.epochs, training.held_out, training.threads) = (options.steps, 0.0, options.threads);
+    training.device = options.device;
     training.batch = options.sessions * options.packets;
     training.micro_batch = options.at_once * options.packets;
     let params = Transformer::params().d_model(128).layers(options.layers).heads(8).d_ff(512).attention(attention);

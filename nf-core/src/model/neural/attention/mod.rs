@@ -195,7 +195,7 @@ mod tests {
         gradient: &[f32],
         fused: bool,
     ) -> [Vec<f32>; 2] {
-        let device = device::training();
+        let device = device::cpu().autodiff();
         let matrix =
             |values: &[f32]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [64, values.len() / 64]), &device);
         let joint = matrix(joint).require_grad();
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_fused_operation_is_the_plain_one() {
-        assert!(device::fused(&device::judging()) && device::fused(&device::training()));
+        assert!(device::fused(&device::cpu()) && device::fused(&device::cpu().autodiff()));
         for (reach, (heads, size)) in
             WINDOWS.into_iter().chain([Reach::ALL]).flat_map(|reach| [(reach, (3, 4)), (reach, (1, 18))])
         {
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn steps_before_a_chunk_enter_as_a_sum() {
         let mut random = Random::new(4);
-        let device = device::judging();
+        let device = device::cpu();
         let batch = Batch { steps: 256, width: 1, values: vec![0.0; 256], lengths: vec![256] };
         let mut draw = || {
             let values = (0..256 * 4).map(|_| random.normal()).collect::<Vec<_>>();

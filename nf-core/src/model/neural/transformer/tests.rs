@@ -1,4 +1,4 @@
-use super::*;
+use super::{testing::*, *};
 use crate::{
     ErrorKind,
     model::{Attention, Random, neural::testing::*, testing::auroc},
@@ -23,13 +23,6 @@ fn finds_sequences_that_are_out_of_step() {
     }
 }
 
-const ATTENTIONS: [Attention; 4] = [
-    Attention::Full,
-    Attention::Window { left: 3, right: 2, global: true },
-    Attention::Linear,
-    Attention::LowRank { rank: 4 },
-];
-
 #[test]
 fn every_attention_learns() {
     let train = waves(600, 32, 32, 1, false);
@@ -42,15 +35,6 @@ fn every_attention_learns() {
         assert_eq!(back.score(&usual).unwrap(), model.score(&usual).unwrap());
     }
 }
-
-/// Objectives other than the default, and attentions they go with.
-const OBJECTIVES: [(Objective, Attention); 5] = [
-    (Objective::Masked { ratio: 0.3 }, Attention::Full),
-    (Objective::Masked { ratio: 0.5 }, Attention::LowRank { rank: 4 }),
-    (Objective::NextPacket, Attention::Full),
-    (Objective::NextPacket, Attention::Window { left: 3, right: 2, global: true }),
-    (Objective::NextPacket, Attention::Linear),
-];
 
 #[test]
 fn every_objective_learns() {
