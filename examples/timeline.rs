@@ -48,7 +48,7 @@ const COLUMN_VECTORS: &str = "its columns";
 const LATENT_VECTORS: &str = "its packets' latent";
 
 /// Whose timelines there are.
-const KEYS: [(&str, fn(&Session) -> Key); 2] = [("a pair", pair), ("a source", source)];
+const KEYS: [(&str, KeyOf); 2] = [("a pair", pair), ("a source", source)];
 
 struct Options {
     seeds: u64,
@@ -61,6 +61,7 @@ struct Options {
 
 /// Whose timeline a session stands in: of its source, or of its source and its destination.
 type Key = (IpAddr, Option<IpAddr>);
+type KeyOf = fn(&Session) -> Key;
 
 /// A session as it was at a look.
 struct Look {
@@ -161,7 +162,7 @@ fn compare(options: &Options) -> Result<()> {
 fn timeline_scores(
     parts: [&Part; 3],
     vectors: &[Rows; 3],
-    key: fn(&Session) -> Key,
+    key: KeyOf,
     seed: u64,
     options: &Options,
     bar: &Bar,
@@ -275,7 +276,7 @@ impl Part {
 
     /// Before each look the last sessions of its key, itself the last of at most `steps`: each as it was known by then, with the
     /// time from the start of the one before.
-    fn timelines(&self, vectors: &Rows, key: fn(&Session) -> Key, steps: usize) -> Result<Rows> {
+    fn timelines(&self, vectors: &Rows, key: KeyOf, steps: usize) -> Result<Rows> {
         let names = vectors.schema().columns().iter().map(|column| column.name.to_string());
         let schema = schema("timeline", ["gap".to_owned()].into_iter().chain(names))?;
         let mut known: HashMap<Key, VecDeque<usize>> = HashMap::new();
