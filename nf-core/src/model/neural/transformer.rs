@@ -114,7 +114,18 @@ impl Transformer {
         Ok(self)
     }
 
-    /// The latent of each row, the mean over its real steps, shape (rows, d_model); zero for a row without steps.
+    /// The latent of each row, shape (rows, `d_model`), for models of one's own: a row of packets as one vector. It is the mean over
+    /// the real steps, and zero for a row without any.
+    ///
+    /// # Errors
+    /// As [`score`](Model::score).
+    pub fn embed(&self, rows: &Rows) -> Result<Vec<f32>> {
+        self.schema.check(rows.schema())?;
+        self.encoder.check(rows)?;
+        Ok(self.latents(rows))
+    }
+
+    /// As [`embed`](Self::embed) for rows that fit.
     fn latents(&self, rows: &Rows) -> Vec<f32> {
         let d = self.encoder.params.d_model;
         let mut latents = vec![0.0; rows.len() * d];

@@ -21,7 +21,8 @@ use std::ops::ControlFlow;
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Objective {
-    /// The packet itself, from all packets and itself: what an autoencoder learns.
+    /// The packet itself, from all packets and itself: what an autoencoder learns. The default: judged by density, it finds .317 of
+    /// attacks at a false-alarm rate of 0.1 %, the other objectives .314 and .280 (docs/detection.md).
     #[default]
     Reconstruct,
     /// A packet whose columns are hidden, from the others (Devlin et al., "BERT", NAACL 2019; He et al., "Masked autoencoders
@@ -44,7 +45,8 @@ pub enum TransformerScore {
     Error,
     /// The natural logarithm of the Mahalanobis distance of the latent, averaged over the real packets, from those of the
     /// training rows (Lee et al., "A simple unified framework for detecting out-of-distribution samples", NeurIPS 2018).
-    /// The default: reconstruction errors are largest on long benign transfers, while attacks are often short.
+    /// The default: reconstruction errors are largest on long benign transfers, while attacks are often short. At a false-alarm rate
+    /// of 1 % it finds 2.5 to 6 times as much as the error, whatever the objective (docs/detection.md).
     #[default]
     Density,
 }
