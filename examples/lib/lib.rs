@@ -5,10 +5,12 @@ mod columns;
 pub mod extract;
 mod figures;
 mod inputs;
+mod panels;
 
 pub use columns::columns;
 pub use figures::{FIGURES, figures};
 pub use inputs::{Inputs, Part, TruthSource};
+pub use panels::{Panel, panels};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use nf_core::{Capture, Progress, Result, SessionConfig, session::Sessions};

@@ -425,28 +425,30 @@ impl Layers {
     }
 
     /// Passes rows of shape (rows, columns); with `noise` the latents are drawn.
-    fn forward(&self, weights: &[Tensor<2>], mut x: Tensor<2>, noise: Option<&Random>, device: &Device) -> Pass {
+    fn forward(&self, weights: &[Tensor<2>], x: Tensor<2>, noise: Option<&Random>, device: &Device) -> Pass {
         let mut cursor = Cursor::new(weights);
-        let hidden = self.params.hidden.len();
-        for _ in 0..hidden {
-            x = activation::gelu(cursor.linear(x));
-        }
-        let mut mean = cursor.linear(x);
+        let mut mean = self.half(&mut cursor, x);
         let mut log_variance = None;
         if self.params.variational > 0.0 {
             let both = mean;
             mean = both.clone().narrow(1, 0, self.params.latent);
             log_variance = Some(both.narrow(1, self.params.latent, self.params.latent));
         }
-        x = mean.clone();
+        let mut latent = mean.clone();
         if let (Some(log_variance), Some(random)) = (&log_variance, noise) {
-            let drawn = batch::normal(x.dims(), 1.0, random.stream(1), device);
-            x = x + (log_variance.clone() * 0.5).exp() * drawn;
+            let drawn = batch::normal(latent.dims(), 1.0, random.stream(1), device);
+            latent = latent + (log_variance.clone() * 0.5).exp() * drawn;
         }
-        for _ in 0..hidden {
-            x = activation::gelu(cursor.linear(x));
+        Pass { output: self.half(&mut cursor, latent), mean, log_variance }
+    }
+
+    /// The encoder, or the decoder: the hidden layers, each with a GELU behind it, and a last one without.
+    fn half(&self, cursor: &mut Cursor, mut x: Tensor<2>) -> Tensor<2> {
+        let Some(before) = self.params.hidden.len().checked_sub(1) else { return cursor.fast_linear(x) };
+        for _ in 0..before {
+            x = activation::gelu(cursor.fast_linear(x));
         }
-        Pass { output: cursor.linear(x), mean, log_variance }
+        cursor.mlp(x)
     }
 }
 
