@@ -1382,6 +1382,20 @@ nf_status nf_detector_session_config(const struct nf_detector *detector, struct 
 nf_status nf_detector_card(const struct nf_detector *detector, const char **text);
 
 /**
+ * Gives the card as JSON.
+ *
+ * Ownership: `*json` is the detector's. Errors: null pointers. Threads: may be shared.
+ */
+nf_status nf_detector_card_json(const struct nf_detector *detector, const char **json);
+
+/**
+ * Gives the card as a page that needs nothing else.
+ *
+ * Ownership: `*html` is the detector's. Errors: null pointers. Threads: may be shared.
+ */
+nf_status nf_detector_card_html(const struct nf_detector *detector, const char **html);
+
+/**
  * Judges all sessions of a capture, as a monitor of its frames does: what adds up over the sessions of a pair of hosts decides.
  *
  * `verdicts`: room for `count` of them, the caller's, the first with its `struct_size` set; `count` must be that of the sessions. They

@@ -84,7 +84,8 @@ pub struct CalibrationReport {
     pub hours: f64,
     /// How many held-out sessions the cut leaves above it, as expected; below about 3 it rests on the fitted tail.
     pub expected_above: f64,
-    /// Whether the highest scores follow the fitted tail.
+    /// Whether the highest scores follow the fitted tail, by an Anderson-Darling test: of some tens of scores it finds only
+    /// plain misfits.
     pub tail_is_sound: bool,
     /// The share of held-out sessions that alert where each tenth of them, in the order of time, is judged by the other nine;
     /// `None` where nine tenths are too few to promise the rate.
