@@ -193,7 +193,9 @@ impl Monitor {
         self.table.push(frame);
     }
 
-    /// Says that it is `now`, so that silence can end sessions; a moment before the newest known one is ignored.
+    /// Says that it is `now`, so that silence can end sessions, incidents and blocks of time, by the clock that packet times are
+    /// of. A moment before the newest known one is ignored; more than a minute before, it is counted
+    /// ([`late_advances`](TableStats::late_advances)).
     pub fn advance(&mut self, now: Timestamp) {
         self.table.advance(now);
         self.advanced = self.advanced.max(now);
