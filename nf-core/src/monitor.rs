@@ -130,6 +130,8 @@ pub struct MonitorStats {
     pub failures: u64,
     /// Alarms that the detector is stale.
     pub drift_alarms: u64,
+    /// Sessions that the watch for drift could not count ([`Drift::late`]).
+    pub drift_late: u64,
     /// What became of the anomalies.
     pub incidents: IncidentStats,
     /// What became of incidents, and alarms, that nobody popped and memory had no room for.
@@ -230,6 +232,7 @@ impl Monitor {
             anomalies,
             failures,
             drift_alarms,
+            drift_late: self.drift.as_ref().map_or(0, Drift::late),
             incidents,
             news_dropped: unpopped.news,
             remembered_bytes: weigher.map_or(0, Weigher::remembered_bytes),
