@@ -56,7 +56,7 @@ pub struct Monitor {
     /// `None` where the detector does not know how benign traffic varies.
     drift: Option<Drift>,
     incidents: Incidents,
-    /// Time was said to be at least this; how many sessions will have ended by the end that was said, until they were judged.
+    /// The table's clock when time was said to have passed; how many sessions will have ended by the end that was said, until they were judged.
     advanced: Timestamp,
     finishing: Option<u64>,
     /// What is known of open sessions.
@@ -200,7 +200,7 @@ impl Monitor {
     /// ([`late_advances`](TableStats::late_advances)).
     pub fn advance(&mut self, now: Timestamp) {
         self.table.advance(now);
-        self.advanced = self.advanced.max(now);
+        self.advanced = self.table.now();
     }
 
     /// Ends all open sessions and incidents. Their verdicts can be popped; more frames may follow.
