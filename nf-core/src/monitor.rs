@@ -136,6 +136,11 @@ pub struct MonitorStats {
     pub incidents: IncidentStats,
     /// What became of incidents, and alarms, that nobody popped and memory had no room for.
     pub news_dropped: u64,
+    /// Pairs of hosts, and whatever else scores are added up by ([`EvidenceKey`](crate::evidence::EvidenceKey)), whose last sessions are held.
+    pub evidence_keys: usize,
+    /// Those dropped because there were too many ([`EvidenceConfig::limit`](crate::evidence::EvidenceConfig::limit)): what adds up of them began
+    /// anew.
+    pub evidence_evicted: u64,
     /// Bytes held of sessions that may come to carry an alert, to explain it with.
     pub remembered_bytes: usize,
     /// Sessions that could have carried an alert and were forgotten early for want of memory: an explanation counts their
@@ -235,6 +240,8 @@ impl Monitor {
             drift_late: self.drift.as_ref().map_or(0, Drift::late),
             incidents,
             news_dropped: unpopped.news,
+            evidence_keys: weigher.map_or(0, Weigher::keys),
+            evidence_evicted: weigher.map_or(0, Weigher::evicted),
             remembered_bytes: weigher.map_or(0, Weigher::remembered_bytes),
             forgotten_early: weigher.map_or(0, Weigher::forgotten_early),
         }

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     ErrorKind,
     detector::testing::{Distance, cut, frame, frames, frames_with_uploads, talks},
+    evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Schema},
     incident::incidents,
     model::Model,
@@ -250,7 +251,12 @@ fn a_flood_of_sources_changes_neither_the_cap_nor_what_is_open() {
     let sources: u32 = if std::env::var_os("NF_SLOW").is_some() { 1_000_000 } else { 10_000 };
     let benign = cut(&frames(800, 1));
     let (spec, scaler, model) = Distance::head(FeatureSpec::flow(), &benign[..400]);
-    let detector = Detector::builder().head("distance", spec, scaler, model).calibrate(&benign[400..]).unwrap();
+    let pairs = 4096;
+    let detector = Detector::builder()
+        .head("distance", spec, scaler, model)
+        .evidence(EvidenceConfig { limit: pairs, ..EvidenceConfig::default() })
+        .calibrate(&benign[400..])
+        .unwrap();
     let (limit, rules) = (4 << 20, IncidentConfig::default());
     let mut monitor = Monitor::new(detector, &SessionConfig::default().memory_limit(limit)).unwrap();
     let mut now = 0;
@@ -272,6 +278,7 @@ fn a_flood_of_sources_changes_neither_the_cap_nor_what_is_open() {
         assert!(open <= rules.most_open && waiting <= rules.most_waiting, "{open} open, {waiting} waiting");
         assert!(monitor.table.bytes() <= limit, "{} bytes", monitor.table.bytes());
         let stats = monitor.stats();
+        assert!(stats.evidence_keys <= pairs, "{} pairs", stats.evidence_keys);
         assert!(stats.remembered_bytes <= 64 << 20, "{} bytes", stats.remembered_bytes);
     };
     // Behind the first minute, in which alerts count less.
@@ -304,6 +311,9 @@ fn a_flood_of_sources_changes_neither_the_cap_nor_what_is_open() {
         "{stats:?}"
     );
     assert!(alerts > u64::from(sources) && stats.table.evicted > 0, "{stats:?}");
+    // The flood had pairs of one session each, and pushed out others of these.
+    assert!(stats.evidence_keys <= pairs && stats.evidence_keys >= pairs / 2, "{stats:?}");
+    assert!(stats.evidence_evicted >= u64::from(sources) - pairs as u64 / 2, "{stats:?}");
     // Each source, and each destination, waited and made room for others; none became an incident.
     assert_eq!((stats.incidents.opened, stats.incidents.refused), (1, 0));
     assert!(stats.incidents.evicted >= 2 * u64::from(sources) - 2 * rules.most_waiting as u64, "{stats:?}");
