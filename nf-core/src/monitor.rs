@@ -113,7 +113,7 @@ pub enum Event {
 }
 
 /// What a monitor took in and gave out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MonitorStats {
     /// Frames, packets and sessions.
@@ -146,6 +146,13 @@ pub struct MonitorStats {
     /// Sessions that could have carried an alert and were forgotten early for want of memory: an explanation counts their
     /// scores and cannot change them.
     pub forgotten_early: u64,
+}
+
+impl From<TableStats> for MonitorStats {
+    /// Those of a session table, without a monitor.
+    fn from(table: TableStats) -> Self {
+        Self { table, ..Self::default() }
+    }
 }
 
 impl Monitor {
