@@ -9,7 +9,7 @@ use nf_core::{
         JudgedCapture, Label, Recording, Repeats, Report, Shortcuts, Truth, contaminate,
     },
     incident::{IncidentConfig, incidents},
-    session::TableStats,
+    monitor::MonitorStats,
 };
 use nf_examples::{Bar, Inputs, Part, Phases, TruthSource, exit};
 use nf_tests::cpu_time;
@@ -243,7 +243,7 @@ impl Bench {
     /// What happened in the first capture that is judged, as a page.
     fn page(&self, run: &Run, title: &str) -> Result<String> {
         let (Some(detector), Some(part)) = (&run.detector, self.inputs.parts.first()) else { return Ok(String::new()) };
-        let (mut page, mut input) = (nf_core::report::Report::new(title), TableStats::default());
+        let (mut page, mut input) = (nf_core::report::Report::new(title), MonitorStats::default());
         for capture in part.recording.captures() {
             let mut monitor = Monitor::new(detector.clone(), &self.config)?;
             let mut capture = capture?;
@@ -255,7 +255,7 @@ impl Bench {
             }
             monitor.finish();
             std::iter::from_fn(|| monitor.pop()).for_each(|event| page.note(&event));
-            input = monitor.stats().table;
+            input = monitor.stats();
         }
         page.to_html(detector, &input)
     }

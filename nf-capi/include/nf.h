@@ -1036,6 +1036,22 @@ typedef struct nf_stats {
    * Sessions of these forgotten early, as there were too many: explanations count their scores and cannot change them.
    */
   uint64_t forgotten_early;
+  /**
+   * Times that it was said to be more than a minute before the newest packet; ignored.
+   */
+  uint64_t late_advances;
+  /**
+   * Sessions that the watch for drift could not count, known too late or in the block of time that it began in.
+   */
+  uint64_t drift_late;
+  /**
+   * Pairs of hosts whose last scores are held, to be added up.
+   */
+  uint64_t evidence_keys;
+  /**
+   * Those dropped because there were too many.
+   */
+  uint64_t evidence_evicted;
 } nf_stats;
 
 /**
@@ -1532,7 +1548,7 @@ nf_status nf_monitor_push(struct nf_monitor *monitor,
 
 /**
  * Says that it is `now_ns` (nanoseconds since the Unix epoch), so that silence ends sessions; a moment before the newest known
- * one is ignored.
+ * one is ignored, and more than a minute before it counted (`nf_stats.late_advances`).
  *
  * Errors: null pointers. Threads: one at a time.
  */
