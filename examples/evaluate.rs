@@ -230,7 +230,7 @@ impl Bench {
                 for (spent, least) in spent.iter_mut().zip(least_times(work)?) {
                     *spent += least;
                 }
-                report.add(sessions, &verdicts, &found, truth);
+                report.add(sessions, &verdicts, &IncidentConfig::default(), truth)?;
             }
             let [alone, judging, grouping, explaining] = spent;
             report.costs = Costs::of(alone, judging, grouping, explaining);

@@ -139,10 +139,8 @@ pub(super) fn incidents(reports: &[IncidentReport]) -> String {
     let mut html =
         table("One line for one happening", &incidents::COLUMNS, &[0], reports.iter().map(|report| report.row()));
     let of_first: Vec<&IncidentReport> = reports.iter().filter(|report| report.seed == first.seed).collect();
-    let cells = |episode: &EpisodeIncidents| {
-        let delay = episode.delay.map_or("!none".to_owned(), |delay| format!("{:.1} s", delay.as_secs_f64()));
-        [episode.alerts.to_string(), episode.incidents.to_string(), delay]
-    };
+    let cells =
+        |episode: &EpisodeIncidents| episode.cells().map(|cell| if cell == "none" { format!("!{cell}") } else { cell });
     let row = |(place, episode): (usize, &EpisodeIncidents)| {
         let mut row = vec![episode.id.clone(), episode.category.clone()];
         row.extend(of_first.iter().filter_map(|report| report.episodes.get(place)).flat_map(cells));
@@ -151,7 +149,8 @@ pub(super) fn incidents(reports: &[IncidentReport]) -> String {
     let mut head = vec!["episode".to_owned(), "attack".to_owned()];
     for report in &of_first {
         let budget = format!("at {} %", report.rate * 100.0);
-        head.extend([format!("alerts {budget}"), "incidents".to_owned(), "first after".to_owned()]);
+        let [first, rest @ ..] = incidents::EPISODE_COLUMNS.map(str::to_owned);
+        head.extend([vec![format!("{first} {budget}")], rest.to_vec()].concat());
     }
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     if !first.episodes.is_empty() {
