@@ -1,7 +1,9 @@
 //! What becomes of alerts once they are grouped: lines a reader gets on benign traffic, and attacks that are among them.
 
 use super::{
+    costs::Costs,
     labels::Label,
+    promised::{SMALLEST, budget, is_smallest},
     truth::{Episode, Truth},
 };
 use crate::{
@@ -18,6 +20,8 @@ use std::{fmt, time::Duration};
 pub struct IncidentReport {
     /// The budget: the share of benign sessions that may alert.
     pub rate: f64,
+    /// Whether that is the smallest that the held-out sessions can promise.
+    pub smallest: bool,
     /// The seed of the detector, where it has one.
     pub seed: Option<u64>,
     /// Packet time of the recordings.
@@ -36,34 +40,6 @@ pub struct IncidentReport {
     pub episodes: Vec<EpisodeIncidents>,
     /// What it took beside judging, where that was measured.
     pub costs: Option<Costs>,
-}
-
-/// The time that all behind judging each session by itself takes, as shares of the time that judging takes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub struct Costs {
-    /// Adding scores up over the sessions of a pair, and keeping what explains that.
-    pub evidence: f64,
-    /// Grouping alerts into incidents.
-    pub grouping: f64,
-    /// Explaining the strangest session of each incident, with those that carry its alert.
-    pub explaining: f64,
-}
-
-impl Costs {
-    /// From the times of judging each session by itself, of judging them with evidence, of grouping and of explaining; `None`
-    /// where judging took no time.
-    pub fn of(alone: Duration, judging: Duration, grouping: Duration, explaining: Duration) -> Option<Self> {
-        let share = |time: Duration| time.as_secs_f64() / alone.as_secs_f64();
-        let evidence = judging.saturating_sub(alone);
-        let costs = Self { evidence: share(evidence), grouping: share(grouping), explaining: share(explaining) };
-        (!alone.is_zero()).then_some(costs)
-    }
-
-    /// All of it.
-    pub fn total(&self) -> f64 {
-        self.evidence + self.grouping + self.explaining
-    }
 }
 
 /// What became of an attack.
@@ -92,6 +68,7 @@ impl IncidentReport {
     pub fn new(detector: &Detector) -> Self {
         Self {
             rate: detector.false_positive_rate(),
+            smallest: is_smallest(detector),
             seed: detector.provenance().seed,
             seconds: 0.0,
             benign_alerts: 0,
@@ -214,6 +191,11 @@ impl IncidentReport {
         (!hit.is_empty()).then(|| hit.iter().sum::<usize>() as f64 / hit.len() as f64)
     }
 
+    /// The budget in words.
+    pub(super) fn budget(&self) -> String {
+        budget(self.rate) + if self.smallest { SMALLEST } else { "" }
+    }
+
     pub(super) fn to_value(&self) -> Value {
         let (hit, all) = self.episodes_hit();
         let seconds = |delay: Option<Duration>| delay.map(|delay| delay.as_secs_f64());
@@ -224,17 +206,14 @@ impl IncidentReport {
                 "delay": seconds(*delay), "told": seconds(*told),
             })
         };
-        let costs = self.costs.map(|Costs { evidence, grouping, explaining }| {
-            json!({"evidence": evidence, "grouping": grouping, "explaining": explaining})
-        });
         json!({
-            "rate": self.rate, "seed": self.seed, "seconds": self.seconds, "benign_alerts": self.benign_alerts,
+            "rate": self.rate, "smallest": self.smallest, "seed": self.seed, "seconds": self.seconds, "benign_alerts": self.benign_alerts,
             "benign_incidents": self.benign.len(), "benign_per_hour": self.benign_per_hour(), "benign": self.benign,
             "attack_incidents": self.attacks, "mixed_incidents": self.mixed, "other_incidents": self.others,
             "episodes_hit": hit, "episodes": all, "episodes_opened": self.episodes_opened(),
             "median_delay": seconds(self.median_delay()), "median_told": seconds(self.median_told()),
             "incidents_per_episode": self.incidents_per_episode(),
-            "costs": costs, "by_episode": self.episodes.iter().map(episode).collect::<Vec<_>>(),
+            "costs": self.costs.map(Costs::to_value), "by_episode": self.episodes.iter().map(episode).collect::<Vec<_>>(),
         })
     }
 
@@ -244,7 +223,7 @@ impl IncidentReport {
         let or = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         vec![
             self.seed.map_or("-".to_owned(), |seed| seed.to_string()),
-            format!("{} %", self.rate * 100.0),
+            self.budget(),
             format!("{} / {}", self.benign_alerts, self.benign.len()),
             or(self.benign_per_hour().map(|rate| format!("{rate:.1}"))),
             format!("{hit} of {all}"),
@@ -254,17 +233,12 @@ impl IncidentReport {
             or(self.median_delay().map(seconds)),
             or(self.median_told().map(seconds)),
             or(self.incidents_per_episode().map(|mean| format!("{mean:.2}"))),
-            or(self.costs.map(|costs| {
-                let Costs { evidence, grouping, explaining } = costs;
-                let all = [evidence, grouping, explaining, costs.total()].map(|share| share * 100.0);
-                format!("{:.1} + {:.1} + {:.1} = {:.1} %", all[0], all[1], all[2], all[3])
-            })),
         ]
     }
 }
 
 /// The names of the cells of a report's row.
-pub(super) const COLUMNS: [&str; 12] = [
+pub(super) const COLUMNS: [&str; 11] = [
     "seed",
     "budget",
     "benign alerts / incidents",
@@ -276,7 +250,6 @@ pub(super) const COLUMNS: [&str; 12] = [
     "median time to it",
     "median time to news of it",
     "incidents an episode",
-    "cost of evidence + grouping + explaining",
 ];
 
 /// The middle one, the earlier of two.
@@ -315,8 +288,8 @@ fn place(found: &[&Incident], session: &Session, verdict: &Verdict) -> Option<us
 impl fmt::Display for IncidentReport {
     /// What became of each episode, as a table in Markdown, and the incidents on benign traffic.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (rate, seed) = (self.rate * 100.0, self.seed.map_or(String::new(), |seed| format!(", seed {seed}")));
-        writeln!(f, "Incidents at {rate} %{seed}:\n")?;
+        let seed = self.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
+        writeln!(f, "Incidents at {}{seed}:\n", self.budget())?;
         writeln!(f, "| episode | attack | {} |\n|{}", EPISODE_COLUMNS.join(" | "), "---|".repeat(7))?;
         for episode in &self.episodes {
             writeln!(f, "| {} | {} | {} |", episode.id, episode.category, episode.cells().join(" | "))?;
@@ -343,6 +316,7 @@ mod tests {
     fn report() -> IncidentReport {
         IncidentReport {
             rate: 0.001,
+            smallest: false,
             seed: Some(7),
             seconds: 0.0,
             benign_alerts: 0,
@@ -370,8 +344,7 @@ mod tests {
         let attack = Truth::attack("scan", &recording, &config).unwrap();
         let scan: Vec<Session> = (0..10).map(|i| session(9, 1, i, 105.0 + f64::from(i))).collect();
         let seconds = Duration::from_secs;
-        let mut report =
-            IncidentReport { costs: Costs::of(seconds(20), seconds(21), seconds(1), seconds(3)), ..report() };
+        let mut report = report();
         assert_eq!((report.benign_per_hour(), report.median_delay(), report.median_told()), (None, None, None));
         add(&mut report, &scan, &attack);
         let expected = EpisodeIncidents {
@@ -391,21 +364,11 @@ mod tests {
         assert_eq!((report.benign_alerts, report.benign.len(), report.attacks, report.mixed), (15, 1, 1, 0));
         assert_eq!((report.seconds, report.others), (9.0 + 160.0, 0));
         assert_eq!((report.episodes_hit(), report.incidents_per_episode()), ((1, 1), Some(1.0)));
-        let cells = [
-            "7",
-            "0.1 %",
-            "15 / 1",
-            "21.3",
-            "1 of 1",
-            "1 / 0",
-            "0",
-            "1",
-            "8.0 s",
-            "8.0 s",
-            "1.00",
-            "5.0 + 5.0 + 15.0 = 25.0 %",
-        ];
+        let cells = ["7", "0.1 %", "15 / 1", "21.3", "1 of 1", "1 / 0", "0", "1", "8.0 s", "8.0 s", "1.00"];
         assert_eq!(report.row(), cells);
+        let smallest = IncidentReport { rate: 3.0 / 132.0, smallest: true, ..report.clone() };
+        let title = "Incidents at 2.28 %, the smallest rate that the held-out sessions can promise, seed 7:";
+        assert!(smallest.to_string().starts_with(title), "{smallest}");
         let text = report.to_string();
         assert!(text.contains("| scan | scan | 10 | 1 | yes | 8.0 s | 8.0 s |"), "{text}");
         assert!(text.contains("* incident 1, 105.0"), "{text}");

@@ -3,10 +3,13 @@
 use crate::evaluate::{
     BUDGETS, MACRO_SESSIONS,
     contaminate::ContaminationReport,
+    costs,
     cut::CutReport,
     episodes::EpisodeOutcome,
+    evaluation::COSTS,
     explanations::{self, ExplanationCheck},
     incidents::{self, EpisodeIncidents, IncidentReport},
+    promised::{self, SMALLEST},
     report::{CutKind, HeadReport, text},
     shortcuts::Shortcuts,
     spread::{Repeats, Spread},
@@ -138,6 +141,13 @@ pub(super) fn incidents(reports: &[IncidentReport]) -> String {
     let Some(first) = reports.first() else { return String::new() };
     let mut html =
         table("One line for one happening", &incidents::COLUMNS, &[0], reports.iter().map(|report| report.row()));
+    let costs = reports.iter().filter_map(|report| {
+        let row = report.row().into_iter().take(2);
+        Some(row.chain(report.costs?.cells()).collect::<Vec<_>>())
+    });
+    if reports.iter().any(|report| report.costs.is_some()) {
+        html += &table(COSTS, &[&["seed", "budget"][..], &costs::COLUMNS].concat(), &[0], costs);
+    }
     let of_first: Vec<&IncidentReport> = reports.iter().filter(|report| report.seed == first.seed).collect();
     let cells =
         |episode: &EpisodeIncidents| episode.cells().map(|cell| if cell == "none" { format!("!{cell}") } else { cell });
@@ -148,7 +158,7 @@ pub(super) fn incidents(reports: &[IncidentReport]) -> String {
     };
     let mut head = vec!["episode".to_owned(), "attack".to_owned()];
     for report in &of_first {
-        let budget = format!("at {} %", report.rate * 100.0);
+        let budget = format!("at {}", report.budget());
         let [first, rest @ ..] = incidents::EPISODE_COLUMNS.map(str::to_owned);
         head.extend([vec![format!("{first} {budget}")], rest.to_vec()].concat());
     }
@@ -156,7 +166,7 @@ pub(super) fn incidents(reports: &[IncidentReport]) -> String {
     if !first.episodes.is_empty() {
         html += &table("Each attack", &head, &[0, 1], first.episodes.iter().enumerate().map(row));
     }
-    let line = |report: &IncidentReport, line: &String| vec![format!("{} %", report.rate * 100.0), line.clone()];
+    let line = |report: &IncidentReport, line: &String| vec![report.budget(), line.clone()];
     let benign: Vec<_> = of_first.iter().flat_map(|report| report.benign.iter().map(|l| line(report, l))).collect();
     if !benign.is_empty() {
         html += &table("On benign traffic alone", &["budget", "incident"], &[0, 1], benign);
@@ -167,7 +177,9 @@ pub(super) fn incidents(reports: &[IncidentReport]) -> String {
 /// How often explanations hold, a table a budget.
 pub(super) fn explanations(check: &ExplanationCheck) -> String {
     let of = |cut: &explanations::ExplainedCut| {
-        let caption = format!("Alerts at {} % that at most five facts, as expected, turn normal", cut.rate * 100.0);
+        let smallest = if cut.smallest { format!("{SMALLEST},") } else { String::new() };
+        let at = promised::budget(cut.rate) + &smallest;
+        let caption = format!("Alerts at {at} that at most five facts, as expected, turn normal");
         table(&caption, &explanations::COLUMNS, &[0], cut.rows())
     };
     let tables: String = check.cuts.iter().map(of).collect();

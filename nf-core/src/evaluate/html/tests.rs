@@ -28,6 +28,7 @@ fn page() -> String {
     };
     evaluation.incidents = vec![IncidentReport {
         rate: 0.01,
+        smallest: false,
         seed: Some(7),
         seconds: 3600.0,
         benign_alerts: 5,
