@@ -36,6 +36,8 @@ pub struct IncidentReport {
     pub mixed: usize,
     /// Incidents with nothing but traffic of attackers outside every attack.
     pub others: usize,
+    /// How often a reader was told of any incident: as it opened, grew or closed.
+    pub news: usize,
     /// What became of each attack.
     pub episodes: Vec<EpisodeIncidents>,
     /// What it took beside judging, where that was measured.
@@ -76,6 +78,7 @@ impl IncidentReport {
             attacks: 0,
             mixed: 0,
             others: 0,
+            news: 0,
             episodes: Vec::new(),
             costs: None,
         }
@@ -97,6 +100,7 @@ impl IncidentReport {
         let mut found: Vec<&Incident> =
             news.iter().filter(|(change, _)| *change == Change::Closed).map(|(_, incident)| incident).collect();
         found.sort_by_key(|incident| incident.id);
+        self.news += news.len();
         let first = sessions.iter().map(Session::start).min();
         let last = sessions.iter().map(Session::end).max();
         self.seconds += first.zip(last).map_or(0.0, |(first, last)| last.since(first).as_secs_f64());
@@ -209,7 +213,7 @@ impl IncidentReport {
         json!({
             "rate": self.rate, "smallest": self.smallest, "seed": self.seed, "seconds": self.seconds, "benign_alerts": self.benign_alerts,
             "benign_incidents": self.benign.len(), "benign_per_hour": self.benign_per_hour(), "benign": self.benign,
-            "attack_incidents": self.attacks, "mixed_incidents": self.mixed, "other_incidents": self.others,
+            "attack_incidents": self.attacks, "mixed_incidents": self.mixed, "other_incidents": self.others, "news": self.news,
             "episodes_hit": hit, "episodes": all, "episodes_opened": self.episodes_opened(),
             "median_delay": seconds(self.median_delay()), "median_told": seconds(self.median_told()),
             "incidents_per_episode": self.incidents_per_episode(),
@@ -232,13 +236,14 @@ impl IncidentReport {
             self.episodes_opened().to_string(),
             or(self.median_delay().map(seconds)),
             or(self.median_told().map(seconds)),
+            self.news.to_string(),
             or(self.incidents_per_episode().map(|mean| format!("{mean:.2}"))),
         ]
     }
 }
 
 /// The names of the cells of a report's row.
-pub(super) const COLUMNS: [&str; 11] = [
+pub(super) const COLUMNS: [&str; 12] = [
     "seed",
     "budget",
     "benign alerts / incidents",
@@ -249,6 +254,7 @@ pub(super) const COLUMNS: [&str; 11] = [
     "episodes that opened one",
     "median time to it",
     "median time to news of it",
+    "news told",
     "incidents an episode",
 ];
 
@@ -324,6 +330,7 @@ mod tests {
             attacks: 0,
             mixed: 0,
             others: 0,
+            news: 0,
             episodes: Vec::new(),
             costs: None,
         }
@@ -364,7 +371,7 @@ mod tests {
         assert_eq!((report.benign_alerts, report.benign.len(), report.attacks, report.mixed), (15, 1, 1, 0));
         assert_eq!((report.seconds, report.others), (9.0 + 160.0, 0));
         assert_eq!((report.episodes_hit(), report.incidents_per_episode()), ((1, 1), Some(1.0)));
-        let cells = ["7", "0.1 %", "15 / 1", "21.3", "1 of 1", "1 / 0", "0", "1", "8.0 s", "8.0 s", "1.00"];
+        let cells = ["7", "0.1 %", "15 / 1", "21.3", "1 of 1", "1 / 0", "0", "1", "8.0 s", "8.0 s", "6", "1.00"];
         assert_eq!(report.row(), cells);
         let smallest = IncidentReport { rate: 3.0 / 132.0, smallest: true, ..report.clone() };
         let title = "Incidents at 2.28 %, the smallest rate that the held-out sessions can promise, seed 7:";

@@ -10,6 +10,9 @@
 //! minute counts a quarter. Of a long session of a host that is the source of an open incident less is asked. What these rules are worth stands in
 //! docs/detection.md.
 //!
+//! A reader is told as an incident opens, as its sessions double, as it comes again after a pause, and as it is over: what one attacker
+//! does next in the same way is the same line, and is not passed over in silence. That is a few times a line, whatever goes in.
+//!
 //! [`incidents`] groups the verdicts of a replay, a [`Monitor`](crate::Monitor) groups them as they come: with the same
 //! result, through [`Incidents`].
 

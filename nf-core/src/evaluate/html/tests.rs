@@ -36,6 +36,7 @@ fn page() -> String {
         attacks: 17,
         mixed: 2,
         others: 6,
+        news: 31,
         episodes: vec![episode],
         costs: None,
     }];
