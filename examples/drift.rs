@@ -18,6 +18,10 @@ usage: drift [--seed N] [--only drift|recalibration] [--card FILE]
 
 Prints tables; --card writes the detector's card as a page. The lab corpus is read from $NF_DATA/lab, other networks from $NF_DATA/labelled.";
 
+const RECALIBRATIONS: &str = "\
+| ten minutes with | budget | sessions | left out: clumps + others | recall before | after | lost | false alarms before | after |
+|---|---|---|---|---|---|---|---|---|";
+
 fn main() -> ExitCode {
     exit("drift", run())
 }
@@ -64,29 +68,40 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     if only == "recalibration" {
         return Ok(());
     }
-    println!("| recording | minutes | false alarms | strongest, of an alarm | called after | at the latest |");
-    println!("|---|---|---|---|---|---|");
-    let trial = |name: &str, detector: &Detector, sessions: &[Session], change: &Change<'_>, moments: &[f64]| {
-        let trial = DriftTrial::run(name, detector, sessions, change, moments)?;
-        println!("{trial}");
-        Ok::<_, nf_core::Error>(trial)
+    println!("Unchanged traffic:\n");
+    println!(
+        "| unchanged | minutes | false alarms | strongest evidence, as a share of an alarm's |\n|---|---|---|---|"
+    );
+    let steady = |name: &str, detector: &Detector, sessions: &[Session]| {
+        let trial = DriftTrial::run(name, detector, sessions, &Change::None, &[0.0])?;
+        println!("| {name} | {:.0} | {} | {:.1e} |", trial.minutes, trial.false_alarms, trial.strongest);
+        Ok::<_, nf_core::Error>(())
     };
-    let steady = &Change::None;
-    trial("val-long", &detector, &long, steady, &[0.0])?;
-    trial("test, benign sessions", &detector, &benign, steady, &[0.0])?;
-    trial("test, with 23 kinds of attack", &detector, &test, steady, &[0.0])?;
+    steady("val-long", &detector, &long)?;
+    steady("test, benign sessions", &detector, &benign)?;
+    steady("test, with 23 kinds of attack", &detector, &test)?;
     let middle = long.iter().map(Session::start).min().unwrap_or_default() + Duration::from_secs(750);
     let (first, second): (Vec<Session>, Vec<Session>) = long.iter().cloned().partition(|s| s.end() < middle);
-    trial("second half of val-long, calibrated on the first", &fit(&train, &first)?, &second, steady, &[0.0])?;
-    trial("first half of val-long, calibrated on the second", &fit(&train, &second)?, &first, steady, &[0.0])?;
+    steady("second half of val-long, calibrated on the first", &fit(&train, &first)?, &second)?;
+    steady("first half of val-long, calibrated on the second", &fit(&train, &second)?, &first)?;
 
     let moments: Vec<f64> = (0..5).map(|i| 180.0 + 107.0 * f64::from(i)).collect();
+    let of = |service: &str, port: u16| {
+        let count = long.iter().filter(|session| session.key().resp.port == port).count();
+        format!("the {service}, which is {:.0} % of the sessions", 100.0 * count as f64 / long.len() as f64)
+    };
+    let (dns, https, http) = (of("DNS", 53), of("HTTPS", 443), of("HTTP", 80));
     let mut changes = vec![
-        ("twice the load".to_owned(), Change::Overlay(Duration::from_secs(300))),
-        ("half of the DNS".to_owned(), Change::Thin { port: 53, share: 0.5 }),
+        (
+            "twice the load: all sessions once more between other hosts".to_owned(),
+            Change::Overlay(Duration::from_secs(300)),
+        ),
+        ("0.7 times the load".to_owned(), Change::Load(0.7)),
+        (format!("half of {dns}"), Change::Thin { port: 53, share: 0.5 }),
         ("a quarter of the DNS".to_owned(), Change::Thin { port: 53, share: 0.25 }),
-        ("a third of the HTTPS".to_owned(), Change::Thin { port: 443, share: 1.0 / 3.0 }),
+        (format!("a third of {https}"), Change::Thin { port: 443, share: 1.0 / 3.0 }),
         ("a fifth of the HTTPS".to_owned(), Change::Thin { port: 443, share: 0.2 }),
+        (format!("nothing of {http}"), Change::Thin { port: 80, share: 0.0 }),
         ("three times the HTTPS, same load".to_owned(), Change::Reweight { port: 443, factor: 3.0 }),
         ("four times the HTTP, same load".to_owned(), Change::Reweight { port: 80, factor: 4.0 }),
         ("half of the DNS, same load".to_owned(), Change::Reweight { port: 53, factor: 0.5 }),
@@ -105,9 +120,13 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     for (name, sessions) in networks.iter().filter(|(_, sessions)| !sessions.is_empty()) {
         changes.push((format!("another network: {name}"), Change::Other(sessions)));
     }
+    println!("\nval-long with a change from each of {} moments on:\n", moments.len());
+    println!("| change to | false alarms before | called after, median | at the latest |\n|---|---|---|---|");
     let mut words = Vec::new();
     for (name, change) in &changes {
-        let done = trial(name, &detector, &long, change, &moments)?;
+        let done = DriftTrial::run(name, &detector, &long, change, &moments)?;
+        let delays = done.delay().map(|delay| delay.map_or("not called".to_owned(), |delay| format!("{delay:.0} s")));
+        println!("| {name} | {} | {} |", done.false_alarms, delays.join(" | "));
         words.extend(done.alarm.map(|alarm| format!("* {name}: {alarm}")));
     }
     println!("\n{}\n", words.join("\n"));
@@ -137,12 +156,10 @@ fn recalibrate(detector: &Detector, long: &[Session], test: &[Session], truth: &
     let before = |seconds: f64| -> Vec<Session> {
         long.iter().filter(|session| (60.0..60.0 + seconds).contains(&since(session, of_long))).cloned().collect()
     };
-    println!(
-        "| ten minutes with | budget | sessions | left out: clumps + others | recall before | after | lost | false alarms before | after |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
-    let mut lost: Vec<f64> = Vec::new();
-    let mut row = |name: &str, rate: f64, recent: &[Session], counts: &dyn Fn(&Session) -> bool| {
+    println!("Recalibrated on ten minutes with a window of test among them:\n\n{RECALIBRATIONS}");
+    let (mut by_window, mut by_kind): (Vec<f64>, Vec<f64>) = Default::default();
+    // Prints a row and gives the recall lost.
+    let row = |name: &str, rate: f64, recent: &[Session], counts: &dyn Fn(&Session) -> bool| {
         let kind = |session: &Session| match truth.label_session(session) {
             Label::AttackerOther => None,
             _ if !counts(session) => None,
@@ -151,23 +168,27 @@ fn recalibrate(detector: &Detector, long: &[Session], test: &[Session], truth: &
         };
         match RecalibrationTrial::run(name, detector, rate, recent, test, kind) {
             Ok(trial) => {
-                lost.extend(trial.lost());
                 println!("{trial}");
+                trial.lost()
             }
-            Err(error) => println!("| {name} | {} % | {} | refused: {error} |", rate * 100.0, recent.len()),
+            Err(error) => {
+                println!("| {name} | {} % | {} | refused: {error} |", rate * 100.0, recent.len());
+                None
+            }
         }
     };
     for rate in [0.01, 0.001] {
-        row("no attack", rate, &before(600.0), &|_| true);
+        by_window.extend(row("no attack", rate, &before(600.0), &|_| true));
         for window in 0..4 {
             let (from, to) = (f64::from(window) * 135.0, f64::from(window + 1) * 135.0);
             let inside = |session: &Session| (from..to).contains(&since(session, of_test));
             let mut recent = before(465.0);
             recent.extend(test.iter().filter(|session| inside(session)).cloned());
             let name = format!("test from {from} to {to} s, judged on the rest");
-            row(&name, rate, &recent, &|session| !inside(session));
+            by_window.extend(row(&name, rate, &recent, &|session| !inside(session)));
         }
     }
+    println!("\nRecalibrated on ten minutes with all sessions of one kind among them:\n\n{RECALIBRATIONS}");
     let mut kinds: BTreeMap<&str, Vec<Session>> = BTreeMap::new();
     for session in test {
         if let Label::Attack { category, .. } = truth.label_session(session) {
@@ -177,11 +198,17 @@ fn recalibrate(detector: &Detector, long: &[Session], test: &[Session], truth: &
     for (kind, sessions) in &kinds {
         let recent = [&before(600.0)[..], sessions].concat();
         for rate in [0.001, 0.01] {
-            row(&format!("all of {kind}, judged on all"), rate, &recent, &|_| true);
+            by_kind.extend(row(&format!("all of {kind}, judged on all"), rate, &recent, &|_| true));
         }
     }
-    let most = lost.iter().copied().fold(f64::MIN, f64::max);
-    let mean = lost.iter().sum::<f64>() / lost.len().max(1) as f64;
-    println!("\nRecall lost: {mean:.4} on average, {most:.4} at most, of {} recalibrations.", lost.len());
+    println!("\nRecall lost:\n\n| ten minutes with | recalibrations | mean | at most |\n|---|---|---|---|");
+    let all = [&by_window[..], &by_kind].concat();
+    for (name, lost) in
+        [("a window of test, or no attack", by_window), ("all sessions of one kind", by_kind), ("either", all)]
+    {
+        let most = lost.iter().copied().fold(f64::MIN, f64::max);
+        let mean = lost.iter().sum::<f64>() / lost.len().max(1) as f64;
+        println!("| {name} | {} | {mean:.4} | {most:.4} |", lost.len());
+    }
     Ok(())
 }

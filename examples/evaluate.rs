@@ -5,8 +5,8 @@ use nf_core::{
     Detector, Error, ErrorKind, Monitor, Result, Session, SessionConfig,
     detector::Recipe,
     evaluate::{
-        BUDGETS, Baseline, Comparison, ContaminationReport, Costs, Evaluation, ExplanationCheck, IncidentReport,
-        JudgedCapture, Label, Recording, Repeats, Report, Shortcuts, Truth, contaminate,
+        Baseline, Comparison, ContaminationReport, Costs, Evaluation, ExplanationCheck, IncidentReport, JudgedCapture,
+        Label, Recording, Repeats, Report, Round, Shortcuts, Truth, contaminate, promised,
     },
     incident::{IncidentConfig, incidents},
     monitor::MonitorStats,
@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const USAGE: &str = "\
@@ -52,6 +52,10 @@ what to do
   --report OUT              write what happened in the capture, as its reader sees it: its incidents at the smallest budget
                             that is promised, with their evidence
   --scores DIR              write the scores of every session to DIR/val.csv and DIR/test.csv";
+
+/// Rounds in which costs are measured at a budget: the fewest, and the most; and how long more of them are added.
+const ROUNDS: (usize, usize) = (6, 100);
+const MEASURED: Duration = Duration::from_secs(25);
 
 #[derive(Debug, Default)]
 struct Options {
@@ -115,6 +119,13 @@ fn run(options: &Options) -> Result<()> {
     let reports = runs.iter().map(|(seed, run)| (*seed, bench.report(run)));
     evaluation.repeats = (runs.len() > 1).then(|| Repeats::new(reports));
     evaluation.incidents = runs.iter().flat_map(|(_, run)| run.incidents.clone()).collect();
+    for report in evaluation.incidents.iter_mut().filter(|report| report.seed == Some(options.seed)) {
+        // At each budget of the first seed: another one has other weights, and as much to do.
+        let Some(detector) = &first.detector else { continue };
+        let detector = detector.with_false_positive_rate(report.rate)?;
+        report.costs =
+            phases.run(&format!("measure costs at {:.2} %", report.rate * 100.0), |bar| bench.costs(&detector, bar))?;
+    }
     evaluation.contamination = bench.contamination(options, &runs, &mut phases)?;
     evaluation.comparison = bench.comparison(options, &evaluation.report, &mut phases)?;
     evaluation.shortcuts = bench.shortcuts(&mut phases)?;
@@ -204,40 +215,43 @@ impl Bench {
             Ok((judge(&self.inputs.val)?, parts))
         })?;
         let incidents = phases.run(&format!("group, seed {seed}"), |_| self.incidents(&detector))?;
-        let strictest = BUDGETS.iter().rev().find_map(|&rate| detector.with_false_positive_rate(rate).ok());
+        let strictest = promised(&detector).pop();
         Ok(Run { detector: Some(strictest.map_or(detector, Arc::new)), val, parts, incidents })
     }
 
-    /// What the alerts of a detector come to at each budget that it promises.
+    /// What the alerts of a detector come to at each budget that it promises, at the smallest rate that it can where that is none.
     fn incidents(&self, detector: &Detector) -> Result<Vec<IncidentReport>> {
-        let sessions = self.inputs.parts.iter().map(|part| part.recording.sessions(&self.config));
-        let sessions: Vec<Vec<Session>> = sessions.collect::<Result<_>>()?;
+        let sessions = self.sessions()?;
         let mut reports = Vec::new();
-        for rate in BUDGETS {
-            // A budget that cannot be promised is reported as refused already.
-            let Ok(detector) = detector.with_false_positive_rate(rate) else { continue };
-            // On one thread, so that the times compare.
-            let detector = detector.with_threads(1);
+        for detector in promised(detector) {
             let mut report = IncidentReport::new(&detector);
-            let mut spent = [Duration::ZERO; 4];
             for (sessions, truth) in sessions.iter().zip(&self.truths) {
-                let alone = || detector.judge_batch(sessions).map(drop);
-                let verdicts = detector.judge_all(sessions)?;
-                let judging = || detector.judge_all(sessions).map(drop);
-                let found = incidents(sessions, &verdicts, &IncidentConfig::default())?;
-                let grouping = || incidents(sessions, &verdicts, &IncidentConfig::default()).map(drop);
-                let explaining = || found.iter().try_for_each(|incident| incident.explain(&detector).map(drop));
-                let work: [&dyn Fn() -> Result<()>; 4] = [&alone, &judging, &grouping, &explaining];
-                for (spent, least) in spent.iter_mut().zip(least_times(work)?) {
-                    *spent += least;
-                }
-                report.add(sessions, &verdicts, &found, truth);
+                report.add(sessions, &detector.judge_all(sessions)?, &IncidentConfig::default(), truth)?;
             }
-            let [alone, judging, grouping, explaining] = spent;
-            report.costs = Costs::of(alone, judging, grouping, explaining);
             reports.push(report);
         }
         Ok(reports)
+    }
+
+    /// What evidence, grouping and explaining take at a detector's budget.
+    fn costs(&self, detector: &Detector, bar: &Bar) -> Result<Option<Costs>> {
+        let (sessions, detector) = (self.sessions()?, detector.clone().with_threads(1));
+        let (mut rounds, start) = (Vec::new(), Instant::now());
+        while rounds.len() < ROUNDS.1 && (rounds.len() < ROUNDS.0 || start.elapsed() < MEASURED) {
+            bar.set(None, || format!("{} rounds", rounds.len()));
+            let mut round = Round::default();
+            for sessions in &sessions {
+                measure(&detector, sessions, rounds.len() % 2 == 1, &mut round)?;
+            }
+            rounds.push(round);
+        }
+        // The first one meets cold caches.
+        Ok(Costs::of(&rounds[1..]))
+    }
+
+    /// The sessions of each part that is judged.
+    fn sessions(&self) -> Result<Vec<Vec<Session>>> {
+        self.inputs.parts.iter().map(|part| part.recording.sessions(&self.config)).collect()
     }
 
     /// What happened in the first capture that is judged, as a page.
@@ -457,17 +471,27 @@ impl Options {
     }
 }
 
-/// The least processor time that each of some pieces of work takes in three rounds of all of them: what else the machine does only adds.
-fn least_times<const N: usize>(work: [&dyn Fn() -> Result<()>; N]) -> Result<[Duration; N]> {
-    let mut least = [Duration::MAX; N];
-    for _ in 0..3 {
-        for (least, work) in least.iter_mut().zip(work) {
-            let start = cpu_time();
-            work()?;
-            *least = (*least).min(cpu_time() - start);
-        }
+/// Adds to a round what some sessions take, judged by themselves first or with evidence first.
+fn measure(detector: &Detector, sessions: &[Session], evidence_first: bool, round: &mut Round) -> Result<()> {
+    let rules = IncidentConfig::default();
+    let mut alone = || timed(&mut round.alone, || detector.judge_batch(sessions)).map(drop);
+    if !evidence_first {
+        alone()?;
     }
-    Ok(least)
+    let verdicts = timed(&mut round.judging, || detector.judge_all(sessions))?;
+    if evidence_first {
+        alone()?;
+    }
+    let found = timed(&mut round.grouping, || incidents(sessions, &verdicts, &rules))?;
+    timed(&mut round.explaining, || found.iter().try_for_each(|incident| incident.explain(detector).map(drop)))
+}
+
+/// Adds the processor time that some work takes.
+fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let start = cpu_time();
+    let done = work();
+    *spent += cpu_time() - start;
+    done
 }
 
 /// The two parts of a value that a sign stands between.

@@ -4,7 +4,7 @@
 use nf_core::{
     Detector, Result, Session, SessionConfig, Verdict,
     evaluate::{IncidentReport, Truth},
-    incident::{IncidentConfig, incidents},
+    incident::IncidentConfig,
 };
 use nf_examples::{Inputs, Phases, exit};
 use std::{ops::ControlFlow, process::ExitCode, time::Duration};
@@ -109,9 +109,8 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn report(judged: &Judged<'_>, rules: &IncidentConfig) -> Result<IncidentReport> {
-    let found = incidents(judged.sessions, &judged.verdicts, rules)?;
     let mut report = IncidentReport::new(judged.detector);
-    report.add(judged.sessions, &judged.verdicts, &found, judged.truth);
+    report.add(judged.sessions, &judged.verdicts, rules, judged.truth)?;
     Ok(report)
 }
 

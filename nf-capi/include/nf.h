@@ -353,7 +353,7 @@ enum nf_change
    */
   NF_CHANGE_OPENED = 1,
   /**
-   * It has twice the sessions it had when it was last told of.
+   * It has twice the sessions it had when it was last told of, or came again after a pause.
    */
   NF_CHANGE_GROWN = 2,
   /**

@@ -38,7 +38,7 @@ pub enum nf_event_kind {
 pub enum nf_change {
     /// It opened.
     NF_CHANGE_OPENED = 1,
-    /// It has twice the sessions it had when it was last told of.
+    /// It has twice the sessions it had when it was last told of, or came again after a pause.
     NF_CHANGE_GROWN = 2,
     /// It is over.
     NF_CHANGE_CLOSED = 3,

@@ -234,7 +234,7 @@ impl Event {
         }
     }
 
-    /// What became of the incident: ``"opened"``, ``"grown"`` to twice its sessions, or ``"closed"``.
+    /// What became of the incident: ``"opened"``, ``"grown"`` to twice its sessions or come again after a pause, or ``"closed"``.
     #[getter]
     fn change(&self) -> Option<&'static str> {
         match &self.0 {

@@ -1,11 +1,7 @@
 //! Floods, and what they cost.
 
 use crate::eth;
-use std::{
-    fs,
-    sync::LazyLock,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 /// TCP segments of sessions from scattered addresses and ports, as forged senders have them: the first of each session, a
 /// SYN to a scattered port, then the second of each, and so on.
@@ -56,9 +52,14 @@ pub fn peak_resident() -> Option<usize> {
 
 /// What this thread computed so far, waiting left out where the system tells.
 pub fn cpu_time() -> Duration {
-    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let nanos = fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split_whitespace().next()?.parse().ok());
-    nanos.map_or_else(|| START.elapsed(), Duration::from_nanos)
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    {
+        static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+        START.elapsed()
+    }
 }

@@ -44,6 +44,12 @@ pub(crate) fn check(rate: f64, n: usize, sound: bool, hours: Option<f64>) -> Res
     Err(Error::new(ErrorKind::Data, message))
 }
 
+/// The smallest rate that `n` held-out benign sessions can promise, the tail fitted soundly or not; `None` where that is above 0.5.
+pub(crate) fn smallest(n: usize, sound: bool) -> Option<f64> {
+    let rate = if sound { LEAST } else { PLAIN } / n as f64;
+    check(rate, n, sound, None).is_ok().then_some(rate)
+}
+
 impl Calibration {
     /// The smallest cut that keeps a false-positive rate: benign sessions score above it (`score > cut`) at most that
     /// often, and a score is above it just where its [p-value](Self::p_value) is at most `rate`.

@@ -8,7 +8,7 @@ mod phased;
 mod tail;
 
 use crate::{Error, ErrorKind, Result};
-pub(crate) use budget::{check as check_budget, check_rate};
+pub(crate) use budget::{check as check_budget, check_rate, smallest as smallest_rate};
 pub(crate) use drift::{ChangeTest, Level};
 pub use interval::{Interval, block_bootstrap, wilson};
 pub(crate) use phased::Phased;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Error, ErrorKind, Result,
-    calibration::{check_budget, check_rate},
+    calibration::{check_budget, check_rate, smallest_rate},
     session::Session,
 };
 
@@ -81,6 +81,14 @@ impl Detector {
         self.with_false_positive_rate(Budget::PerHour(alerts).rate(held_out)?)
     }
 
+    /// The smallest [rate](Self::with_false_positive_rate) that the held-out sessions can promise; `None` where they are too few
+    /// for any.
+    pub fn smallest_false_positive_rate(&self) -> Option<f64> {
+        let deciding = [Some(&*self.combined), self.evidence_calibration()].into_iter().flatten();
+        let rates = deciding.map(|calibration| smallest_rate(calibration.len(), calibration.tail_is_sound()));
+        rates.collect::<Option<Vec<f64>>>()?.into_iter().reduce(f64::max)
+    }
+
     /// Whether the calibrations that decide can promise a rate.
     pub(super) fn check_budget(&self, rate: f64) -> Result<()> {
         let hours = self.held_out_hours();
@@ -119,6 +127,16 @@ mod tests {
         assert_eq!(loaded.with_alerts_per_hour(36.0).unwrap().threshold(), {
             detector.with_alerts_per_hour(36.0).unwrap().threshold()
         });
+    }
+
+    #[test]
+    fn the_smallest_rate_is_promised_and_less_is_not() {
+        let detector = detector();
+        let smallest = detector.smallest_false_positive_rate().unwrap();
+        assert!((0.5 / 600.0..=3.0 / 600.0).contains(&smallest), "{smallest}");
+        assert_eq!(detector.with_false_positive_rate(smallest).unwrap().false_positive_rate(), smallest);
+        let error = detector.with_false_positive_rate(0.999 * smallest).unwrap_err();
+        assert!(error.to_string().contains(": 1 more are needed"), "{error}");
     }
 
     #[test]

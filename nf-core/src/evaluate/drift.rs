@@ -12,6 +12,8 @@ pub enum Change<'a> {
     None,
     /// Its sessions come once more, from and to other hosts, later by this much and around its end.
     Overlay(Duration),
+    /// Of all sessions only this share is left.
+    Load(f64),
     /// Of the sessions to a port of TCP or UDP only this share is left.
     Thin {
         /// The port.
@@ -46,10 +48,9 @@ impl Change<'_> {
                 before.extend(overlay(&after, *later));
                 before.extend(after);
             }
+            Self::Load(share) => before.extend(thin(after, *share, |_| true)),
             Self::Thin { port, share } => {
-                let mut random = Random::new(SEED);
-                let kept = |session: &Session| session.key().resp.port != *port || f64::from(random.uniform()) < *share;
-                before.extend(after.into_iter().filter(kept));
+                before.extend(thin(after, *share, |session| session.key().resp.port == *port));
             }
             Self::Reweight { port, factor } => before.extend(reweight(&after, *port, *factor)),
             Self::Other(other) => {
@@ -61,6 +62,12 @@ impl Change<'_> {
         before.sort_by_key(Session::ended);
         before
     }
+}
+
+/// The sessions, of some of them only a share.
+fn thin(sessions: Vec<Session>, share: f64, of: impl Fn(&Session) -> bool) -> impl Iterator<Item = Session> {
+    let mut random = Random::new(SEED);
+    sessions.into_iter().filter(move |session| !of(session) || f64::from(random.uniform()) < share)
 }
 
 /// Sessions from and to other hosts, later by so much and around the end.
@@ -243,6 +250,8 @@ mod tests {
         assert_eq!(counts(&apply(Change::Thin { port: 80, share: 0.0 })), [same[0], 0]);
         let half = counts(&apply(Change::Thin { port: 80, share: 0.5 }))[1];
         assert!(half.abs_diff(same[1] / 2) < 30, "{half}");
+        let half = counts(&apply(Change::Load(0.5)));
+        assert!(half[0] == same[0] && half[1].abs_diff(same[1] / 2) < 30, "{half:?}");
         let other = apply(Change::Other(&sessions));
         assert_eq!(counts(&other), [same[0], 600]);
         assert!(other.is_sorted_by_key(Session::ended) && other.iter().any(|session| session.end() == at));

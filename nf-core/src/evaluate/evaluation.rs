@@ -3,6 +3,7 @@
 use super::{
     comparison::Comparison,
     contaminate::ContaminationReport,
+    costs,
     explanations::ExplanationCheck,
     incidents::{COLUMNS, IncidentReport},
     report::Report,
@@ -11,6 +12,9 @@ use super::{
 };
 use serde_json::json;
 use std::fmt;
+
+/// What the table of costs has.
+pub(super) const COSTS: &str = "Processor time beside that of judging each session by itself, median and quartiles";
 
 /// All that one evaluation has to say: the report, and what else was asked for.
 #[derive(Debug, Clone)]
@@ -91,6 +95,12 @@ impl fmt::Display for Evaluation {
         writeln!(f, "\nIncidents:\n\n| {} |\n|{}", COLUMNS.join(" | "), "---|".repeat(COLUMNS.len()))?;
         for report in &self.incidents {
             writeln!(f, "| {} |", report.row().join(" | "))?;
+        }
+        if self.incidents.iter().any(|report| report.costs.is_some()) {
+            writeln!(f, "\n{COSTS}:\n\n| seed | budget | {} |\n|{}", costs::COLUMNS.join(" | "), "---|".repeat(7))?;
+        }
+        for (report, costs) in self.incidents.iter().filter_map(|report| Some((report, report.costs?))) {
+            writeln!(f, "| {} | {} |", report.row()[..2].join(" | "), costs.cells().join(" | "))?;
         }
         let first = self.incidents[0].seed;
         let of_first = self.incidents.iter().filter(|report| report.seed == first);

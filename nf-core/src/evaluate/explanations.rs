@@ -3,7 +3,8 @@
 use super::{
     BUDGETS,
     labels::Label,
-    report::text::{percent, three},
+    promised::{SMALLEST, budget, is_smallest, promised},
+    report::text::three,
     truth::Truth,
 };
 use crate::{Detector, Result, Verdict, session::Session};
@@ -19,13 +20,13 @@ const EXPLAINED: usize = 50;
 /// Of these, how many are explained by single columns as well, at most.
 const BY_COLUMN: usize = 10;
 
-/// How often explanations hold, for each of the [budgets](BUDGETS) that the detector can promise.
+/// How often explanations hold, for each of the [budgets](BUDGETS) that the detector can [promise](promised()).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ExplanationCheck {
     /// By budget.
     pub cuts: Vec<ExplainedCut>,
-    /// Why the other budgets are left out.
+    /// Why budgets are left out.
     pub refusals: Vec<String>,
 }
 
@@ -35,6 +36,8 @@ pub struct ExplanationCheck {
 pub struct ExplainedCut {
     /// The budget: the share of benign sessions that may alert.
     pub rate: f64,
+    /// Whether that is the smallest that the held-out sessions can promise.
+    pub smallest: bool,
     detector: Detector,
     /// It explains by single columns.
     by_column: Detector,
@@ -128,17 +131,18 @@ fn held(counts: &[Option<usize>]) -> Option<f64> {
 impl ExplanationCheck {
     /// Without any alert yet, for the budgets that a detector can promise.
     pub fn new(detector: &Detector) -> Self {
-        let mut check = Self { cuts: Vec::new(), refusals: Vec::new() };
-        for rate in BUDGETS {
-            match detector.with_false_positive_rate(rate) {
-                Ok(detector) => {
-                    let by_column = detector.with_columns_as_facts();
-                    check.cuts.push(ExplainedCut { rate, detector, by_column, kinds: BTreeMap::new() });
-                }
-                Err(error) => check.refusals.push(error.to_string()),
-            }
+        let refusals = BUDGETS.iter().filter_map(|rate| detector.with_false_positive_rate(*rate).err());
+        let cut = |detector: Detector| ExplainedCut {
+            rate: detector.false_positive_rate(),
+            smallest: is_smallest(&detector),
+            by_column: detector.with_columns_as_facts(),
+            detector,
+            kinds: BTreeMap::new(),
+        };
+        Self {
+            cuts: promised(detector).into_iter().map(cut).collect(),
+            refusals: refusals.map(|refusal| refusal.to_string()).collect(),
         }
-        check
     }
 
     /// Explains the alerts among the sessions of a recording, of which this is known.
@@ -160,7 +164,7 @@ impl ExplanationCheck {
         let cut = |cut: &ExplainedCut| {
             let kinds: BTreeMap<&str, Value> = cut.kinds.iter().map(|(name, of)| (name.as_str(), kind(of))).collect();
             let (all, shares) = (kind(&cut.all()), [cut.macro_share(), cut.macro_column_share()]);
-            let value = json!({"all": all, "macro_share": shares[0], "macro_column_share": shares[1], "kinds": kinds});
+            let value = json!({"smallest": cut.smallest, "all": all, "macro_share": shares[0], "macro_column_share": shares[1], "kinds": kinds});
             (cut.rate.to_string(), value)
         };
         json!({
@@ -209,7 +213,7 @@ pub(super) const COLUMNS: [&str; 8] =
     ["alerts", "number", "explained", "share", "median facts", "median values", "share by single columns", "ms each"];
 
 impl ExplainedCut {
-    /// A row for each kind, and one for all.
+    /// A row for each kind, one for all, and the mean over the kinds.
     pub(super) fn rows(&self) -> Vec<Vec<String>> {
         let all = self.all();
         let kinds = self.kinds.iter().map(|(name, kind)| (name.as_str(), kind));
@@ -226,7 +230,10 @@ impl ExplainedCut {
                 kind.seconds_each().map_or("-".to_owned(), |seconds| format!("{:.1}", 1e3 * seconds)),
             ]
         };
-        kinds.chain([("all", &all)]).map(row).collect()
+        let mut mean = vec![String::new(); COLUMNS.len()];
+        (mean[0], mean[3], mean[6]) =
+            ("mean over the kinds".to_owned(), three(self.macro_share()), three(self.macro_column_share()));
+        kinds.chain([("all", &all)]).map(row).chain([mean]).collect()
     }
 }
 
@@ -236,13 +243,13 @@ impl fmt::Display for ExplanationCheck {
         for cut in &self.cuts {
             writeln!(
                 f,
-                "Alerts at {} that at most {FEW} facts, set to what was expected, turn normal:\n",
-                percent(Some(cut.rate))
+                "Alerts at {}{} that at most {FEW} facts, set to what was expected, turn normal:\n",
+                budget(cut.rate),
+                if cut.smallest { format!("{SMALLEST},") } else { String::new() },
             )?;
             writeln!(f, "| {} |\n|{}", COLUMNS.join(" | "), "---|".repeat(COLUMNS.len()))?;
             cut.rows().iter().try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))?;
-            let [facts, columns] = [cut.macro_share(), cut.macro_column_share()].map(three);
-            writeln!(f, "\nMean over the kinds: {facts}; {columns} where each column is a fact of its own\n")?;
+            writeln!(f)?;
         }
         self.refusals.iter().try_for_each(|refusal| writeln!(f, "{refusal}"))
     }
@@ -269,6 +276,8 @@ mod tests {
         let text = check.to_string();
         assert!(
             text.contains(&format!("| benign | {alerts} | {} |", alerts.min(EXPLAINED)))
+                && text.starts_with("Alerts at 1 % that")
+                && text.contains("| mean over the kinds |  |  |")
                 && text.contains("cannot promise"),
             "{text}"
         );

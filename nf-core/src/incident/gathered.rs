@@ -33,6 +33,10 @@ pub(super) struct Gathered {
     pub(super) sessions: u64,
     /// How many sessions there were when it was last told of.
     pub(super) told: u64,
+    /// What the alerts since its last pause come to; `None` where it had none, or they came to enough.
+    after_pause: Option<f64>,
+    /// How often they came to enough.
+    returns: u64,
     sources: Distinct<IpAddr>,
     destinations: Distinct<IpAddr>,
     services: Distinct<ServicePort>,
@@ -81,6 +85,8 @@ impl Gathered {
             updated: Timestamp::from_nanos(i64::MIN),
             sessions: 0,
             told: 0,
+            after_pause: None,
+            returns: 0,
             sources: Distinct::default(),
             destinations: Distinct::default(),
             services: Distinct::default(),
@@ -105,6 +111,23 @@ impl Gathered {
         if alert.score > self.strangest.sighting.score {
             self.strangest = whole(alert);
         }
+    }
+
+    /// Whether a reader is to be told that it came again: with another session, after a rest or not, that counts so much, the
+    /// sessions since the last pause come to enough. Each time is twice as far from the last one, so that what comes and goes all
+    /// day is told of a few times.
+    pub(super) fn came_again(&mut self, rested: bool, weight: f64, enough: f64) -> bool {
+        if rested {
+            self.after_pause = Some(0.0);
+        }
+        let Some(sum) = &mut self.after_pause else { return false };
+        *sum += weight;
+        if *sum < enough {
+            return false;
+        }
+        self.after_pause = None;
+        self.returns += 1;
+        self.returns.is_power_of_two()
     }
 
     /// Takes in what became of a session that was counted.

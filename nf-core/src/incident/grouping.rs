@@ -45,7 +45,9 @@ struct Open {
 pub enum Change {
     /// It opened.
     Opened,
-    /// It has at least twice the sessions it had when it was last told of.
+    /// It has at least twice the sessions it had when it was last told of, or it came again, for the first, second, fourth, eighth ..
+    /// time: after a pause of more than [`within`](IncidentConfig::within), alerts that come to [`from`](IncidentConfig::from),
+    /// which would have opened it.
     Grown,
     /// It is over: no alert came for as long as [`silence`](IncidentConfig::silence) says, or nothing more will.
     Closed,
@@ -156,9 +158,11 @@ impl Incidents {
     fn join(&mut self, shared: Shared, alert: Alert<'_>) -> bool {
         let Some(Open { gathered, .. }) = self.open.to_back(&shared) else { return false };
         let before = gathered.sessions;
+        let rested = alert.at.since(gathered.updated) > self.config.within;
         gathered.add(alert);
         self.stats.grouped += gathered.sessions - before;
-        if gathered.sessions >= 2 * gathered.told {
+        let came_again = gathered.sessions > before && gathered.came_again(rested, alert.weight(), self.config.from);
+        if gathered.sessions >= 2 * gathered.told || came_again {
             gathered.told = gathered.sessions;
             self.ready.push_back((Change::Grown, gathered.incident()));
         }

@@ -133,13 +133,22 @@ impl Incident {
 
     /// From when on it was open and had a session.
     pub(crate) fn had(&self, session: &Session, verdict: &Verdict) -> Option<Timestamp> {
-        let mut alerts = Alert::all(session, verdict).filter(|alert| {
+        self.alerts(session, verdict).next().map(|alert| alert.at.max(self.opened))
+    }
+
+    /// Whether an alert of a session is the one that opened it.
+    pub(crate) fn opened_by(&self, session: &Session, verdict: &Verdict) -> bool {
+        self.alerts(session, verdict).any(|alert| alert.at == self.opened)
+    }
+
+    /// The alerts of a session that are part of it.
+    fn alerts<'a>(&self, session: &'a Session, verdict: &'a Verdict) -> impl Iterator<Item = Alert<'a>> {
+        Alert::all(session, verdict).filter(|alert| {
             alert.kind() == self.kind
                 && alert.centres().contains(&self.centre)
-                && session.start() >= self.first
+                && alert.session.start() >= self.first
                 && alert.at <= self.updated
-        });
-        alerts.next().map(|alert| alert.at.max(self.opened))
+        })
     }
 
     /// The sessions that carry the alert of its strangest session, that one first; empty where each was judged by itself.

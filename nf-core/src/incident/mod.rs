@@ -10,6 +10,9 @@
 //! minute counts a quarter. Of a long session of a host that is the source of an open incident less is asked. What these rules are worth stands in
 //! docs/detection.md.
 //!
+//! A reader is told as an incident opens, as its sessions double, as it comes again after a pause, and as it is over: what one attacker
+//! does next in the same way is the same line, and is not passed over in silence. That is a few times a line, whatever goes in.
+//!
 //! [`incidents`] groups the verdicts of a replay, a [`Monitor`](crate::Monitor) groups them as they come: with the same
 //! result, through [`Incidents`].
 
@@ -43,6 +46,34 @@ use alert::Alert;
 /// [`ErrorKind::Config`] where a value of the configuration is out of its range, [`ErrorKind::Data`] where there is not one
 /// verdict a session.
 pub fn incidents(sessions: &[Session], verdicts: &[Verdict], config: &IncidentConfig) -> Result<Vec<Incident>> {
+    let mut closed = Vec::new();
+    replay(sessions, verdicts, config, |change, incident| {
+        if change == Change::Closed {
+            closed.push(incident);
+        }
+    })?;
+    closed.sort_by_key(|incident| incident.id);
+    Ok(closed)
+}
+
+/// All that becomes of these incidents, in the order in which a [`Monitor`](crate::Monitor) tells it, with each incident as it
+/// was then.
+///
+/// # Errors
+/// As [`incidents`].
+pub fn news(sessions: &[Session], verdicts: &[Verdict], config: &IncidentConfig) -> Result<Vec<(Change, Incident)>> {
+    let mut news = Vec::new();
+    replay(sessions, verdicts, config, |change, incident| news.push((change, incident)))?;
+    Ok(news)
+}
+
+/// Hands on what becomes of incidents.
+fn replay(
+    sessions: &[Session],
+    verdicts: &[Verdict],
+    config: &IncidentConfig,
+    mut told: impl FnMut(Change, Incident),
+) -> Result<()> {
     if sessions.len() != verdicts.len() {
         let message = format!("{} verdicts for {} sessions, there must be one each", verdicts.len(), sessions.len());
         return Err(Error::new(ErrorKind::Data, message));
@@ -51,17 +82,16 @@ pub fn incidents(sessions: &[Session], verdicts: &[Verdict], config: &IncidentCo
     let mut alerts: Vec<Alert<'_>> = judged.flat_map(|(session, verdict)| Alert::all(session, verdict)).collect();
     alerts.sort_by_key(Alert::moment);
     let mut incidents = Incidents::new(config.clone())?;
-    let mut closed = Vec::new();
-    let mut collect = |incidents: &mut Incidents| {
-        let news = std::iter::from_fn(|| incidents.pop());
-        closed.extend(news.filter(|(change, _)| *change == Change::Closed).map(|(_, incident)| incident));
+    let mut tell = |incidents: &mut Incidents| {
+        while let Some((change, incident)) = incidents.pop() {
+            told(change, incident);
+        }
     };
     for alert in alerts {
         incidents.take(alert);
-        collect(&mut incidents);
+        tell(&mut incidents);
     }
     incidents.finish();
-    collect(&mut incidents);
-    closed.sort_by_key(|incident| incident.id);
-    Ok(closed)
+    tell(&mut incidents);
+    Ok(())
 }

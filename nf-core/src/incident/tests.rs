@@ -149,6 +149,34 @@ fn news_come_when_it_opens_doubles_and_closes() {
     assert_eq!((stats.alerts, stats.grouped, stats.opened, stats.refused), (44, 44, 2, 0));
 }
 
+/// The sessions of each piece of news of an incident with this many sessions from each of these seconds on, one a second.
+fn news_of(bursts: impl IntoIterator<Item = (u32, u32)>) -> Vec<(Change, u64)> {
+    let sessions = bursts.into_iter().flat_map(|(from, count)| (0..count).map(move |i| f64::from(from + i)));
+    let sessions: Vec<Session> = sessions.map(|at| session(9, 1, 80, at)).collect();
+    let verdicts: Vec<Verdict> = sessions.iter().map(|_| alert(9.0)).collect();
+    let news = news(&sessions, &verdicts, &IncidentConfig::default()).unwrap();
+    news.into_iter().map(|(change, incident)| (change, incident.sessions)).collect()
+}
+
+#[test]
+fn one_that_comes_again_after_a_pause_is_told_of() {
+    use Change::{Closed, Grown, Opened};
+    // 20 sessions, and after a minute four more: less than twice as many, but enough to have opened it.
+    assert_eq!(news_of([(0, 20), (80, 4)]), [(Opened, 4), (Grown, 8), (Grown, 16), (Grown, 24), (Closed, 24)]);
+    assert_eq!(news_of([(0, 20), (80, 3)]).len(), 4, "three would not have opened it");
+    assert_eq!(news_of([(0, 20), (49, 4)]).len(), 4, "half a minute is no pause");
+    // One that comes back forty times, and a beacon each forty seconds.
+    let returns = news_of((0..41).map(|i| (60 * i, 8)));
+    let grown: Vec<u64> =
+        returns.iter().filter(|(change, _)| *change == Grown).map(|(_, sessions)| *sessions).collect();
+    assert_eq!(grown, [8, 12, 20, 36, 68, 132, 260]);
+    assert_eq!(
+        news_of((0..4).map(|i| (i, 1)).chain((1..60).map(|i| (40 * i, 1)))).len(),
+        5,
+        "a beacon never comes to enough"
+    );
+}
+
 #[test]
 fn a_flood_of_a_million_sources_leaves_the_cap_and_what_is_open() {
     let config = IncidentConfig { most_open: 3, most_waiting: 100, ..IncidentConfig::default() };

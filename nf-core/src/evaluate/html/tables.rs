@@ -3,10 +3,13 @@
 use crate::evaluate::{
     BUDGETS, MACRO_SESSIONS,
     contaminate::ContaminationReport,
+    costs,
     cut::CutReport,
     episodes::EpisodeOutcome,
+    evaluation::COSTS,
     explanations::{self, ExplanationCheck},
     incidents::{self, EpisodeIncidents, IncidentReport},
+    promised::{self, SMALLEST},
     report::{CutKind, HeadReport, text},
     shortcuts::Shortcuts,
     spread::{Repeats, Spread},
@@ -138,11 +141,16 @@ pub(super) fn incidents(reports: &[IncidentReport]) -> String {
     let Some(first) = reports.first() else { return String::new() };
     let mut html =
         table("One line for one happening", &incidents::COLUMNS, &[0], reports.iter().map(|report| report.row()));
+    let costs = reports.iter().filter_map(|report| {
+        let row = report.row().into_iter().take(2);
+        Some(row.chain(report.costs?.cells()).collect::<Vec<_>>())
+    });
+    if reports.iter().any(|report| report.costs.is_some()) {
+        html += &table(COSTS, &[&["seed", "budget"][..], &costs::COLUMNS].concat(), &[0], costs);
+    }
     let of_first: Vec<&IncidentReport> = reports.iter().filter(|report| report.seed == first.seed).collect();
-    let cells = |episode: &EpisodeIncidents| {
-        let delay = episode.delay.map_or("!none".to_owned(), |delay| format!("{:.1} s", delay.as_secs_f64()));
-        [episode.alerts.to_string(), episode.incidents.to_string(), delay]
-    };
+    let cells =
+        |episode: &EpisodeIncidents| episode.cells().map(|cell| if cell == "none" { format!("!{cell}") } else { cell });
     let row = |(place, episode): (usize, &EpisodeIncidents)| {
         let mut row = vec![episode.id.clone(), episode.category.clone()];
         row.extend(of_first.iter().filter_map(|report| report.episodes.get(place)).flat_map(cells));
@@ -150,14 +158,15 @@ pub(super) fn incidents(reports: &[IncidentReport]) -> String {
     };
     let mut head = vec!["episode".to_owned(), "attack".to_owned()];
     for report in &of_first {
-        let budget = format!("at {} %", report.rate * 100.0);
-        head.extend([format!("alerts {budget}"), "incidents".to_owned(), "first after".to_owned()]);
+        let budget = format!("at {}", report.budget());
+        let [first, rest @ ..] = incidents::EPISODE_COLUMNS.map(str::to_owned);
+        head.extend([vec![format!("{first} {budget}")], rest.to_vec()].concat());
     }
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     if !first.episodes.is_empty() {
         html += &table("Each attack", &head, &[0, 1], first.episodes.iter().enumerate().map(row));
     }
-    let line = |report: &IncidentReport, line: &String| vec![format!("{} %", report.rate * 100.0), line.clone()];
+    let line = |report: &IncidentReport, line: &String| vec![report.budget(), line.clone()];
     let benign: Vec<_> = of_first.iter().flat_map(|report| report.benign.iter().map(|l| line(report, l))).collect();
     if !benign.is_empty() {
         html += &table("On benign traffic alone", &["budget", "incident"], &[0, 1], benign);
@@ -168,7 +177,9 @@ pub(super) fn incidents(reports: &[IncidentReport]) -> String {
 /// How often explanations hold, a table a budget.
 pub(super) fn explanations(check: &ExplanationCheck) -> String {
     let of = |cut: &explanations::ExplainedCut| {
-        let caption = format!("Alerts at {} % that at most five facts, as expected, turn normal", cut.rate * 100.0);
+        let smallest = if cut.smallest { format!("{SMALLEST},") } else { String::new() };
+        let at = promised::budget(cut.rate) + &smallest;
+        let caption = format!("Alerts at {at} that at most five facts, as expected, turn normal");
         table(&caption, &explanations::COLUMNS, &[0], cut.rows())
     };
     let tables: String = check.cuts.iter().map(of).collect();

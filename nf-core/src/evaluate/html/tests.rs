@@ -1,8 +1,9 @@
 use super::*;
 use crate::evaluate::{
-    Comparison, ContaminationReport, Repeats, Report, Shortcuts,
+    Comparison, ContaminationReport, EpisodeIncidents, IncidentReport, Repeats, Report, Shortcuts,
     testing::{judged, session},
 };
+use std::time::Duration;
 
 /// An evaluation with everything in it, and its parts.
 fn page() -> String {
@@ -16,6 +17,29 @@ fn page() -> String {
     evaluation.comparison = Some(Comparison::new().with("packets", &report).with("ours", &report));
     evaluation.shortcuts = Some(Shortcuts::probe(&[], &[]).unwrap());
     evaluation.contamination = vec![ContaminationReport::new(0.05, &Default::default()).with(&report, &report)];
+    let episode = EpisodeIncidents {
+        id: "1".into(),
+        category: "scan".into(),
+        alerts: 12,
+        incidents: vec![3, 8],
+        opened: false,
+        delay: Some(Duration::from_secs(4)),
+        told: None,
+    };
+    evaluation.incidents = vec![IncidentReport {
+        rate: 0.01,
+        smallest: false,
+        seed: Some(7),
+        seconds: 3600.0,
+        benign_alerts: 5,
+        benign: vec!["incident <1>".into()],
+        attacks: 17,
+        mixed: 2,
+        others: 6,
+        news: 31,
+        episodes: vec![episode],
+        costs: None,
+    }];
     evaluation.to_html("lab & co", &[(&attack, &truth), (&test, &Truth::benign())])
 }
 
@@ -31,6 +55,8 @@ fn holds_every_part_and_nothing_from_elsewhere() {
         "Each kind of attack",
         "Over time",
         "Attack episodes",
+        "One line for one happening",
+        "On benign traffic alone",
         "What single columns tell",
         "Fitted with 5 % attacks",
         "prefers-color-scheme: dark",
@@ -52,5 +78,7 @@ fn figures_of_the_page_are_those_of_the_report() {
     // The test scores lie half a decade of p above those of val: 3.0 to 3.49 of them are above val's 1 % cut of 2.96.
     assert!(page.contains("<td>300</td>") && page.contains("1 of 1"), "sessions and episodes");
     assert_eq!(page.matches("class=\"line ours\"").count(), 2, "ours among the curves, and the one kind");
+    let incidents = "<td>17 / 2</td><td>6</td><td>0</td>";
+    assert!(page.contains(incidents) && page.contains("<td>3, 8</td>") && page.contains("incident &lt;1&gt;"));
     assert!(page.contains("class=\"dot attack\"") && page.contains("class=\"hit\""));
 }
