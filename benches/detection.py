@@ -30,6 +30,8 @@ COMMANDS = {
     "packets": "evaluate --strict --heads session,packets",
     "clone": "evaluate --strict",
     "ablation": "ablation",
+    "objectives": "objectives",
+    "timeline": "timeline --only pair",
     "budget": "budget",
     "drift": "drift",
     "grouping": "grouping",

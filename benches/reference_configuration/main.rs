@@ -1,38 +1,46 @@
 //! Trains the transformer on long sessions and tells what that costs: 12 layers of width 128 with 8 heads, 2048 packets a
-//! session, 256 sessions an update, unless told otherwise. The sessions are generated: what they cost is that of any.
+//! session, 256 sessions an update, unless told otherwise. The sessions are generated, what they cost is that of any; or
+//! those of a capture, to see that it learns.
 
+use nf_benches::benign_capture;
 use nf_core::{
-    Result,
-    features::{Column, Rows, Schema},
+    Capture, Device, Error, ErrorKind, Result, SessionConfig,
+    features::{Column, FeatureSpec, Rows, Schema},
     model::{Attention, Model, Transformer, TransformerParams, TransformerScore},
 };
+use nf_tests::peak_resident;
 use rustix::time::{ClockId, clock_gettime};
-use std::{fs, ops::ControlFlow, process::ExitCode, sync::Arc, time::Instant};
+use std::{io::Cursor, ops::ControlFlow, process::ExitCode, sync::Arc, time::Instant};
 
 const USAGE: &str = "\
 usage: reference_configuration [OPTIONS]
 
   --attention A   full, window, linear or low-rank (window)
   --reach N       packets that a window reaches back, and ahead (64)
+  --device D      cpu, or where nf-core was built with its feature ndarray, cuda:N or wgpu:N (cpu)
   --threads N     threads, 0 for one a core (0)
-  --steps N       updates (1)
+  --steps N       updates; with --real, epochs (1)
   --layers N      layers (12)
   --packets N     packets a session (2048)
   --sessions N    sessions an update (256)
   --at-once N     sessions whose gradient a thread computes at once (1)
-  --score         judge the sessions once, instead of training on them
-  --json          one line of JSON an update";
+  --real LEAST    train on the sessions of at least LEAST packets of the lab's train capture ($NF_DATA/lab, else the cut that
+                  comes with the examples), a tenth of them held out
+  --score         judge the sessions, instead of training on them
+  --json          one line of JSON an update, and an epoch with --real";
 
 #[derive(Debug)]
 struct Options {
     attention: String,
     reach: usize,
+    device: Device,
     threads: usize,
     steps: u32,
     layers: usize,
     packets: usize,
     sessions: usize,
     at_once: usize,
+    real: Option<u64>,
     score: bool,
     json: bool,
 }
@@ -64,12 +72,14 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Option<Options>, lexopt::Erro
     let mut options = Options {
         attention: "window".to_owned(),
         reach: 64,
+        device: Device::Cpu,
         threads: 0,
         steps: 1,
         layers: 12,
         packets: 2048,
         sessions: 256,
         at_once: 1,
+        real: None,
         score: false,
         json: false,
     };
@@ -77,12 +87,14 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Option<Options>, lexopt::Erro
         match argument {
             Long("attention") => options.attention = parser.value()?.string()?,
             Long("reach") => options.reach = parser.value()?.parse()?,
+            Long("device") => options.device = parser.value()?.parse()?,
             Long("threads") => options.threads = parser.value()?.parse()?,
             Long("steps") => options.steps = parser.value()?.parse()?,
             Long("layers") => options.layers = parser.value()?.parse()?,
             Long("packets") => options.packets = parser.value()?.parse()?,
             Long("sessions") => options.sessions = parser.value()?.parse()?,
             Long("at-once") => options.at_once = parser.value()?.parse()?,
+            Long("real") => options.real = Some(parser.value()?.parse()?),
             Long("score") => options.score = true,
             Long("json") => options.json = true,
             Long("help") | Short('h') => return Ok(None),
@@ -98,21 +110,34 @@ fn arguments(mut parser: lexopt::Parser) -> Result<Option<Options>, lexopt::Erro
 }
 
 fn run(options: &Options) -> Result<()> {
-    let (rows, params) = (sessions(options.sessions, options.packets)?, params(options));
+    let rows = match options.real {
+        Some(least) => recorded(least, options.packets)?,
+        None => generated(options.sessions, options.packets)?,
+    };
+    let length = packets(&rows) as f64 / rows.len().max(1) as f64;
+    let params = params(options, length);
     if options.score {
         return score(options, &params, &rows);
     }
+    if options.real.is_some() {
+        eprintln!("{} sessions of {length:.0} packets", rows.len());
+    }
     let mut before = Cost::now();
-    let mut updates = 0;
+    let (mut updates, mut steps, mut held_out) = (0, 0, None);
     params.fit_with(&rows, &mut |progress| {
         if progress.updates > updates {
-            updates = progress.updates;
-            let cost = before.since();
             let loss = f64::from(progress.loss.unwrap_or(f32::NAN));
             let norm = f64::from(progress.gradient_norm.unwrap_or(f32::NAN));
             let real = progress.real_share().unwrap_or(f64::NAN);
             let figures = [("loss", loss), ("gradient_norm", norm), ("real_share", real)];
-            cost.print(options, &format!("step {updates}"), &figures);
+            let cost = before.since();
+            cost.print(options, &format!("step {}", progress.updates), progress.steps - steps, length, &figures);
+            (updates, steps, before) = (progress.updates, progress.steps, Cost::now());
+        }
+        if progress.held_out_loss != held_out {
+            held_out = progress.held_out_loss;
+            let loss = f64::from(held_out.unwrap_or(f32::NAN));
+            print(options, &format!("epoch {}", progress.epoch), &[("held_out_loss", loss)]);
             before = Cost::now();
         }
         ControlFlow::Continue(())
@@ -124,17 +149,19 @@ fn run(options: &Options) -> Result<()> {
 fn score(options: &Options, params: &TransformerParams, rows: &Rows) -> Result<()> {
     let mut little = params.clone();
     (little.training.epochs, little.training.batch) = (1, 1);
-    let model = little.fit(&rows.select(0..2))?;
+    let model = little.fit(&rows.select([0, 0]))?;
     for _ in 0..options.steps {
         let before = Cost::now();
         let scores = model.score(rows)?;
         let mean = scores.iter().map(|score| f64::from(*score)).sum::<f64>() / scores.len() as f64;
-        before.since().print(options, "judged", &[("score", mean)]);
+        let count = packets(rows);
+        before.since().print(options, "judged", count, count as f64 / rows.len() as f64, &[("score", mean)]);
     }
     Ok(())
 }
 
-fn params(options: &Options) -> TransformerParams {
+/// With as many packets an update as so many sessions of this mean length have.
+fn params(options: &Options, length: f64) -> TransformerParams {
     let attention = match options.attention.as_str() {
         "full" => Attention::Full,
         "window" => Attention::Window { left: options.reach, right: options.reach, global: false },
@@ -142,15 +169,32 @@ fn params(options: &Options) -> TransformerParams {
         _ => Attention::LowRank { rank: 256 },
     };
     let mut training = Transformer::params().training;
-    (training.epochs, training.held_out, training.threads) = (options.steps, 0.0, options.threads);
-    training.batch = options.sessions * options.packets;
+    (training.epochs, training.threads) = (options.steps, options.threads);
+    training.device = options.device;
+    training.held_out = if options.real.is_some() { 0.1 } else { 0.0 };
+    training.batch = (options.sessions as f64 * length) as usize;
     training.micro_batch = options.at_once * options.packets;
     let params = Transformer::params().d_model(128).layers(options.layers).heads(8).d_ff(512).attention(attention);
     params.max_steps(options.packets).dropout(0.0).score(TransformerScore::Error).training(training)
 }
 
+/// All packets of the rows.
+fn packets(rows: &Rows) -> u64 {
+    rows.lengths().iter().map(|length| u64::from(*length)).sum()
+}
+
+/// Sessions of at least so many packets, in time order; of longer ones than `most` the first packets.
+fn recorded(least: u64, most: usize) -> Result<Rows> {
+    let (_, bytes) = benign_capture().map_err(|error| Error::new(ErrorKind::Io, error.to_string()))?;
+    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    let config = SessionConfig::default().max_packets(most);
+    let sessions = Capture::from_reader(Cursor::new(bytes))?.sessions(&config)?.collect()?;
+    let long = sessions.iter().filter(|session| session.stats().packets() >= least);
+    FeatureSpec::packets(most).extract(long)
+}
+
 /// Sessions of eight columns, each a wave of its own with noise.
-fn sessions(count: usize, packets: usize) -> Result<Rows> {
+fn generated(count: usize, packets: usize) -> Result<Rows> {
     let columns = (0..8).map(|i| Column::new(format!("column_{i}"), "", "")).collect();
     let schema = Arc::new(Schema::new("generated", columns)?);
     let mut state = 1u32;
@@ -186,37 +230,32 @@ impl Cost {
         Self { wall: self.start.elapsed().as_secs_f64(), cpu: cpu() - self.cpu, ..self }
     }
 
-    fn print(self, options: &Options, what: &str, more: &[(&str, f64)]) {
-        let sessions = options.sessions as f64;
-        let packets = sessions * options.packets as f64;
+    /// What so many packets cost, of sessions of this mean length.
+    fn print(self, options: &Options, what: &str, packets: u64, length: f64, more: &[(&str, f64)]) {
+        let packets = packets as f64;
         let figures = [
             ("seconds", self.wall),
             ("cpu_seconds", self.cpu),
-            ("sessions_a_second", sessions / self.wall),
-            ("sessions_a_cpu_second", sessions / self.cpu),
+            ("sessions_a_second", packets / length / self.wall),
+            ("sessions_a_cpu_second", packets / length / self.cpu),
             ("tokens_a_second", packets / self.wall),
-            ("peak_rss_mb", peak_rss_mb()),
+            ("peak_rss_mb", peak_resident().map_or(f64::NAN, |bytes| bytes as f64 / f64::from(1 << 20))),
         ];
-        let figures = figures.iter().chain(more);
-        if options.json {
-            let fields: Vec<String> = figures.map(|(name, value)| format!("\"{name}\": {value}")).collect();
-            println!("{{\"what\": \"{what}\", {}}}", fields.join(", "));
-        } else {
-            let fields: Vec<String> = figures.map(|(name, value)| format!("{name} {value:.3}")).collect();
-            println!("{what}: {}", fields.join(", "));
-        }
+        print(options, what, &[&figures, more].concat());
+    }
+}
+
+fn print(options: &Options, what: &str, figures: &[(&str, f64)]) {
+    if options.json {
+        let fields: Vec<String> = figures.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+        println!("{{\"what\": \"{what}\", {}}}", fields.join(", "));
+    } else {
+        let fields: Vec<String> = figures.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
+        println!("{what}: {}", fields.join(", "));
     }
 }
 
 fn cpu() -> f64 {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
-}
-
-/// The most memory that was resident, in megabytes; NaN where the system does not say.
-fn peak_rss_mb() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    kilobytes.map_or(f64::NAN, |kilobytes| kilobytes / 1024.0)
 }

@@ -5,13 +5,15 @@ use nf_core::evaluate::{CutKind, Repeats, Report};
 /// The columns that [`figures`] fills.
 pub const FIGURES: &str = "macro AUROC | macro recall at 1 % | at 0.1 % | realised FPR at 1 % | at 0.1 %";
 
-/// Means over the seeds, least and most in brackets, combined, at the empirical quantile; rates in percent.
+/// Means over the seeds, least and most in brackets where there are several, combined, at the empirical quantile; rates in
+/// percent.
 pub fn figures(reports: Vec<(u64, Report)>) -> String {
+    let several = reports.len() > 1;
     let spreads = Repeats::new(reports).spreads("combined", CutKind::Empirical);
     let cell = |&(name, scale, digits): &(&str, f64, usize)| match spreads.get(name) {
         Some(s) => {
             let [mean, least, most] = [s.mean, s.least, s.most].map(|value| format!("{:.digits$}", value * scale));
-            format!("{mean} ({least} to {most})")
+            if several { format!("{mean} ({least} to {most})") } else { mean }
         }
         None => "-".to_owned(),
     };

@@ -8,11 +8,13 @@ pub mod extract;
 mod figures;
 mod inputs;
 mod memory;
+mod panels;
 
 pub use columns::columns;
 pub use figures::{FIGURES, figures};
 pub use inputs::{Inputs, Part, TruthSource};
 pub use memory::peak_rss;
+pub use panels::{Panel, panels};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use nf_core::{Capture, Progress, Result, SessionConfig, session::Sessions};

@@ -57,7 +57,7 @@ pub enum ErrorKind {
     Training,
     /// The progress closure asked to stop.
     Canceled,
-    /// A link type or cargo feature that is not built in.
+    /// A link type or cargo feature that is not built in, or a device that is not there.
     Unsupported,
 }
 

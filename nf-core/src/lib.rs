@@ -58,7 +58,7 @@
 //!
 //! * Time is packet time. There is no clock, no socket, no logger and no global state, and no thread that was not asked for,
 //!   so a replay gives what a live run gave.
-//! * The same session gets the same score, bit for bit on one machine, alone or in a batch, with one thread or many.
+//! * The same session gets the same score, bit for bit on one machine's CPU, alone or in a batch, with one thread or many.
 //! * Scores are higher for stranger sessions, and compared with `>`.
 //! * Broken packets are counted by reason. Broken files, configurations and models are [errors](Error) that say where and
 //!   what would be right. No input panics.
@@ -69,6 +69,14 @@
 //!
 //! * `neural` (default): the networks, [`Autoencoder`] and [`Transformer`], on burn's CPU backend. Without it packets,
 //!   sessions, columns, the forest and the detector are left, and build in seconds.
+//! * `backend-ndarray`: networks on burn's older CPU backend too ([`Device::Ndarray`]), which burn has deprecated in favour of the one
+//!   that `neural` uses. It runs, without a card, the tensor operations that a card would run, and is good for nothing else.
+//! * `cuda`: networks on NVIDIA cards too ([`Device::Cuda`]). The driver is loaded when a device is asked for; without one that is an
+//!   error. A build fetches a toolchain: burn's CUDA compiler links LLVM, which a build script downloads from its GitHub
+//!   releases into `~/.cache/tracel`, and fails without a network. Where nothing is to be linked, as in `cargo check`, `DOCS_RS=1`
+//!   in the environment skips it. So never build with `--all-features`.
+//! * `wgpu`: networks on graphics adapters too, through Vulkan, Metal, DirectX 12 or OpenGL ([`Device::Wgpu`]). Without a driver that has
+//!   one that is an error.
 //! * `report`: a judged capture as one HTML page.
 //! * `onnx`: models as ONNX files (`Model::to_onnx`), and a detector as a folder of them (`Detector::export_onnx`), for devices
 //!   and runtimes that this crate is not for.
@@ -112,7 +120,7 @@ pub use features::{Column, FeatureSpec, Rows, Scaler, Schema};
 pub use incident::Incident;
 #[cfg(feature = "neural")]
 pub use model::{Autoencoder, Transformer};
-pub use model::{IsolationForest, Model, Progress};
+pub use model::{Device, IsolationForest, Model, Progress};
 pub use monitor::{Event, Monitor};
 pub use session::{EndReason, FlowKey, Outcome, Session, SessionConfig, SessionTable, Sessions};
 pub use time::Timestamp;

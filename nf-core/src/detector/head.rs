@@ -5,19 +5,19 @@ use crate::{
     Error, ErrorKind, Result,
     calibration::Calibration,
     features::{Extractor, FeatureSpec, Rows, Scaler, Schema},
-    model::Model,
+    model::{Device, Model},
 };
 use std::sync::Arc;
 
 /// A head before it is calibrated: which columns, their scale, and the model that scores them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Scorer {
     pub(super) name: Arc<str>,
     pub(super) spec: FeatureSpec,
     /// That of the spec.
     pub(super) extractor: Extractor,
     pub(super) scaler: Scaler,
-    pub(super) model: Box<dyn Model>,
+    pub(super) model: Arc<dyn Model>,
     /// What the head's surprise counts in the combined score.
     pub(super) weight: f64,
 }
@@ -41,7 +41,13 @@ impl Scorer {
         let extractor = Extractor::of(&spec).map_err(|e| e.at(place("spec")))?;
         scaler.schema().check(extractor.schema()).map_err(|e| e.at(place("scaler")))?;
         model.schema().check(extractor.schema()).map_err(|e| e.at(place("model")))?;
-        Ok(Self { name: name.into(), spec, extractor, scaler, model, weight })
+        Ok(Self { name: name.into(), spec, extractor, scaler, model: model.into(), weight })
+    }
+
+    /// The same head, its model on `device` where it knows of devices.
+    pub(super) fn with_device(&self, device: Device) -> Result<Self> {
+        let moved = self.model.on_device(device).map_err(|e| self.place(e))?;
+        Ok(Self { model: moved.map_or_else(|| self.model.clone(), Arc::from), ..self.clone() })
     }
 
     /// What the columns mean.
@@ -85,6 +91,11 @@ impl Head {
     pub(super) fn calibrate(scorer: Scorer, scores: &[f32]) -> Result<Self> {
         let calibration = Calibration::fit(scores).map_err(|e| scorer.place(e))?;
         Ok(Self { scorer, calibration })
+    }
+
+    /// The same head, its model on `device`.
+    pub(super) fn with_device(&self, device: Device) -> Result<Self> {
+        Ok(Self { scorer: self.scorer.with_device(device)?, calibration: self.calibration.clone() })
     }
 
     /// What a score adds to the combined score.

@@ -33,6 +33,7 @@ use crate::{
     calibration::{Calibration, Phased},
     evidence::EvidenceConfig,
     features::Schema,
+    model::Device,
     parallel,
     session::{Session, SessionConfig},
 };
@@ -313,6 +314,17 @@ impl Detector {
     #[must_use]
     pub fn with_threads(self, threads: usize) -> Self {
         Self { threads, ..self }
+    }
+
+    /// The same detector with its networks on `device`. A fitted one judges where it was [fitted](Recipe::device), a loaded one on
+    /// the CPU, where alone verdicts are the same bit for bit.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the device is not there ([`Device::check`]).
+    pub fn with_device(&self, device: Device) -> Result<Self> {
+        device.check()?;
+        let heads = self.heads.iter().map(|head| head.with_device(device)).collect::<Result<_>>()?;
+        Ok(Self { heads, ..self.clone() })
     }
 
     /// The names of the heads, in order.

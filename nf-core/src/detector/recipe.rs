@@ -7,7 +7,7 @@ use crate::{
     Error, ErrorKind, Result,
     evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Scaler},
-    model::{IsolationForest, Model, Progress, Random, Rarity, Watch},
+    model::{Device, IsolationForest, Model, Progress, Random, Rarity, Watch},
     session::{Session, SessionConfig},
 };
 use std::ops::ControlFlow;
@@ -95,12 +95,12 @@ fn forest(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Box<dyn
 
 #[cfg(feature = "neural")]
 fn autoencoder(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Box<dyn Model>> {
-    Ok(Box::new(Autoencoder::params().seed(recipe.seed).fit_with(rows, watch)?))
+    Ok(Box::new(Autoencoder::params().seed(recipe.seed).device(recipe.device).fit_with(rows, watch)?))
 }
 
 #[cfg(feature = "neural")]
 fn transformer(rows: &Rows, recipe: &Recipe, watch: &mut Watch<'_>) -> Result<Box<dyn Model>> {
-    Ok(Box::new(Transformer::params().seed(recipe.seed).fit_with(rows, watch)?))
+    Ok(Box::new(Transformer::params().seed(recipe.seed).device(recipe.device).fit_with(rows, watch)?))
 }
 
 /// A detector of this crate's own heads, to be fitted on benign sessions.
@@ -125,6 +125,7 @@ pub struct Recipe {
     contamination: f64,
     seed: u64,
     threads: usize,
+    device: Device,
     sessions: SessionConfig,
     evidence: Option<EvidenceConfig>,
 }
@@ -139,6 +140,7 @@ impl Default for Recipe {
             contamination: 0.0,
             seed: 0,
             threads: 0,
+            device: Device::Cpu,
             sessions: SessionConfig::default(),
             evidence: Some(EvidenceConfig::default()),
         }
@@ -226,6 +228,14 @@ impl Recipe {
         self
     }
 
+    /// Where networks are trained, and judge afterwards; [`Device::Cpu`] unless set, on which alone the same sessions and seed
+    /// give the same bits. The detector's file does not hold it. Forests always compute on the CPU.
+    #[must_use]
+    pub fn device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
     /// Leaves the named columns out of what heads read of whole sessions; none unless set. For measuring what a column is
     /// worth, and for networks where one says something about the capture rather than the traffic.
     #[must_use]
@@ -252,7 +262,8 @@ impl Recipe {
     /// What can be said against the recipe before there are sessions: [`fit`](Self::fit) says the same.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] with the name of a value that is out of its range, and the range.
+    /// [`ErrorKind::Config`] with the name of a value that is out of its range, and the range; [`ErrorKind::Unsupported`] where
+    /// the device is not there ([`Device::check`]).
     pub fn check(&self) -> Result<()> {
         self.budget.check()?;
         let (calibration, contamination) = (self.calibration_share, self.contamination);
@@ -267,6 +278,7 @@ impl Recipe {
         {
             return Err(Error::config("column left out", name, "a column of flow or context (docs/features.md)"));
         }
+        self.device.check()?;
         self.sessions.check()?;
         self.evidence.as_ref().map_or(Ok(()), EvidenceConfig::check)
     }
@@ -279,7 +291,8 @@ impl Recipe {
     /// # Errors
     /// [`ErrorKind::Config`] where a value is out of its range or the session configuration lacks what a head reads;
     /// [`ErrorKind::Data`] where there are too few sessions to learn from or to promise the false-positive rate (the
-    /// message says how many more are needed); [`ErrorKind::Training`] where a loss does not stay finite.
+    /// message says how many more are needed); [`ErrorKind::Training`] where a loss does not stay finite;
+    /// [`ErrorKind::Unsupported`] where the device is not there.
     pub fn fit(&self, benign: &[Session]) -> Result<Detector> {
         self.fit_with(benign, |_| ControlFlow::Continue(()))
     }

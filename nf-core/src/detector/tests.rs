@@ -442,3 +442,41 @@ fn rarity_knows_services_and_pairs_from_training_alone_and_from_a_file() {
     }
     assert!(detector.explain(&elsewhere).unwrap().verdict.is_anomaly());
 }
+
+#[test]
+fn a_device_that_is_not_there_is_refused_before_anything_is_fitted() {
+    let absent = Device::Cuda(999);
+    let refused = absent.check().unwrap_err().to_string();
+    let errors = [
+        Detector::recipe().heads(&["forest"]).unwrap().device(absent).fit(&BENIGN).unwrap_err(),
+        own(0.05).unwrap().with_device(absent).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Unsupported, refused.clone()));
+    }
+}
+
+#[test]
+fn heads_that_know_of_no_device_stay_as_they_are() {
+    for detector in [own(0.05).unwrap(), forest(1)] {
+        let moved = detector.with_device(Device::Cpu).unwrap();
+        assert_eq!(bits(&moved.judge_batch(&BENIGN).unwrap()), bits(&detector.judge_batch(&BENIGN).unwrap()));
+    }
+}
+
+#[cfg(feature = "backend-ndarray")]
+#[test]
+fn networks_are_fitted_and_judge_on_another_device() {
+    let benign = cut(&frames(300, 1));
+    let recipe = Detector::recipe().heads(&["session"]).unwrap().false_positive_rate(0.05);
+    let detector = recipe.device(Device::Ndarray).fit(&benign).unwrap();
+    let verdicts = detector.judge_batch(&benign).unwrap();
+    let loaded = Detector::from_bytes(&detector.to_bytes()).unwrap();
+    let same = |other: &Detector| bits(&other.judge_batch(&benign).unwrap()) == bits(&verdicts);
+    assert!(!same(&loaded), "a loaded detector judges on the CPU");
+    assert!(same(&loaded.with_device(Device::Ndarray).unwrap()));
+    for (here, there) in loaded.judge_batch(&benign).unwrap().iter().zip(&verdicts) {
+        let scores = |verdict: &Verdict| verdict.heads.iter().map(|head| head.score).collect::<Vec<_>>();
+        assert!(scores(here).iter().zip(scores(there)).all(|(a, b)| (a - b).abs() < 1e-4), "{here:?} {there:?}");
+    }
+}

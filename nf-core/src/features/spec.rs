@@ -246,13 +246,13 @@ impl FeatureSpec {
 }
 
 /// A spec made ready: its columns looked up once, for reading sessions again and again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Extractor {
     schema: Arc<Schema>,
     source: Source,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Source {
     Packets { steps: usize, write: fn(&Session, &[PacketRecord], &mut Vec<f32>) },
     Flat { columns: Vec<FlatColumn>, needs_context: bool },

@@ -1,6 +1,7 @@
 //! Numbers to a score: the trait that models implement, and the models of this crate.
 
 mod bytes;
+mod device;
 mod forest;
 #[cfg(feature = "onnx")]
 mod forest_onnx;
@@ -12,6 +13,7 @@ mod random;
 mod rarity;
 mod tree;
 
+pub use device::Device;
 pub use forest::{IsolationForest, IsolationForestParams};
 #[cfg(feature = "neural")]
 pub use neural::{
@@ -52,6 +54,15 @@ pub trait Model: fmt::Debug + Send + Sync {
     /// As [`score`](Self::score).
     fn expected(&self, rows: &Rows) -> Result<Option<Vec<f32>>> {
         let _ = rows;
+        Ok(None)
+    }
+
+    /// The same model, computing on `device`; `None` where it knows of no devices, as it is unless implemented.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the device is not there ([`Device::check`]).
+    fn on_device(&self, device: Device) -> Result<Option<Box<dyn Model>>> {
+        let _ = device;
         Ok(None)
     }
 

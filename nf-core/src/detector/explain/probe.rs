@@ -94,8 +94,10 @@ impl<'a> Probe<'a> {
                 let apart = |column: &usize| apart[column * samples + row];
                 let by: Vec<f32> = facts.iter().map(|(_, columns)| columns.iter().map(apart).sum()).collect();
                 let mut set: Vec<usize> = (0..facts.len()).collect();
-                set.sort_by(|&a, &b| by[b].total_cmp(&by[a]));
-                set.truncate(count);
+                if count < set.len() {
+                    set.select_nth_unstable_by(count, |&a, &b| by[b].total_cmp(&by[a]).then(a.cmp(&b)));
+                    set.truncate(count);
+                }
                 set.sort_unstable();
                 let places: Vec<Place> = set.iter().map(|&fact| Place { packet: None, fact }).collect();
                 let named: f32 = self.flat_columns(&places).iter().map(apart).sum();
@@ -308,7 +310,9 @@ impl<'a> Probe<'a> {
             let apart = &apart[column * samples..][..samples];
             far.iter_mut().zip(apart).for_each(|(far, apart)| *far -= apart);
         }
-        let nearest = (0..samples).min_by(|&a, &b| far[a].total_cmp(&far[b])).unwrap_or(0);
+        // In two steps, of which the first is many numbers at once.
+        let least = far.iter().copied().fold(f32::INFINITY, f32::min);
+        let nearest = far.iter().position(|far| *far == least).unwrap_or(0);
         let row = &self.background.samples[nearest * width..][..width];
         columns.iter().for_each(|&column| values[0][column] = row[column]);
         values

@@ -6,8 +6,9 @@ mod onnx;
 use super::{
     batch::{self, Batch},
     density::Gaussian,
+    device,
     kernel::{dense, gelu, lanes::Level},
-    log_score, put_finite, read_params,
+    log_score, put_finite, read_params, tiles,
     train::{self, Network, TrainingParams},
     weights::{Cursor, Slots, Weights},
     write_params,
@@ -73,6 +74,7 @@ impl Default for AutoencoderParams {
             batch: 64,
             micro_batch: 4096,
             threads: 0,
+            device: crate::Device::Cpu,
             learning_rate: 1e-3,
             weight_decay: 0.01,
             clip: 1.0,
@@ -123,10 +125,18 @@ impl AutoencoderParams {
         self
     }
 
-    /// Checks the ranges.
+    /// Sets where it is trained and judges.
+    #[must_use]
+    pub fn device(mut self, device: crate::Device) -> Self {
+        self.training.device = device;
+        self
+    }
+
+    /// Checks the ranges, and that the device is there.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with name, value and allowed range.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with name, value and allowed range,
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where there is no such device.
     pub fn check(&self) -> Result<()> {
         if self.hidden.len() > 64 {
             return Err(Error::config("number of hidden layers", self.hidden.len(), "at most 64"));
@@ -150,7 +160,8 @@ impl AutoencoderParams {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) where a parameter is out of range,
     /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) where the rows have more than one step,
     /// [`ErrorKind::Data`](crate::ErrorKind::Data) where there are fewer than two rows, and
-    /// [`ErrorKind::Training`](crate::ErrorKind::Training) where the loss does not stay finite; and those of
+    /// [`ErrorKind::Training`](crate::ErrorKind::Training) where the loss does not stay finite,
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the device is not there; and those of
     /// [a checkpoint](crate::model::Checkpoint) that cannot be written, is corrupt or of another training.
     pub fn fit(&self, rows: &Rows) -> Result<Autoencoder> {
         self.fit_with(rows, &mut |_| ControlFlow::Continue(()))
@@ -166,7 +177,8 @@ impl AutoencoderParams {
         let layers = Layers { params: self.clone(), width: rows.width() };
         let weights = train::train(&layers, &self.training, rows, watch)?;
         let (schema, scales) = (rows.schema().as_ref().clone(), vec![1.0; rows.width()]);
-        let model = Autoencoder { schema, layers, weights, scales, density: None }.with_scales_of(rows)?;
+        let elsewhere = elsewhere(&weights, &device::open(self.training.device)?);
+        let model = Autoencoder { schema, layers, weights, elsewhere, scales, density: None }.with_scales_of(rows)?;
         train::remove(&self.training)?;
         Ok(model)
     }
@@ -181,13 +193,20 @@ pub struct Autoencoder {
     schema: Schema,
     layers: Layers,
     weights: Weights,
+    /// The weights on the device where it judges, unless that is the CPU.
+    elsewhere: Option<Vec<Tensor<2>>>,
     /// What the errors of each column are divided by.
     scales: Vec<f32>,
     /// Of the latents, where the score needs it.
     density: Option<Gaussian>,
 }
 
-/// Rows that pass at once: all between two layers lies in the cache.
+/// The weights on a device that has no kernels of our own.
+fn elsewhere(weights: &Weights, device: &Device) -> Option<Vec<Tensor<2>>> {
+    (!device::fused(device)).then(|| weights.tensors(device))
+}
+
+/// Rows that pass at once on the CPU: all between two layers lies in the cache.
 const AT_ONCE: usize = 256;
 
 /// Least scale of a column's errors, in its standard deviations, so that a column that never changed in training does not
@@ -233,7 +252,15 @@ impl Autoencoder {
             AutoencoderScore::Density => Some(Gaussian::read(layers.params.latent, &mut reader)?),
         };
         reader.finish()?;
-        Ok(Self { schema, layers, weights, scales, density })
+        Ok(Self { schema, layers, weights, elsewhere: None, scales, density })
+    }
+
+    /// The same autoencoder, judging on `device`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the device [is not there](crate::Device::check).
+    pub fn with_device(&self, device: crate::Device) -> Result<Self> {
+        Ok(Self { elsewhere: elsewhere(&self.weights, &device::open(device)?), ..self.clone() })
     }
 
     pub(super) fn network_weights(&self) -> &Weights {
@@ -241,7 +268,8 @@ impl Autoencoder {
     }
 
     pub(super) fn with_network_weights(&self, weights: Weights) -> Self {
-        Self { weights, ..self.clone() }
+        let elsewhere = self.elsewhere.as_ref().map(|tensors| weights.tensors(&tensors[0].device()));
+        Self { weights, elsewhere, ..self.clone() }
     }
 
     /// The same with the errors on some rows as scales and, where its score needs one, the density of their latents.
@@ -261,6 +289,9 @@ impl Autoencoder {
     fn pass(&self, rows: &Rows) -> Result<(Vec<f32>, Vec<f32>)> {
         self.schema.check(rows.schema())?;
         one_step(Self::KIND, rows)?;
+        if let Some(tensors) = &self.elsewhere {
+            return Ok(self.layers.judge_by_tensors(tensors, rows));
+        }
         let mut rebuilt = vec![0.0; rows.data().len()];
         let mut latents = Vec::with_capacity(rows.len() * self.layers.params.latent);
         let chunk = AT_ONCE * rows.width();
@@ -297,6 +328,10 @@ impl Model for Autoencoder {
 
     fn expected(&self, rows: &Rows) -> Result<Option<Vec<f32>>> {
         self.rebuild(rows).map(Some)
+    }
+
+    fn on_device(&self, device: crate::Device) -> Result<Option<Box<dyn Model>>> {
+        Ok(Some(Box::new(self.with_device(device)?)))
     }
 
     #[cfg(feature = "onnx")]
@@ -365,29 +400,55 @@ impl Layers {
         x.into_owned()
     }
 
+    /// The reconstructions and the latents of rows by [`forward`](Self::forward), in tiles.
+    fn judge_by_tensors(&self, tensors: &[Tensor<2>], rows: &Rows) -> (Vec<f32>, Vec<f32>) {
+        let device = tensors[0].device();
+        let mut rebuilt = vec![0.0; rows.data().len()];
+        let mut latents = vec![0.0; rows.len() * self.params.latent];
+        let put = |all: &mut [f32], values: Tensor<2>, indices: &[usize]| {
+            let width = values.dims()[1];
+            for (values, row) in train::values(values).chunks_exact(width).zip(indices) {
+                all[row * width..][..width].copy_from_slice(values);
+            }
+        };
+        tiles(
+            rows,
+            |_| 1,
+            |indices, batch| {
+                let Pass { output, mean, .. } = self.forward(tensors, batch.tensor(&device), None, &device);
+                put(&mut rebuilt, output, indices);
+                put(&mut latents, mean, indices);
+            },
+        );
+        rebuilt.iter_mut().filter(|value| !value.is_finite()).for_each(|value| *value = 0.0);
+        (rebuilt, latents)
+    }
+
     /// Passes rows of shape (rows, columns); with `noise` the latents are drawn.
-    fn forward(&self, weights: &[Tensor<2>], mut x: Tensor<2>, noise: Option<&Random>, device: &Device) -> Pass {
+    fn forward(&self, weights: &[Tensor<2>], x: Tensor<2>, noise: Option<&Random>, device: &Device) -> Pass {
         let mut cursor = Cursor::new(weights);
-        let hidden = self.params.hidden.len();
-        for _ in 0..hidden {
-            x = activation::gelu(cursor.linear(x));
-        }
-        let mut mean = cursor.linear(x);
+        let mut mean = self.half(&mut cursor, x);
         let mut log_variance = None;
         if self.params.variational > 0.0 {
             let both = mean;
             mean = both.clone().narrow(1, 0, self.params.latent);
             log_variance = Some(both.narrow(1, self.params.latent, self.params.latent));
         }
-        x = mean.clone();
+        let mut latent = mean.clone();
         if let (Some(log_variance), Some(random)) = (&log_variance, noise) {
-            let drawn = batch::normal(x.dims(), 1.0, random.stream(1), device);
-            x = x + (log_variance.clone() * 0.5).exp() * drawn;
+            let drawn = batch::normal(latent.dims(), 1.0, random.stream(1), device);
+            latent = latent + (log_variance.clone() * 0.5).exp() * drawn;
         }
-        for _ in 0..hidden {
-            x = activation::gelu(cursor.linear(x));
+        Pass { output: self.half(&mut cursor, latent), mean, log_variance }
+    }
+
+    /// The encoder, or the decoder: the hidden layers, each with a GELU behind it, and a last one without.
+    fn half(&self, cursor: &mut Cursor, mut x: Tensor<2>) -> Tensor<2> {
+        let Some(before) = self.params.hidden.len().checked_sub(1) else { return cursor.fast_linear(x) };
+        for _ in 0..before {
+            x = activation::gelu(cursor.fast_linear(x));
         }
-        Pass { output: cursor.linear(x), mean, log_variance }
+        cursor.mlp(x)
     }
 }
 

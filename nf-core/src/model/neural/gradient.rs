@@ -2,12 +2,11 @@
 
 use super::{
     batch::Batch,
-    device,
     train::{Network, Part, scalar, values},
     weights::Weights,
 };
 use crate::{Result, features::Rows, model::random::Random};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -27,6 +26,7 @@ pub(super) struct Work<'a, N> {
     pub(super) random: &'a Random,
     /// The place of the first part within the epoch: each has random numbers of its own.
     pub(super) first: usize,
+    pub(super) device: &'a Device,
 }
 
 /// What an update is made from.
@@ -77,7 +77,7 @@ impl<N: Network + Sync> Work<'_, N> {
             let part = self.parts.get(place)?;
             let batch = part.gather(self.rows);
             let noise = self.random.stream(1 + (self.first + place) as u64);
-            let part = gradient(self.network, self.weights, &batch, &noise, real_values);
+            let part = gradient(self.network, self.weights, &batch, &noise, real_values, self.device);
             sum.lock().unwrap_or_else(PoisonError::into_inner).add(place, part);
             Some(place)
         };
@@ -112,8 +112,9 @@ pub(super) fn gradient<N: Network>(
     batch: &Batch,
     noise: &Random,
     real_values: usize,
+    device: &Device,
 ) -> (f64, Vec<f32>) {
-    let device = device::training();
+    let device = device.clone().autodiff();
     let tensors: Vec<_> = weights.tensors(&device).into_iter().map(Tensor::require_grad).collect();
     let scale = 1.0 / real_values.max(1) as f64;
     let loss = network.squared_error(&tensors, batch, Some(noise), &device) * scale;
@@ -135,7 +136,7 @@ mod tests {
         ErrorKind,
         model::{
             Progress, Transformer, TransformerParams,
-            neural::{TrainingParams, testing::waves},
+            neural::{TrainingParams, device, testing::waves},
         },
     };
     use std::ops::ControlFlow;
@@ -199,6 +200,7 @@ mod tests {
                 parts: &parts,
                 random: &Random::new(2),
                 first: 0,
+                device: &device::cpu(),
             };
             work.gradient(2, &mut || Ok(())).unwrap()
         };

@@ -17,6 +17,7 @@ mod weights;
 
 pub use attention::Attention;
 pub use autoencoder::{Autoencoder, AutoencoderParams, AutoencoderScore};
+pub(in crate::model) use device::open;
 pub use exchange::Matrix;
 pub use train::{Checkpoint, TrainingParams};
 pub use transformer::{Objective, Transformer, TransformerParams, TransformerScore};

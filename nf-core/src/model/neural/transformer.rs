@@ -23,7 +23,7 @@ use crate::{
         bytes::{Reader, Writer},
     },
 };
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use encoder::Encoder;
 
 /// A trained transformer: linear embedding of a packet's columns, sinusoidal positions, encoder layers with normalisation
@@ -64,12 +64,25 @@ impl Transformer {
             TransformerScore::Density => Some(Gaussian::read(encoder.params.d_model, &mut reader)?),
         };
         reader.finish()?;
-        Ok(Self::new(schema, encoder, weights, density))
+        Ok(Self::new(schema, encoder, weights, density, &device::cpu()))
     }
 
-    fn new(schema: Schema, encoder: Encoder, weights: Weights, density: Option<Gaussian>) -> Self {
-        let tensors = weights.tensors(&device::judging());
+    /// The same transformer, judging on `device`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where the device [is not there](crate::Device::check).
+    pub fn with_device(&self, device: crate::Device) -> Result<Self> {
+        Ok(Self { tensors: self.weights.tensors(&device::open(device)?), ..self.clone() })
+    }
+
+    fn new(schema: Schema, encoder: Encoder, weights: Weights, density: Option<Gaussian>, device: &Device) -> Self {
+        let tensors = weights.tensors(device);
         Self { schema, encoder, weights, tensors, density }
+    }
+
+    /// Where it judges.
+    fn device(&self) -> Device {
+        self.tensors[0].device()
     }
 
     pub(super) fn network_weights(&self) -> &Weights {
@@ -77,7 +90,7 @@ impl Transformer {
     }
 
     pub(super) fn with_network_weights(&self, weights: Weights) -> Self {
-        Self::new(self.schema.clone(), self.encoder.clone(), weights, self.density.clone())
+        Self { tensors: weights.tensors(&self.device()), weights, ..self.clone() }
     }
 
     /// The same with the density of the latents of some rows, where the score needs it.
@@ -101,12 +114,24 @@ impl Transformer {
         Ok(self)
     }
 
-    /// The latent of each row, the mean over its real steps, shape (rows, d_model); zero for a row without steps.
+    /// The latent of each row, shape (rows, `d_model`), for models of one's own: a row of packets as one vector. It is the mean over
+    /// the real steps, and zero for a row without any.
+    ///
+    /// # Errors
+    /// As [`score`](Model::score).
+    pub fn embed(&self, rows: &Rows) -> Result<Vec<f32>> {
+        self.schema.check(rows.schema())?;
+        self.encoder.check(rows)?;
+        Ok(self.latents(rows))
+    }
+
+    /// As [`embed`](Self::embed) for rows that fit.
     fn latents(&self, rows: &Rows) -> Vec<f32> {
         let d = self.encoder.params.d_model;
         let mut latents = vec![0.0; rows.len() * d];
+        let device = self.device();
         self.tiles(rows, |indices, batch| {
-            let steps = self.encoder.encode(&mut Cursor::new(&self.tensors), batch, None, None, &device::judging());
+            let steps = self.encoder.encode(&mut Cursor::new(&self.tensors), batch, None, None, &device);
             let steps = train::values(steps);
             for (slot, &row) in indices.iter().enumerate() {
                 let mut sums = vec![0.0; d];
@@ -125,8 +150,9 @@ impl Transformer {
     fn rebuild(&self, rows: &Rows) -> Vec<f32> {
         let width = rows.width();
         let mut rebuilt = vec![0.0; rows.data().len()];
+        let device = self.device();
         self.tiles(rows, |indices, batch| {
-            let output = self.encoder.expected(&self.tensors, batch, &device::judging());
+            let output = self.encoder.expected(&self.tensors, batch, &device);
             for (slot, &row) in indices.iter().enumerate() {
                 let real = batch.lengths[slot] * width;
                 let from = &output[slot * batch.steps * width..][..real];
@@ -179,6 +205,10 @@ impl Model for Transformer {
         Ok(Some(self.rebuild(rows)))
     }
 
+    fn on_device(&self, device: crate::Device) -> Result<Option<Box<dyn Model>>> {
+        Ok(Some(Box::new(self.with_device(device)?)))
+    }
+
     #[cfg(feature = "onnx")]
     fn to_onnx(&self) -> Result<Vec<u8>> {
         Ok(self.graph())
@@ -198,6 +228,23 @@ impl Model for Transformer {
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
+    use crate::model::Attention;
+
+    pub(in crate::model::neural) const ATTENTIONS: [Attention; 4] = [
+        Attention::Full,
+        Attention::Window { left: 3, right: 2, global: true },
+        Attention::Linear,
+        Attention::LowRank { rank: 4 },
+    ];
+
+    /// Objectives other than the default, and attentions they go with.
+    pub(in crate::model::neural) const OBJECTIVES: [(Objective, Attention); 5] = [
+        (Objective::Masked { ratio: 0.3 }, Attention::Full),
+        (Objective::Masked { ratio: 0.5 }, Attention::LowRank { rank: 4 }),
+        (Objective::NextPacket, Attention::Full),
+        (Objective::NextPacket, Attention::Window { left: 3, right: 2, global: true }),
+        (Objective::NextPacket, Attention::Linear),
+    ];
 
     pub(in crate::model::neural) fn encoder(params: TransformerParams, width: usize) -> impl Network {
         Encoder::new(params, width)

@@ -209,9 +209,9 @@ mod tests {
         assert_eq!(weights.values[6..], [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
         assert_eq!(weights.decaying().iter().filter(|&&decays| decays).count(), 6);
         weights.values = vec![1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 10.0, 2.0, 2.0, 1.0, 1.0];
-        let tensors = weights.tensors(&device::judging());
+        let tensors = weights.tensors(&device::cpu());
         let mut cursor = Cursor::new(&tensors);
-        let x = Tensor::from_data([[1.0, 2.0, 3.0]], &device::judging());
+        let x = Tensor::from_data([[1.0, 2.0, 3.0]], &device::cpu());
         let y = cursor.linear(x);
         assert_eq!(y.to_data().try_to_vec::<f32>().unwrap(), [1.0, 12.0]);
         let z = cursor.norm(y).to_data().try_to_vec::<f32>().unwrap();
@@ -238,12 +238,13 @@ mod tests {
         weights.values.iter_mut().for_each(|w| *w += 0.1 * random.normal());
         let mut draw = |width: usize| {
             let values: Vec<f32> = (0..count * width).map(|_| 2.0 * random.normal()).collect();
-            Tensor::<2>::from_data(TensorData::new(values, [count, width]), &device::training())
+            Tensor::<2>::from_data(TensorData::new(values, [count, width]), &device::cpu().autodiff())
         };
         let (x, gradient) = (draw(inputs), draw(3));
         let both = |fused: bool| -> Vec<Vec<f32>> {
             let x = x.clone().require_grad();
-            let tensors: Vec<_> = weights.tensors(&device::training()).into_iter().map(Tensor::require_grad).collect();
+            let tensors: Vec<_> =
+                weights.tensors(&device::cpu().autodiff()).into_iter().map(Tensor::require_grad).collect();
             let mut cursor = Cursor::new(&tensors);
             let y = if fused {
                 let normed = cursor.norm(x.clone());

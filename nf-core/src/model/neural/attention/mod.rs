@@ -195,7 +195,7 @@ mod tests {
         gradient: &[f32],
         fused: bool,
     ) -> [Vec<f32>; 2] {
-        let device = device::training();
+        let device = device::cpu().autodiff();
         let matrix =
             |values: &[f32]| Tensor::<2>::from_data(TensorData::new(values.to_vec(), [64, values.len() / 64]), &device);
         let joint = matrix(joint).require_grad();
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_fused_operation_is_the_plain_one() {
-        assert!(device::fused(&device::judging()) && device::fused(&device::training()));
+        assert!(device::fused(&device::cpu()) && device::fused(&device::cpu().autodiff()));
         for (reach, (heads, size)) in
             WINDOWS.into_iter().chain([Reach::ALL]).flat_map(|reach| [(reach, (3, 4)), (reach, (1, 18))])
         {
@@ -249,7 +249,7 @@ mod tests {
     /// For each row, head and step what `mix` makes of it: given are a head's queries, keys and values of a row, in f64,
     /// only the real steps of them, and the step.
     fn expected(
-        joint: &[f32],
+        joint: &[f64],
         heads: usize,
         size: usize,
         mix: impl Fn([&[Vec<f64>]; 3], usize) -> Vec<f64>,
@@ -260,7 +260,7 @@ mod tests {
             for head in 0..heads {
                 let part = |part: usize| -> Vec<Vec<f64>> {
                     let at = |t: usize| (row * 16 + t) * 3 * width + part * width + head * size;
-                    (0..length).map(|t| joint[at(t)..][..size].iter().map(|x| f64::from(*x)).collect()).collect()
+                    (0..length).map(|t| joint[at(t)..][..size].to_vec()).collect()
                 };
                 let parts = [part(0), part(1), part(2)];
                 for i in 0..length {
@@ -270,6 +270,33 @@ mod tests {
             }
         }
         mixed
+    }
+
+    /// Holds that `found`, what came out and the gradient for what was given, is what `expected` makes of it in f64; the gradient by
+    /// differences.
+    fn agrees(
+        found: [Vec<f32>; 2],
+        joint: &[f32],
+        gradient: &[f32],
+        expected: impl Fn(&[f64]) -> Vec<f64>,
+        what: &str,
+    ) {
+        let mut joint: Vec<f64> = joint.iter().map(|x| f64::from(*x)).collect();
+        close(&found[0], expected(&joint), what);
+        let sum = |joint: &[f64]| expected(joint).iter().zip(gradient).map(|(x, g)| x * f64::from(*g)).sum::<f64>();
+        let slopes: Vec<f64> = (0..joint.len())
+            .map(|at| {
+                let value = joint[at];
+                let [above, below] = [1e-5, -1e-5].map(|offset| {
+                    joint[at] = value + offset;
+                    sum(&joint)
+                });
+                joint[at] = value;
+                (above - below) / 2e-5
+            })
+            .collect();
+        assert!(slopes.iter().filter(|slope| **slope != 0.0).count() * 4 > slopes.len(), "{what}: no gradient");
+        close(&found[1], slopes, &format!("{what}, gradient"));
     }
 
     fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -287,25 +314,27 @@ mod tests {
         let [joint, gradient] = numbers(2, 5);
         let feature = |x: &[f64]| x.iter().map(|x| if *x > 0.0 { x + 1.0 } else { x.exp() }).collect::<Vec<_>>();
         for causal in [false, true] {
-            let expected = expected(&joint, 2, 5, |[queries, keys, values], i| {
+            let mix = |[queries, keys, values]: [&[Vec<f64>]; 3], i: usize| {
                 let seen = if causal { i + 1 } else { keys.len() };
-                let weight = |key: &Vec<f64>| dot(&feature(&queries[i]), &feature(key));
+                let query = feature(&queries[i]);
+                let weight = |key: &Vec<f64>| dot(&query, &feature(key));
                 mean(&keys[..seen].iter().map(weight).collect::<Vec<_>>(), &values[..seen])
-            });
+            };
             let found = both(
                 |joint, rows| linear::attention(Parts::new(joint, 2, rows), causal, rows),
                 &joint,
                 &gradient,
                 false,
             );
-            close(&found[0], expected, if causal { "causal" } else { "both ways" });
+            let what = if causal { "causal" } else { "both ways" };
+            agrees(found, &joint, &gradient, |joint| expected(joint, 2, 5, mix), what);
         }
     }
 
     #[test]
     fn steps_before_a_chunk_enter_as_a_sum() {
         let mut random = Random::new(4);
-        let device = device::judging();
+        let device = device::cpu();
         let batch = Batch { steps: 256, width: 1, values: vec![0.0; 256], lengths: vec![256] };
         let mut draw = || {
             let values = (0..256 * 4).map(|_| random.normal()).collect::<Vec<_>>();
@@ -335,14 +364,15 @@ mod tests {
                 |r: usize, e: usize| (0..steps.len()).map(|t| f64::from(projection[t * 3 + r]) * steps[t][e]).sum();
             (0..3).map(|r| (0..5).map(|e| sum(r, e)).collect()).collect()
         };
-        let expected = expected(&joint, 2, 5, |[queries, keys, values], i| {
+        let mix = |[queries, keys, values]: [&[Vec<f64>]; 3], i: usize| {
             let weight = |key: &Vec<f64>| (dot(&queries[i], key) / 5f64.sqrt()).exp();
             mean(&project(keys).iter().map(weight).collect::<Vec<_>>(), &project(values))
-        });
+        };
         let compute = |joint: Tensor<2>, rows: &Rows| {
             let projection = Tensor::from_data(TensorData::new(projection.clone(), [32, 3]), &joint.device());
             low_rank::attention(Parts::new(joint, 2, rows), projection, rows)
         };
-        close(&both(compute, &joint, &gradient, false)[0], expected, "low rank");
+        let found = both(compute, &joint, &gradient, false);
+        agrees(found, &joint, &gradient, |joint| expected(joint, 2, 5, mix), "low rank");
     }
 }

@@ -78,8 +78,8 @@ fn errors_count_by_how_well_their_column_is_rebuilt() {
 
 #[test]
 fn every_weight_has_a_gradient() {
-    for variational in [0.0, 0.5] {
-        let layers = Layers { params: params().hidden([10, 6]).variational(variational), width: 12 };
+    for (variational, hidden) in [(0.0, &[10][..]), (0.0, &[10, 6]), (0.5, &[10, 6]), (0.0, &[])] {
+        let layers = Layers { params: params().hidden(hidden).variational(variational), width: 12 };
         let weights = Weights::random(layers.slots(), &Random::new(1));
         let train = rows(64, 1, false);
         let batch = Batch::gather(&train, &(0..64).collect::<Vec<_>>(), 1, 64);
@@ -136,8 +136,13 @@ fn refuses_what_it_cannot_serve() {
     assert_eq!(refuse(params().noise(f32::NAN)), "noise is NaN, it must be 0 or more and finite");
     assert_eq!(refuse(params().variational(-1.0)), "variational is -1, it must be 0 or more and finite");
     assert_eq!(refuse(params().epochs(0)), "epochs is 0, it must be at least 1");
-    let few = params().fit(&train.select([3])).unwrap_err();
-    assert_eq!((few.kind(), few.to_string()), (ErrorKind::Data, "1 rows, training needs at least 2".to_owned()));
+    for few in [0, 1] {
+        let error = params().fit(&train.select(0..few)).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string()),
+            (ErrorKind::Data, format!("{few} rows, training needs at least 2"))
+        );
+    }
     let model = params().epochs(1).fit(&train).unwrap();
     let sequences = Rows::sequences(schema(12), 2, vec![0.0; 24], vec![1]).unwrap();
     assert_eq!(model.score(&sequences).unwrap_err().kind(), ErrorKind::Schema);

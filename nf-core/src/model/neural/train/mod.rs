@@ -53,6 +53,7 @@ pub(super) fn train<N: Network>(
     watch: &mut Watch,
 ) -> Result<Weights> {
     params.check()?;
+    let device = device::open(params.device)?;
     if rows.len() < 2 {
         return Err(Error::new(ErrorKind::Data, format!("{} rows, training needs at least 2", rows.len())));
     }
@@ -63,7 +64,7 @@ pub(super) fn train<N: Network>(
     let size = params.at_once();
     let held_out = parts(network, rows, trained..rows.len(), size, None);
     let updates_an_epoch = parts::updates(&parts(network, rows, 0..trained, size, None), params.batch);
-    let training = Training { network, params, rows, trained, held_out, updates_an_epoch, keeper };
+    let training = Training { network, params, rows, trained, held_out, updates_an_epoch, device, keeper };
     match training.run(&mut state, watch) {
         Ok(()) => state.finish::<N>(),
         Err(error) => {
@@ -84,6 +85,7 @@ struct Training<'a, N> {
     trained: usize,
     held_out: Vec<Part>,
     updates_an_epoch: usize,
+    device: Device,
     keeper: Keeper<'a>,
 }
 
@@ -109,7 +111,7 @@ impl<N: Network> Training<'_, N> {
 
     /// The updates of an epoch that are left.
     fn updates(&self, state: &mut State, watch: &mut Watch) -> Result<()> {
-        let Self { network, params, rows, .. } = *self;
+        let Self { network, params, rows, ref device, .. } = *self;
         let epoch = state.place.epoch;
         let random = Random::new(params.seed).stream(u64::from(epoch));
         state.place.progress.epoch = epoch;
@@ -119,8 +121,8 @@ impl<N: Network> Training<'_, N> {
         for (i, range) in updates.into_iter().enumerate().skip(state.place.updates) {
             let step = (epoch - 1) as usize * self.updates_an_epoch + i;
             let (first, parts) = (range.start, &parts[range]);
-            let work = Work { network, weights: &state.weights, rows, parts, random: &random, first };
-            let update = work.gradient(params.threads, &mut || tell(watch, &state.place.progress))?;
+            let work = Work { network, weights: &state.weights, rows, parts, random: &random, first, device };
+            let update = work.gradient(params.workers(), &mut || tell(watch, &state.place.progress))?;
             let norm = update.gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
             if !update.loss.is_finite() || !norm.is_finite() {
                 return Err(self.diverged(update.loss, epoch, i + 1));
@@ -151,7 +153,7 @@ impl<N: Network> Training<'_, N> {
             return Ok(false);
         }
         let tell = &mut || tell(watch, &state.place.progress);
-        let loss = mean_squared_error(self.network, &state.weights, &self.held_out, self.rows, tell)?;
+        let loss = mean_squared_error(self.network, &state.weights, &self.held_out, self.rows, &self.device, tell)?;
         let place = &mut state.place;
         if !loss.is_finite() {
             return Err(self.diverged(loss, place.epoch, self.updates_an_epoch));
@@ -205,14 +207,14 @@ fn mean_squared_error<N: Network>(
     weights: &Weights,
     parts: &[Part],
     rows: &Rows,
+    device: &Device,
     tell: &mut impl FnMut() -> Result<()>,
 ) -> Result<f64> {
-    let device = device::judging();
-    let tensors = weights.tensors(&device);
+    let tensors = weights.tensors(device);
     let (mut error, mut count) = (0.0, 0);
     for part in parts {
         let batch = part.gather(rows);
-        error += scalar(network.squared_error(&tensors, &batch, None, &device));
+        error += scalar(network.squared_error(&tensors, &batch, None, device));
         count += batch.real_values();
         tell()?;
     }
@@ -239,16 +241,22 @@ pub(super) mod testing {
         order.chunks(size).map(|rows| Part { steps, rows: rows.to_vec() }).collect()
     }
 
-    /// Holds that every weight's gradient is that of central differences, for some weights of every matrix.
+    /// Holds that every weight's gradient is that of central differences, for some weights of every matrix, on all devices.
     pub(in crate::model::neural) fn check_gradient<N: Network>(network: &N, weights: &Weights, batch: &Batch) {
+        for device in device::testing::all() {
+            check_gradient_on(&device, network, weights, batch);
+        }
+    }
+
+    fn check_gradient_on<N: Network>(device: &Device, network: &N, weights: &Weights, batch: &Batch) {
         let noise = Random::new(9);
-        let (_, found) = gradient(network, weights, batch, &noise, batch.real_values());
+        let (_, found) = gradient(network, weights, batch, &noise, batch.real_values(), device);
         let zeros = found.iter().filter(|g| **g == 0.0).count();
         assert!(zeros * 20 < found.len(), "{zeros} of {} gradients are zero", found.len());
         let loss = |values: Vec<f32>| {
             let mut moved = weights.clone();
             moved.values = values;
-            gradient(network, &moved, batch, &noise, batch.real_values()).0
+            gradient(network, &moved, batch, &noise, batch.real_values(), device).0
         };
         let largest = found.iter().fold(0f32, |a, b| a.max(b.abs()));
         for at in (0..found.len()).step_by(found.len() / 40 + 1) {
@@ -259,7 +267,7 @@ pub(super) mod testing {
             };
             let difference = (at_offset(5e-3) - at_offset(-5e-3)) / 1e-2;
             let error = (difference - f64::from(found[at])).abs();
-            assert!(error < 0.02 * f64::from(largest), "weight {at}: {difference} {}", found[at]);
+            assert!(error < 0.02 * f64::from(largest), "{device:?}, weight {at}: {difference} {}", found[at]);
         }
     }
 }

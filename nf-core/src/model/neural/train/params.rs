@@ -1,6 +1,6 @@
 //! How a network is trained.
 
-use crate::{Error, Result, setters::setters};
+use crate::{Device, Error, Result, setters::setters};
 use serde::{Deserialize, Serialize};
 use std::{f64::consts::PI, path::PathBuf};
 
@@ -16,10 +16,13 @@ pub struct TrainingParams {
     /// Steps whose gradient is computed at once, where a batch has more: the gradients of the parts are added up. A bound on
     /// memory, for each thread. At least 1.
     pub micro_batch: usize,
-    /// How many threads compute the parts of a batch; 0 for one a core. The trained network is the same with any number, so
-    /// this is not stored with it.
+    /// How many threads compute the parts of a batch; 0 for one a core, or for one where the device is a card. The trained
+    /// network is the same with any number, so this is not stored with it.
     #[serde(skip)]
     pub threads: usize,
+    /// Where it is trained, and judges afterwards; not stored with what was trained, which judges on the CPU when it is read.
+    #[serde(skip)]
+    pub device: Device,
     /// The largest step of the optimiser, reached after the warm-up; above 0.
     pub learning_rate: f64,
     /// Share of a matrix that decays each update, times the learning rate; 0 or more, gains and biases do not decay
@@ -35,7 +38,7 @@ pub struct TrainingParams {
     pub held_out: f64,
     /// Epochs without a better held-out loss until training stops; at least 1. The best weights are kept.
     pub patience: u32,
-    /// Where the random numbers start: the same seed gives the same weights, bit for bit.
+    /// Where the random numbers start: the same seed gives the same weights, on [`Device::Cpu`] bit for bit.
     pub seed: u64,
     /// Where the training keeps its state, so that it can go on after a stop; not stored with what was trained.
     #[serde(skip)]
@@ -46,7 +49,7 @@ pub struct TrainingParams {
 ///
 /// It is written whole or not at all: when training starts, every few updates, after each epoch, and where the closure that
 /// watches says stop. A later fit with the same parameters on the same rows goes on from there and gives what one that was
-/// never stopped gives, bit for bit. A fit that ends removes it; one whose loss becomes infinite leaves the last good state, from
+/// never stopped gives, on the CPU bit for bit. A fit that ends removes it; one whose loss becomes infinite leaves the last good state, from
 /// which a fit with a smaller `learning_rate`, the one parameter that may differ, goes on. It holds three numbers a weight, four
 /// once an epoch is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,10 +71,11 @@ impl Checkpoint {
 setters!(Checkpoint { every: u32 });
 
 impl TrainingParams {
-    /// Checks the ranges.
+    /// Checks the ranges, and that the device is there.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with name, value and allowed range.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) with name, value and allowed range,
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where there is no such device.
     pub fn check(&self) -> Result<()> {
         let at_least_one = [
             ("epochs", self.epochs as usize),
@@ -97,12 +101,20 @@ impl TrainingParams {
         if !(0.0..=0.5).contains(&self.held_out) {
             return Err(Error::config("held_out", self.held_out, "0 to 0.5"));
         }
-        Ok(())
+        self.device.check()
     }
 
     /// Steps whose gradient is computed at once.
     pub(super) fn at_once(&self) -> usize {
         self.micro_batch.min(self.batch)
+    }
+
+    /// Threads that compute, 0 for one a core: one card is not shared by several.
+    pub(super) fn workers(&self) -> usize {
+        match (self.threads, self.device) {
+            (0, Device::Cuda(_) | Device::Wgpu(_)) => 1,
+            (threads, _) => threads,
+        }
     }
 
     /// The learning rate of update `step` of `steps`.

@@ -1,4 +1,4 @@
-use super::*;
+use super::{testing::*, *};
 use crate::{
     ErrorKind,
     model::{Attention, Random, neural::testing::*, testing::auroc},
@@ -23,12 +23,24 @@ fn finds_sequences_that_are_out_of_step() {
     }
 }
 
-const ATTENTIONS: [Attention; 4] = [
-    Attention::Full,
-    Attention::Window { left: 3, right: 2, global: true },
-    Attention::Linear,
-    Attention::LowRank { rank: 4 },
-];
+#[test]
+fn a_latent_is_of_the_real_steps_of_its_row_alone() {
+    let model = params().epochs(1).fit(&waves(200, 32, 32, 1, false)).unwrap();
+    let rows = waves(40, 32, 32, 2, false);
+    let latents = model.embed(&rows).unwrap();
+    assert_eq!(latents.len(), rows.len() * 16);
+    for (row, latent) in latents.chunks_exact(16).enumerate() {
+        let length = rows.lengths()[row] as usize;
+        let steps = rows.row(row)[..length * 3].to_vec();
+        let cut = Rows::sequences(schema(3), length, steps, vec![length as u32]).unwrap();
+        assert_eq!(model.embed(&cut).unwrap(), latent, "row {row}");
+    }
+    assert!(latents[..16] != latents[16..32]);
+    let none = Rows::sequences(schema(3), 1, vec![0.0; 3], vec![0]).unwrap();
+    assert_eq!(model.embed(&none).unwrap(), [0.0; 16]);
+    let other = Rows::sequences(schema(2), 1, vec![0.0; 2], vec![1]).unwrap();
+    assert_eq!(model.embed(&other).unwrap_err().kind(), ErrorKind::Schema);
+}
 
 #[test]
 fn every_attention_learns() {
@@ -42,15 +54,6 @@ fn every_attention_learns() {
         assert_eq!(back.score(&usual).unwrap(), model.score(&usual).unwrap());
     }
 }
-
-/// Objectives other than the default, and attentions they go with.
-const OBJECTIVES: [(Objective, Attention); 5] = [
-    (Objective::Masked { ratio: 0.3 }, Attention::Full),
-    (Objective::Masked { ratio: 0.5 }, Attention::LowRank { rank: 4 }),
-    (Objective::NextPacket, Attention::Full),
-    (Objective::NextPacket, Attention::Window { left: 3, right: 2, global: true }),
-    (Objective::NextPacket, Attention::Linear),
-];
 
 #[test]
 fn every_objective_learns() {
