@@ -101,8 +101,6 @@ const LEAF: f32 = f32::NAN;
 /// Walks side by side, of many rows in a tree or of a row in many trees: their loads overlap.
 pub(super) const ABREAST: usize = 16;
 const FEWER_ABREAST: usize = 8;
-/// A group of eight takes as long as two or three rows by themselves.
-const WORTH_A_GROUP: usize = 3;
 
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
@@ -236,19 +234,11 @@ pub(super) fn add_path_lengths(trees: &[Tree], rows: &[f32], width: usize, sums:
     }
 }
 
-/// Rows walk side by side where there are many. Of what is left over several are made up to a group, and a few walk in many trees
-/// at once.
+/// Rows walk side by side where there are many, and the few that are left over walk in many trees at once. Those made up to a group
+/// of eight would take as long as six by themselves.
 fn add<const OBLIQUE: bool>(trees: &[Tree], rows: &[f32], width: usize, sums: &mut [f64]) {
     let (rows, sums) = add_abreast::<OBLIQUE, ABREAST>(trees, rows, width, sums);
     let (rows, sums) = add_abreast::<OBLIQUE, FEWER_ABREAST>(trees, rows, width, sums);
-    if sums.len() >= WORTH_A_GROUP {
-        let mut group = rows.to_vec();
-        group.resize(FEWER_ABREAST * width, 0.0);
-        let mut all = [0.0; FEWER_ABREAST];
-        all[..sums.len()].copy_from_slice(sums);
-        add_abreast::<OBLIQUE, FEWER_ABREAST>(trees, &group, width, &mut all);
-        return sums.copy_from_slice(&all[..sums.len()]);
-    }
     for (row, sum) in rows.chunks_exact(width).zip(sums) {
         let (groups, last) = trees.as_chunks::<ABREAST>();
         groups.iter().for_each(|trees| walk_in::<OBLIQUE, _>(trees, row, sum));
