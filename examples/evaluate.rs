@@ -28,7 +28,8 @@ usage: evaluate [--corpus NAME | --train T.. [--val V..] --test S [--labels L.cs
 what to read
   --corpus NAME             lab (unless given), westermo or maxf_dns: from $NF_DATA, the lab also from the examples' cut
   --split NAME              what of the lab is judged: test (unless given), or dev where there is one
-  --calibrate NAME          what of the lab is calibrated on: val (unless given) or val-long
+  --calibrate NAME          what of the lab is calibrated on: val (unless given), val-long, or train: the latest 30 % of the
+                            time of what is else fitted on
   --train T, --val V        benign captures to fit on and to calibrate on, may be repeated; without --val the latest 30 %
                             of the time of T, or the corpus's own
   --test S                  the capture to judge; without labels all of it is benign
