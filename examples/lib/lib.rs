@@ -1,15 +1,19 @@
 //! What the example programs share: where the captures are, phases that are timed and show how far they are.
 
 mod columns;
+#[cfg(feature = "edge")]
+pub mod edge;
 #[cfg(feature = "tables")]
 pub mod extract;
 mod figures;
 mod inputs;
+mod memory;
 mod panels;
 
 pub use columns::columns;
 pub use figures::{FIGURES, figures};
 pub use inputs::{Inputs, Part, TruthSource};
+pub use memory::peak_rss;
 pub use panels::{Panel, panels};
 
 use indicatif::{ProgressBar, ProgressStyle};

@@ -276,7 +276,7 @@ impl Detector {
         CalibrationReport(py.detach(|| self.0.report()))
     }
 
-    /// Writes a folder with an ONNX file for each head's model, and `detector.json`.
+    /// Writes a folder with an ONNX file for each head's model, `detector.json` and `detector.nf`.
     fn export_onnx(&self, py: Python<'_>, folder: PathBuf) -> PyResult<()> {
         py.detach(|| self.0.export_onnx(&folder)).map_err(raised_of(&folder))
     }

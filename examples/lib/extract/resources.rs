@@ -1,9 +1,6 @@
 //! What the process used so far.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// When the work began.
 pub(super) struct Start {
@@ -35,11 +32,4 @@ fn cpu() -> Option<Duration> {
 #[cfg(not(unix))]
 fn cpu() -> Option<Duration> {
     None
-}
-
-/// Most memory that the process ever held at once, in bytes; `None` where the system does not say.
-pub(super) fn peak_rss() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }

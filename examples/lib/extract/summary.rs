@@ -1,6 +1,7 @@
 //! What was read, and what it took.
 
-use super::resources::{Start, peak_rss};
+use super::resources::Start;
+use crate::peak_rss;
 use nf_core::session::TableStats;
 use serde_json::json;
 use std::{fmt, time::Duration};

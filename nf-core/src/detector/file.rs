@@ -154,14 +154,19 @@ impl Detector {
 
     /// The bytes of a model file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let models: Vec<Vec<u8>> = self.heads.iter().map(|head| head.scorer.model.to_bytes()).collect();
-        let stored = |(head, model): (&Head, &Vec<u8>)| StoredHead {
+        let models = self.heads.iter().map(|head| &head.scorer.model);
+        self.bytes_with(&models.map(|model| (model.kind(), model.to_bytes())).collect::<Vec<_>>())
+    }
+
+    /// The bytes of a model file that holds each head's model in this form: its kind, and its bytes.
+    pub(super) fn bytes_with(&self, models: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let stored = |(head, (kind, model)): (&Head, &(&str, Vec<u8>))| StoredHead {
             name: head.scorer.name.to_string(),
             weight: head.scorer.weight,
             spec: head.scorer.spec.clone(),
             fingerprint: head.scorer.scaler.schema().fingerprint().to_string(),
             scaler: head.scorer.scaler.clone(),
-            model: head.scorer.model.kind().to_owned(),
+            model: (*kind).to_owned(),
             model_bytes: model.len() as u64,
             calibration: StoredCalibration::of(&head.calibration),
         };
@@ -169,7 +174,7 @@ impl Detector {
             false_positive_rate: self.rate,
             session_config: self.sessions.clone(),
             provenance: self.provenance.clone(),
-            heads: self.heads.iter().zip(&models).map(stored).collect(),
+            heads: self.heads.iter().zip(models).map(stored).collect(),
             combined: StoredCalibration::of(&self.combined),
             evidence: self.evidence.as_deref().map(StoredEvidence::of),
             background: self.background.numbers().count() as u64,
@@ -194,7 +199,7 @@ impl Detector {
         let scores = |calibration: &Calibration| -> Vec<u8> {
             calibration.scores().iter().flat_map(|score| score.to_le_bytes()).collect()
         };
-        for (head, model) in self.heads.iter().zip(models) {
+        for (head, (_, model)) in self.heads.iter().zip(models) {
             bytes.extend(model);
             bytes.extend(scores(&head.calibration));
         }

@@ -26,7 +26,7 @@ pub struct Rarity {
 }
 
 impl Rarity {
-    pub(super) const KIND: &'static str = "rarity";
+    pub(crate) const KIND: &'static str = "rarity";
 
     /// Counts the values of some rows.
     ///

@@ -268,9 +268,10 @@ class Judging:
         return self.detector_.card()
 
     def export_onnx(self, folder: str | PathLike[str]) -> None:
-        """Write a folder for other runtimes: an ONNX file for each head's model, and ``detector.json``.
+        """Write a folder for other runtimes: an ONNX file for each head's model, ``detector.json`` and ``detector.nf``.
 
-        The latter has what makes scores a verdict: columns, scalers, weights, calibrations and thresholds.
+        The first has what makes scores a verdict: columns, scalers, weights, calibrations and thresholds. The second has the same
+        for programs in Rust, as a model file whose networks are graphs.
 
         Raises
         ------
@@ -286,7 +287,7 @@ class Judging:
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     detector.export_onnx(folder)
         ...     print(sorted(os.listdir(folder)))
-        ['detector.json', 'head_0.onnx']
+        ['detector.json', 'detector.nf', 'head_0.onnx']
         """
         self.detector_.export_onnx(folder)
 
