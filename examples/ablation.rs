@@ -59,7 +59,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut sessions: Option<(SessionConfig, [Vec<Session>; 2])> = None;
     let mut phases = Phases::default();
-    println!("| variant | {FIGURES} |\n|---|---|---|---|---|---|");
+    println!("| variant | {FIGURES} |\n|---|---|---|---|---|---|---|---|");
     for (name, recipe, config) in variants()?.into_iter().filter(|(name, ..)| name.contains(&only)) {
         if sessions.as_ref().is_none_or(|(read, _)| *read != config) {
             sessions = Some((config.clone(), read(&config)?));
@@ -121,7 +121,9 @@ fn variants() -> Result<Vec<Variant>> {
         // The rhythm head reads nothing but columns of a service.
         let heads: Vec<&str> =
             chosen.iter().copied().filter(|h| *h != "rhythm" || !starts.contains(&"service_")).collect();
-        variants.push((format!("without columns: {name}"), default.clone().heads(&heads)?.without_columns(named)));
+        let without = if heads.len() < chosen.len() { " and head rhythm, which reads no others" } else { "" };
+        variants
+            .push((format!("without columns: {name}{without}"), default.clone().heads(&heads)?.without_columns(named)));
     }
     variants.push(("contamination 0.01 assumed, none there".to_owned(), default.clone().contamination(0.01)));
     variants.push(("contamination 0.05 assumed, none there".to_owned(), default.clone().contamination(0.05)));

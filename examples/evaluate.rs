@@ -9,7 +9,7 @@ use nf_core::{
         Label, Recording, Repeats, Report, Round, Shortcuts, Truth, contaminate, promised,
     },
     incident::{IncidentConfig, incidents},
-    session::TableStats,
+    monitor::MonitorStats,
 };
 use nf_examples::{Bar, Inputs, Part, Phases, TruthSource, exit};
 use nf_tests::cpu_time;
@@ -28,7 +28,8 @@ usage: evaluate [--corpus NAME | --train T.. [--val V..] --test S [--labels L.cs
 what to read
   --corpus NAME             lab (unless given), westermo or maxf_dns: from $NF_DATA, the lab also from the examples' cut
   --split NAME              what of the lab is judged: test (unless given), or dev where there is one
-  --calibrate NAME          what of the lab is calibrated on: val (unless given) or val-long
+  --calibrate NAME          what of the lab is calibrated on: val (unless given), val-long, or train: the latest 30 % of the
+                            time of what is else fitted on
   --train T, --val V        benign captures to fit on and to calibrate on, may be repeated; without --val the latest 30 %
                             of the time of T, or the corpus's own
   --test S                  the capture to judge; without labels all of it is benign
@@ -258,7 +259,7 @@ impl Bench {
     /// What happened in the first capture that is judged, as a page.
     fn page(&self, run: &Run, title: &str) -> Result<String> {
         let (Some(detector), Some(part)) = (&run.detector, self.inputs.parts.first()) else { return Ok(String::new()) };
-        let (mut page, mut input) = (nf_core::report::Report::new(title), TableStats::default());
+        let (mut page, mut input) = (nf_core::report::Report::new(title), MonitorStats::default());
         for capture in part.recording.captures() {
             let mut monitor = Monitor::new(detector.clone(), &self.config)?;
             let mut capture = capture?;
@@ -270,7 +271,7 @@ impl Bench {
             }
             monitor.finish();
             std::iter::from_fn(|| monitor.pop()).for_each(|event| page.note(&event));
-            input = monitor.stats().table;
+            input = monitor.stats();
         }
         page.to_html(detector, &input)
     }

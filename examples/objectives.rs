@@ -58,7 +58,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let fitted: Vec<Session> = train.iter().step_by(every).enumerate().map(one_look).collect();
     let rows = spec.extract(&fitted)?;
     let mut phases = Phases::default();
-    println!("| learned | strange is | {FIGURES} |\n|---|---|---|---|---|---|---|");
+    println!("| learned | strange is | {FIGURES} |\n|---|---|---|---|---|---|---|---|---|");
     let variants = OBJECTIVES.iter().flat_map(|objective| SCORES.iter().map(move |score| (objective, score)));
     for ((learned, objective), (strange, score)) in variants {
         if !format!("{learned}, {strange}").contains(&only) {

@@ -81,7 +81,7 @@ fn run() -> Result<()> {
     })?;
     phases.run("explain", |_| print_incidents(&detector, incidents))?;
     phases.run(&format!("write {PAGE}"), |_| {
-        let page = report.to_html(&detector, &monitor.stats().table)?;
+        let page = report.to_html(&detector, &monitor.stats())?;
         fs::write(PAGE, page).map_err(|error| Error::new(ErrorKind::Io, format!("{PAGE}: {error}")))
     })?;
     print_counts(&counts);

@@ -75,7 +75,7 @@ impl Inputs {
 
     /// A data set by its name: `lab` from `NF_DATA/lab` where `NF_DATA` is set, else the cut that comes with the examples;
     /// `westermo` and `maxf_dns` from `NF_DATA/labelled`. Of the lab corpus `split` says what is judged (`test`, or `dev` where
-    /// there is one) and `calibrate` what is calibrated on (`val`, `val-long`).
+    /// there is one) and `calibrate` what is calibrated on (`val`, `val-long`; `train`: its latest 30 %, fitted on the rest).
     ///
     /// # Errors
     /// [`ErrorKind::Config`] where the name is unknown or `NF_DATA` is needed and not set; as
@@ -88,7 +88,7 @@ impl Inputs {
             Ok::<_, Error>(root.join("labelled").join(name))
         };
         match name {
-            "lab" => Ok(lab(&root.map_or_else(|| data("lab"), |root| root.join("lab")), split, calibrate)),
+            "lab" => lab(&root.map_or_else(|| data("lab"), |root| root.join("lab")), split, calibrate),
             "westermo" => westermo(&labelled()?),
             "maxf_dns" => maxf_dns(&labelled()?),
             _ => {
@@ -116,13 +116,13 @@ impl Inputs {
     }
 }
 
-fn lab(lab: &Path, split: &str, calibrate: &str) -> Inputs {
+fn lab(lab: &Path, split: &str, calibrate: &str) -> Result<Inputs> {
     let file = |name: &str, ending: &str| lab.join(format!("{name}{ending}"));
     let capture = |name: &str| Recording::new(file(name, ".pcap.zst"));
     let attackers = Some(file(split, ".conf.json")).filter(|path| path.exists());
     let labels = TruthSource::Labels(file(split, ".labels.csv"), attackers);
-    let parts = vec![Part::new(split, capture(split), labels)];
-    Inputs { train: capture("train"), val: capture(calibrate), parts }
+    let val = (calibrate != "train").then(|| capture(calibrate));
+    Inputs::of(capture("train"), val, Some(Part::new(split, capture(split), labels)))
 }
 
 /// An industrial network: the benign first half to fit and calibrate on, the second with events labelled packet by packet.
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_cut_of_the_lab_comes_with_the_examples() {
-        let inputs = lab(&data("lab"), "test", "val");
+        let inputs = lab(&data("lab"), "test", "val").expect("the cut");
         let paths = [&inputs.train, &inputs.val, &inputs.parts[0].recording].map(|recording| {
             let path = recording.paths().next().expect("one file").to_owned();
             assert!(path.exists(), "{}", path.display());

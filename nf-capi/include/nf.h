@@ -1036,6 +1036,22 @@ typedef struct nf_stats {
    * Sessions of these forgotten early, as there were too many: explanations count their scores and cannot change them.
    */
   uint64_t forgotten_early;
+  /**
+   * Times that it was said to be more than a minute before the newest packet; ignored.
+   */
+  uint64_t late_advances;
+  /**
+   * Sessions that the watch for drift could not count, known too late or in the block of time that it began in.
+   */
+  uint64_t drift_late;
+  /**
+   * Pairs of hosts whose last scores are held, to be added up.
+   */
+  uint64_t evidence_keys;
+  /**
+   * Those dropped because there were too many.
+   */
+  uint64_t evidence_evicted;
 } nf_stats;
 
 /**
@@ -1382,6 +1398,20 @@ nf_status nf_detector_session_config(const struct nf_detector *detector, struct 
 nf_status nf_detector_card(const struct nf_detector *detector, const char **text);
 
 /**
+ * Gives the card as JSON.
+ *
+ * Ownership: `*json` is the detector's. Errors: null pointers. Threads: may be shared.
+ */
+nf_status nf_detector_card_json(const struct nf_detector *detector, const char **json);
+
+/**
+ * Gives the card as a page that needs nothing else.
+ *
+ * Ownership: `*html` is the detector's. Errors: null pointers. Threads: may be shared.
+ */
+nf_status nf_detector_card_html(const struct nf_detector *detector, const char **html);
+
+/**
  * Judges all sessions of a capture, as a monitor of its frames does: what adds up over the sessions of a pair of hosts decides.
  *
  * `verdicts`: room for `count` of them, the caller's, the first with its `struct_size` set; `count` must be that of the sessions. They
@@ -1518,7 +1548,7 @@ nf_status nf_monitor_push(struct nf_monitor *monitor,
 
 /**
  * Says that it is `now_ns` (nanoseconds since the Unix epoch), so that silence ends sessions; a moment before the newest known
- * one is ignored.
+ * one is ignored, and more than a minute before it counted (`nf_stats.late_advances`).
  *
  * Errors: null pointers. Threads: one at a time.
  */

@@ -297,6 +297,12 @@ public:
   std::string_view card() const {
     return nf::text([this](const char **text) { return nf_detector_card(get(), text); }).value();
   }
+  std::string_view card_json() const {
+    return nf::text([this](const char **json) { return nf_detector_card_json(get(), json); }).value();
+  }
+  std::string_view card_html() const {
+    return nf::text([this](const char **html) { return nf_detector_card_html(get(), html); }).value();
+  }
   Result<std::vector<nf_verdict>> judge(const Sessions &sessions) const {
     std::vector<nf_verdict> verdicts(sessions.size(), init<nf_verdict>());
     const nf_status status = nf_detector_judge_all(get(), sessions.get(), verdicts.data(), verdicts.size());

@@ -34,12 +34,21 @@ pub(crate) struct Loaded {
     pub(crate) heads: Arc<[CString]>,
     pub(crate) columns: OnceLock<Vec<[CString; 3]>>,
     card: OnceLock<CString>,
+    card_json: OnceLock<CString>,
+    card_html: OnceLock<CString>,
 }
 
 impl Loaded {
     pub(crate) fn new(detector: Detector) -> Self {
         let heads = detector.head_names().map(owned).collect();
-        Self { detector: Arc::new(detector), heads, columns: OnceLock::new(), card: OnceLock::new() }
+        Self {
+            detector: Arc::new(detector),
+            heads,
+            columns: OnceLock::new(),
+            card: OnceLock::new(),
+            card_json: OnceLock::new(),
+            card_html: OnceLock::new(),
+        }
     }
 }
 
@@ -184,6 +193,39 @@ pub unsafe extern "C" fn nf_detector_card(detector: *const nf_detector, text: *m
         let out = out!(text)?;
         let loaded = shared!(detector)?;
         out.set(loaded.card.get_or_init(|| owned(loaded.detector.card().to_string())).as_ptr());
+        Ok(nf_status::NF_OK)
+    })
+}
+
+/// Gives the card as JSON.
+///
+/// Ownership: `*json` is the detector's. Errors: null pointers. Threads: may be shared.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nf_detector_card_json(detector: *const nf_detector, json: *mut *const c_char) -> nf_status {
+    boundary!({
+        let out = out!(json)?;
+        let loaded = shared!(detector)?;
+        let card = match loaded.card_json.get() {
+            Some(card) => card,
+            None => {
+                let made = owned(loaded.detector.card().to_json()?);
+                loaded.card_json.get_or_init(|| made)
+            }
+        };
+        out.set(card.as_ptr());
+        Ok(nf_status::NF_OK)
+    })
+}
+
+/// Gives the card as a page that needs nothing else.
+///
+/// Ownership: `*html` is the detector's. Errors: null pointers. Threads: may be shared.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nf_detector_card_html(detector: *const nf_detector, html: *mut *const c_char) -> nf_status {
+    boundary!({
+        let out = out!(html)?;
+        let loaded = shared!(detector)?;
+        out.set(loaded.card_html.get_or_init(|| owned(loaded.detector.card().to_html("Model card"))).as_ptr());
         Ok(nf_status::NF_OK)
     })
 }

@@ -156,6 +156,14 @@ pub struct nf_stats {
     pub remembered_bytes: u64,
     /// Sessions of these forgotten early, as there were too many: explanations count their scores and cannot change them.
     pub forgotten_early: u64,
+    /// Times that it was said to be more than a minute before the newest packet; ignored.
+    pub late_advances: u64,
+    /// Sessions that the watch for drift could not count, known too late or in the block of time that it began in.
+    pub drift_late: u64,
+    /// Pairs of hosts whose last scores are held, to be added up.
+    pub evidence_keys: u64,
+    /// Those dropped because there were too many.
+    pub evidence_evicted: u64,
 }
 sized!(nf_stats, 192);
 
@@ -187,6 +195,10 @@ impl nf_stats {
             news_dropped: stats.news_dropped,
             remembered_bytes: stats.remembered_bytes as u64,
             forgotten_early: stats.forgotten_early,
+            late_advances: table.late_advances,
+            drift_late: stats.drift_late,
+            evidence_keys: stats.evidence_keys as u64,
+            evidence_evicted: stats.evidence_evicted,
         }
     }
 }

@@ -68,7 +68,7 @@ pub unsafe extern "C" fn nf_monitor_push(monitor: *mut nf_monitor, frame: *const
 }
 
 /// Says that it is `now_ns` (nanoseconds since the Unix epoch), so that silence ends sessions; a moment before the newest known
-/// one is ignored.
+/// one is ignored, and more than a minute before it counted (`nf_stats.late_advances`).
 ///
 /// Errors: null pointers. Threads: one at a time.
 #[unsafe(no_mangle)]

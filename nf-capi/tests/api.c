@@ -400,6 +400,12 @@ static void training_can_be_stopped_and_gone_on_with(size_t most) {
   CHECK(rate == 0.05);
   GIVES(NF_OK, nf_detector_card(fitted, &card));
   CHECK(strstr(card, "forest"));
+  GIVES(NF_OK, nf_detector_card_json(fitted, &card));
+  CHECK(card[0] == '{' && strstr(card, "\"false_positive_rate\": 0.05"));
+  GIVES(NF_OK, nf_detector_card_html(fitted, &card));
+  CHECK(strstr(card, "<!doctype html>") == card && strstr(card, "forest"));
+  GIVES(NF_ERR_ARGUMENT, nf_detector_card_json(NULL, &card));
+  GIVES(NF_ERR_ARGUMENT, nf_detector_card_html(fitted, NULL));
   nf_session_config sessions = NF_SESSION_CONFIG_INIT;
   GIVES(NF_OK, nf_detector_session_config(fitted, &sessions));
   CHECK(sessions.idle_tcp_ns == 120 * SECOND && sessions.look_packet_count == 5 && sessions.look_packets[0] == 8);

@@ -261,13 +261,15 @@ static void on_a_detector(void) {
   double rate = 77;
   float threshold = 77;
   const char *text = "before";
-  switch (any(10)) {
+  switch (any(12)) {
   case 0: WRITES(doors, nf_detector_doors(detector, &doors)); break;
   case 1: BOTH_WRITE(rate, threshold, nf_detector_budget(detector, rarely() ? NULL : &rate, &threshold)); break;
   case 2: WRITES(text, nf_detector_head(detector, any(8), &text)); break;
   case 3: WRITES(column, nf_detector_column(detector, odd_size(any(120)), &column)); break;
   case 4: WRITES(config, nf_detector_session_config(detector, &config)); break;
   case 5: WRITES(text, nf_detector_card(detector, &text)); break;
+  case 6: WRITES(text, nf_detector_card_json(detector, &text)); break;
+  case 7: WRITES(text, nf_detector_card_html(detector, &text)); break;
   case 8:
     if (rarely() && rarely()) {
       size_t count = 0;

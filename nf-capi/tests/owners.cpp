@@ -24,6 +24,7 @@ int main(int argc, char **argv) {
   auto loaded = nf::Detector::load(argv[1]);
   CHECK(loaded.ok());
   nf::Detector detector = std::move(loaded).value();
+  CHECK(detector.card_json().front() == '{' && detector.card_html().find("</html>") != std::string_view::npos);
   CHECK(detector.card().size() > 100 && (detector.doors() & NF_DOOR_FRAMES));
   auto stricter = detector.with_rate(0.001);
   CHECK(stricter.ok() || stricter.status() == NF_ERR_DATA);

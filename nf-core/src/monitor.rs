@@ -56,7 +56,7 @@ pub struct Monitor {
     /// `None` where the detector does not know how benign traffic varies.
     drift: Option<Drift>,
     incidents: Incidents,
-    /// Time was said to be at least this; how many sessions will have ended by the end that was said, until they were judged.
+    /// The table's clock when time was said to have passed; how many sessions will have ended by the end that was said, until they were judged.
     advanced: Timestamp,
     finishing: Option<u64>,
     /// What is known of open sessions.
@@ -113,7 +113,7 @@ pub enum Event {
 }
 
 /// What a monitor took in and gave out.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MonitorStats {
     /// Frames, packets and sessions.
@@ -130,15 +130,29 @@ pub struct MonitorStats {
     pub failures: u64,
     /// Alarms that the detector is stale.
     pub drift_alarms: u64,
+    /// Sessions that the watch for drift could not count ([`Drift::late`]).
+    pub drift_late: u64,
     /// What became of the anomalies.
     pub incidents: IncidentStats,
     /// What became of incidents, and alarms, that nobody popped and memory had no room for.
     pub news_dropped: u64,
+    /// Pairs of hosts, and whatever else scores are added up by ([`EvidenceKey`](crate::evidence::EvidenceKey)), whose last sessions are held.
+    pub evidence_keys: usize,
+    /// Those dropped because there were too many ([`EvidenceConfig::limit`](crate::evidence::EvidenceConfig::limit)): what adds up of them began
+    /// anew.
+    pub evidence_evicted: u64,
     /// Bytes held of sessions that may come to carry an alert, to explain it with.
     pub remembered_bytes: usize,
     /// Sessions that could have carried an alert and were forgotten early for want of memory: an explanation counts their
     /// scores and cannot change them.
     pub forgotten_early: u64,
+}
+
+impl From<TableStats> for MonitorStats {
+    /// Those of a session table, without a monitor.
+    fn from(table: TableStats) -> Self {
+        Self { table, ..Self::default() }
+    }
 }
 
 impl Monitor {
@@ -193,10 +207,12 @@ impl Monitor {
         self.table.push(frame);
     }
 
-    /// Says that it is `now`, so that silence can end sessions; a moment before the newest known one is ignored.
+    /// Says that it is `now`, so that silence can end sessions, incidents and blocks of time, by the clock that packet times are
+    /// of. A moment before the newest known one is ignored; more than a minute before, it is counted
+    /// ([`late_advances`](TableStats::late_advances)).
     pub fn advance(&mut self, now: Timestamp) {
         self.table.advance(now);
-        self.advanced = self.advanced.max(now);
+        self.advanced = self.table.now();
     }
 
     /// Ends all open sessions and incidents. Their verdicts can be popped; more frames may follow.
@@ -228,8 +244,11 @@ impl Monitor {
             anomalies,
             failures,
             drift_alarms,
+            drift_late: self.drift.as_ref().map_or(0, Drift::late),
             incidents,
             news_dropped: unpopped.news,
+            evidence_keys: weigher.map_or(0, Weigher::keys),
+            evidence_evicted: weigher.map_or(0, Weigher::evicted),
             remembered_bytes: weigher.map_or(0, Weigher::remembered_bytes),
             forgotten_early: weigher.map_or(0, Weigher::forgotten_early),
         }

@@ -221,7 +221,7 @@ impl Detector {
             verdicts.pairs().for_each(|(session, verdict)| report.add(session, verdict));
             let found = incidents(verdicts.judged().slice(), verdicts.get(), &IncidentConfig::default())?;
             found.into_iter().for_each(|incident| report.add_incident(incident));
-            report.to_html(&self.0, &verdicts.judged().table_stats())
+            report.to_html(&self.0, &verdicts.judged().table_stats().into())
         })
         .map_err(raised)
     }

@@ -264,8 +264,8 @@ impl CalibrationReport {
         self.0.tail_is_sound
     }
 
-    /// The share of held-out sessions that alert where each tenth of the time is judged by the other nine; None where nine
-    /// tenths are too few to promise the rate.
+    /// The share of held-out sessions that alert where each tenth of them, in the order of time, is judged by the other nine;
+    /// None where nine tenths are too few to promise the rate.
     #[getter]
     fn realised(&self) -> Option<f64> {
         self.0.realised

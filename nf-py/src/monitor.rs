@@ -105,7 +105,10 @@ impl Monitor {
             ("anomalies", stats.anomalies),
             ("failures", stats.failures),
             ("drift_alarms", stats.drift_alarms),
+            ("drift_late", stats.drift_late),
             ("incidents", stats.incidents.opened),
+            ("evidence_keys", stats.evidence_keys as u64),
+            ("evidence_evicted", stats.evidence_evicted),
         ];
         numbers.into_iter().try_for_each(|(name, number)| all.set_item(name, number))?;
         Ok(all)

@@ -206,6 +206,7 @@ pub(crate) fn counts<'py>(py: Python<'py>, stats: &TableStats) -> PyResult<Bound
         ("dropped", stats.dropped),
         ("looks_dropped", stats.looks_dropped),
         ("context_evicted", stats.context_evicted),
+        ("late_advances", stats.late_advances),
         ("peak_bytes", stats.peak_bytes as u64),
     ];
     numbers.into_iter().try_for_each(|(name, number)| counts.set_item(name, number))?;

@@ -1,9 +1,13 @@
 //! The budget of false positives, as the user states it.
 
-use super::{Detector, report::hours};
+use super::{
+    Detector,
+    report::{Began, hours},
+};
 use crate::{
-    Error, ErrorKind, Result, Timestamp,
+    Error, ErrorKind, Result,
     calibration::{check_budget, check_rate, smallest_rate},
+    session::Session,
 };
 
 /// A share of benign sessions, or a number of alerts an hour.
@@ -44,8 +48,8 @@ pub(super) struct Volume {
 }
 
 impl Volume {
-    pub(super) fn of(starts: impl ExactSizeIterator<Item = Timestamp>) -> Self {
-        Self { sessions: starts.len(), hours: hours(starts) }
+    pub(super) fn of(held_out: &[&Session]) -> Self {
+        Self { sessions: held_out.len(), hours: hours(held_out.iter().map(|session| Began::of(session))) }
     }
 
     /// The share of sessions that so many an hour are.
@@ -73,7 +77,7 @@ impl Detector {
     /// where the held-out sessions take no time, or are too few to promise it; the message says how many more are needed, and
     /// how many hours that takes.
     pub fn with_alerts_per_hour(&self, alerts: f64) -> Result<Self> {
-        let held_out = Volume::of(self.held_out.iter().map(|held| held.start));
+        let held_out = Volume { sessions: self.held_out.len(), hours: self.held_out_hours() };
         self.with_false_positive_rate(Budget::PerHour(alerts).rate(held_out)?)
     }
 
@@ -87,7 +91,7 @@ impl Detector {
 
     /// Whether the calibrations that decide can promise a rate.
     pub(super) fn check_budget(&self, rate: f64) -> Result<()> {
-        let hours = hours(self.held_out.iter().map(|held| held.start));
+        let hours = self.held_out_hours();
         let deciding = [Some(&*self.combined), self.evidence_calibration()];
         deciding
             .into_iter()

@@ -102,7 +102,7 @@ pub struct Promise {
     pub cold_sessions: u64,
     /// Whether the highest scores follow the fitted tail.
     pub tail_is_sound: bool,
-    /// The share of held-out sessions that alert where each tenth of the time is judged by the rest; `None` where nine tenths
+    /// The share of held-out sessions that alert where each tenth of them is judged by the rest; `None` where nine tenths
     /// are too few.
     pub realised: Option<f64>,
     /// The 95 % interval of that share.

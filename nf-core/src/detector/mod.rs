@@ -181,7 +181,7 @@ impl Detector {
                 return Err(Error::new(ErrorKind::Config, message));
             }
         }
-        let rate = terms.budget.rate(Volume::of(held_out.iter().map(|session| session.start())))?;
+        let rate = terms.budget.rate(Volume::of(held_out))?;
         if let Some(config) = &terms.evidence {
             config.check()?;
         }

@@ -346,7 +346,7 @@ impl Recipe {
             return Err(Error::new(ErrorKind::Data, message));
         }
         // What cannot be promised however the fit turns out is refused before hours of training.
-        self.budget.rate(Volume::of(held_out.iter().map(|session| session.start())))?;
+        self.budget.rate(Volume::of(held_out))?;
         let all = training.len();
         let training = self.clean(training, &mut watch)?;
         let left_out = (all - training.len()) as u64;

@@ -129,6 +129,20 @@ fn first_minutes_are_held_out_where_there_is_enough_else() {
     assert_eq!(Detector::recipe().heads(&["forest"]).unwrap().fit(&BENIGN).unwrap().report().cold_sessions, 0);
 }
 
+/// Two recordings of twenty minutes, a session a second each: the first minutes and the last 360 s are held out, and the time
+/// that was trained on in between is none of theirs.
+#[test]
+fn alerts_an_hour_are_of_the_time_held_out() {
+    let twice = [BENIGN.clone(), cut(&frames(1200, 8))].concat();
+    let detector = Detector::recipe().heads(&["forest"]).unwrap().alerts_per_hour(72.0).fit(&twice).unwrap();
+    let report = detector.report();
+    assert!((report.hours - 420.0 / 3600.0).abs() < 0.001, "{}", report.hours);
+    assert!((report.alerts_per_hour.unwrap() - 72.0).abs() < 1e-9);
+    assert!((detector.false_positive_rate() - 0.01).abs() < 1e-4, "{}", detector.false_positive_rate());
+    let share = report.realised.unwrap();
+    assert!(share < 0.02, "{share}");
+}
+
 #[test]
 fn columns_can_be_left_out() {
     let recipe = Detector::recipe().heads(&["forest"]).unwrap().without_columns(["duration", "service_gap"]);

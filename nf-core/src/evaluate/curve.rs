@@ -46,6 +46,12 @@ impl RecallCurve {
         curve
     }
 
+    /// The mean recall where so large a share of the benign sessions alerts; `None` where the curve has no such rate.
+    pub fn macro_recall_at(&self, fpr: f64) -> Option<f64> {
+        let place = self.fpr.iter().position(|rate| (rate / fpr - 1.0).abs() < 1e-9)?;
+        self.macro_recall.get(place).copied()
+    }
+
     pub(super) fn to_value(&self) -> Value {
         json!({"fpr": self.fpr, "kinds": self.kinds, "macro_recall": self.macro_recall})
     }
@@ -68,6 +74,7 @@ mod tests {
         assert_eq!(curve.kinds["scan"][at(0.01)], 0.5);
         assert_eq!(curve.kinds["scan"][at(0.1)], 1.0, "900 is above 899");
         assert_eq!(curve.macro_recall, curve.kinds["scan"]);
+        assert_eq!([0.01, 0.011].map(|rate| curve.macro_recall_at(rate)), [Some(0.5), None]);
         assert_eq!((curve.kinds["few"][at(0.1)], curve.kinds["few"][at(1.0)]), (0.0, 1.0));
         assert!(curve.kinds["scan"].is_sorted());
         assert_eq!(RecallCurve::new(&LabelledScores::default()), RecallCurve::default());

@@ -22,6 +22,10 @@ pub struct CutReport {
     /// The share of benign sessions that would alert at this cut if each were judged at its last look alone: what looking
     /// earlier adds to it is the difference. `None` without benign sessions, and for heads alone.
     pub last_fpr: Option<f64>,
+    /// The share of the benign sessions of first minutes that alert, while counters of context are empty; `None` without any.
+    pub cold_fpr: Option<f64>,
+    /// The share of all other benign sessions that alert; `None` without any.
+    pub warm_fpr: Option<f64>,
     /// The interval of the realised false-positive rate ([`block_bootstrap`]); `None` without benign sessions.
     pub fpr_interval: Option<Interval>,
     /// The interval of each recall, as if the sessions of an attack were independent ([`wilson`]).
@@ -67,6 +71,7 @@ impl CutReport {
         let mut recordings: Vec<Vec<(Timestamp, bool)>> = Vec::new();
         let (mut benign, mut attacks) = (Vec::new(), BTreeMap::<String, Vec<bool>>::new());
         let (mut last, mut episodes) = (Vec::new(), Vec::new());
+        let (mut cold, mut warm) = (Vec::new(), Vec::new());
         let alerted = |session: &JudgedSession| cut.first_alert(session, series);
         for (judged, truth) in parts {
             let mut in_time = Vec::new();
@@ -75,6 +80,7 @@ impl CutReport {
                 match truth.label(session) {
                     Label::Benign => {
                         in_time.push((session.start, alert));
+                        if session.cold { &mut cold } else { &mut warm }.push(alert);
                         last.push(cut.alerts_at(&session.last));
                     }
                     Label::Attack { category, .. } => match attacks.get_mut(category) {
@@ -92,6 +98,8 @@ impl CutReport {
         Self {
             figures: CutMetrics::new(&benign, &attacks, seconds),
             last_fpr: share(last).filter(|_| series == 0),
+            cold_fpr: share(cold),
+            warm_fpr: share(warm),
             fpr_interval: block_bootstrap(&recordings),
             recall_intervals: attacks
                 .iter()
@@ -136,6 +144,8 @@ mod tests {
         let at = report(Cut::Score(2.0));
         assert_eq!(at, report(Cut::PValue(0.001)), "p-values are a tenth to the score");
         assert_eq!(at.figures.fpr, Some(7.0 / 400.0));
+        // The first minute is cold, and its first session alerts.
+        assert_eq!((at.cold_fpr, at.warm_fpr), (Some(1.0 / 60.0), Some(6.0 / 340.0)));
         assert_eq!(at.figures.alerts_per_hour, Some(63.0));
         let interval = at.fpr_interval.unwrap();
         assert!(interval.low < 0.01 && interval.high > 0.03, "{interval:?}");

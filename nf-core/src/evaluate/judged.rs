@@ -41,6 +41,8 @@ pub struct JudgedSession {
     pub start: Timestamp,
     /// Time of the last packet.
     pub end: Timestamp,
+    /// Whether it began in the first minute of its session table ([`Session::is_cold`]).
+    pub cold: bool,
     /// When the strangest look at it was judged: with the frame that showed that it was due. Behind the end of the capture
     /// time goes on in silence.
     pub judged_at: Timestamp,
@@ -181,6 +183,7 @@ impl JudgedSession {
             key: if answered_first { session.key().reversed() } else { *session.key() },
             start: session.start(),
             end: session.end(),
+            cold: session.is_cold(),
             judged_at,
             earlier: Vec::new(),
             last: JudgedLook { at: judged_at, score, p_value },

@@ -47,8 +47,10 @@ impl Repeats {
         Self { seeds, reports }
     }
 
-    /// The figures of a head over all seeds, by name: `macro_auroc` and those of [`HeadReport::figures`], and for each kind
-    /// of attack `kind auroc` and `kind recall@` each budget. A figure that a run lacks is of the other runs.
+    /// The figures of a head over all seeds, by name: `macro_auroc` and those of [`HeadReport::figures`]; for each budget
+    /// `consistent@`, 1 of a run whose interval of the realised rate holds the budget and 0 of others, and
+    /// `macro_recall_at_fpr@`, the recall where that share of the judged benign sessions alerts, whatever the calibration says;
+    /// and for each kind of attack `kind auroc` and `kind recall@` each budget. A figure that a run lacks is of the other runs.
     pub fn spreads(&self, head: &str, cut: CutKind) -> Figures {
         let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         let heads = self.reports.iter().flat_map(|report| report.heads().iter().find(|(name, _)| name == head));
@@ -80,6 +82,10 @@ fn figures(head: &HeadReport, kind: CutKind) -> Vec<(String, f64)> {
     figures.extend(head.macro_auroc.map(|value| ("macro_auroc".to_owned(), value)));
     figures.extend(head.auroc.iter().map(|(name, value)| (format!("{name} auroc"), *value)));
     for (rate, cut) in super::BUDGETS.iter().zip(head.cuts(kind)) {
+        let consistent = cut.as_ref().and_then(|cut| cut.is_consistent_with(*rate));
+        figures.extend(consistent.map(|holds| (format!("consistent@{rate}"), f64::from(u8::from(holds)))));
+        let ranked = head.curve.macro_recall_at(*rate);
+        figures.extend(ranked.map(|recall| (format!("macro_recall_at_fpr@{rate}"), recall)));
         let recalls = cut.iter().flat_map(|cut| &cut.figures.recall);
         figures.extend(recalls.map(|(name, value)| (format!("{name} recall@{rate}"), *value)));
     }
@@ -133,6 +139,9 @@ mod tests {
             (fpr.least - 0.01).abs() < 1e-12 && (fpr.mean - 0.06).abs() < 1e-12 && (fpr.most - 0.11).abs() < 1e-12,
             "{fpr:?}"
         );
+        let two = Repeats::new([(1, report(0.0)), (2, report(150.0))]).spreads("combined", CutKind::Empirical);
+        let consistent = two["consistent@0.01"];
+        assert_eq!((consistent.least, consistent.most), (0.0, 1.0), "2 of 200 alert, and 151");
         let value = repeats.to_value();
         assert_eq!(value["seeds"], json!([1, 2, 3]));
         assert!((value["heads"]["combined"]["fpr@0.01"]["deviation"].as_f64().unwrap() - 0.05).abs() < 1e-12);

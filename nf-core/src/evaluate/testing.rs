@@ -16,13 +16,14 @@ fn moment(seconds: f64) -> Timestamp {
     Timestamp::from_nanos((seconds * 1e9).round() as i64)
 }
 
-/// A session of two packets that started and was judged at the given seconds. Its p-value is `10^-score`.
+/// A session of two packets that started and was judged at the given seconds, cold before 60. Its p-value is `10^-score`.
 pub(super) fn session(start: f64, judged_at: f64, score: f32) -> JudgedSession {
     let end = |last, port| Endpoint { addr: IpAddr::from([10, 0, 0, last]), port };
     JudgedSession {
         key: FlowKey { orig: end(1, 1000), resp: end(2, 80), protocol: Protocol::Tcp, icmp_type: None, vlans: [0; 2] },
         start: moment(start),
         end: moment(start + 1.0),
+        cold: start < 60.0,
         judged_at: moment(judged_at),
         earlier: Vec::new(),
         last: JudgedLook { at: moment(judged_at), score, p_value: 10f64.powf(-f64::from(score)) },

@@ -15,7 +15,8 @@ use std::{
 /// Adds up scores over sessions, which go in in the order in which they became known: at each look, and at their end.
 ///
 /// Memory is bounded by [`limit`](EvidenceConfig::limit). Keys with a single session, as a flood of forged senders makes
-/// them, only push out others with a single session.
+/// them, only push out others with a single session; forging each sender twice pushes out those with more as well. A session
+/// whose key was pushed out stands alone then, at its full score: what adds up is lost, not what is strange by itself.
 #[derive(Debug)]
 pub struct Accumulator {
     config: EvidenceConfig,

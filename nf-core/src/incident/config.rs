@@ -27,11 +27,11 @@ pub struct IncidentConfig {
     /// Silence without another alert that ends an incident, in packet time; at least `within`. Default 120 s, so that what
     /// a host does every two minutes stays one line.
     pub silence: Duration,
-    /// Most incidents open at once, at least 1; what would open more is counted. Default 256, at most 35 MB, and what heads read
+    /// Most incidents open at once, at least 1; what would open more is counted. Default 256, at most 25 MB, and what heads read
     /// of the sessions that carry the strangest alert of each: of the default recipe at most 8 of about 500 bytes.
     pub most_open: usize,
     /// Most sources and destinations whose alerts wait to become an incident, at least 2; those quiet for longest make room.
-    /// Default 4096, about 25 MB, and their carriers as above, at most 16 MB more.
+    /// Default 4096, about 25 MB, at most 110 MB where all have many alerts of DNS with the longest names, and their carriers as above, at most 16 MB more.
     pub most_waiting: usize,
 }
 

@@ -24,7 +24,6 @@ const CROWD: usize = 3;
 #[derive(Debug)]
 pub struct Incidents {
     config: IncidentConfig,
-    now: Timestamp,
     waiting: Waiting,
     /// By last alert.
     open: LinkedHashMap<Shared, Open, RandomState>,
@@ -78,7 +77,6 @@ impl Incidents {
     pub fn new(config: IncidentConfig) -> Result<Self> {
         config.check()?;
         Ok(Self {
-            now: Timestamp::from_nanos(i64::MIN),
             waiting: Waiting::new(config.most_waiting, config.within),
             open: LinkedHashMap::default(),
             suspects: HashMap::new(),
@@ -122,12 +120,12 @@ impl Incidents {
         }
     }
 
-    /// Says that it is `now`, so that silence can end incidents; a moment before the newest known one is ignored.
+    /// Says that it is `now` by the clock of the session table, that of [`Session::ended`], so that silence can end incidents.
+    /// Nothing else comes of it: a wrong moment is forgotten, and one before the last alert of an incident ends none.
     pub fn advance(&mut self, now: Timestamp) {
-        self.now = self.now.max(now);
-        self.waiting.forget(self.now);
+        self.waiting.forget(now);
         let silence = self.config.silence;
-        while self.open.front().is_some_and(|(_, open)| self.now.since(open.gathered.updated) > silence) {
+        while self.open.front().is_some_and(|(_, open)| now.since(open.gathered.updated) > silence) {
             self.close_first();
         }
     }

@@ -96,7 +96,7 @@ impl HostedMonitor {
         session.0 = Some(self.0.table.push_hosted(session.0, packet));
     }
 
-    /// Says that it is `now`, so that silence is known; a moment before the newest known one is ignored.
+    /// Says that it is `now`, so that silence is known; as [`Monitor::advance`].
     pub fn advance(&mut self, now: Timestamp) {
         self.0.advance(now);
     }

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     ErrorKind,
     detector::testing::{Distance, cut, frame, frames, frames_with_uploads, talks},
+    evidence::EvidenceConfig,
     features::{FeatureSpec, Rows, Schema},
     incident::incidents,
     model::Model,
@@ -124,21 +125,63 @@ fn gives_the_incidents_of_a_replay_however_often_it_is_popped() {
     }
 }
 
+/// A monitor whose incidents wait for ten minutes of silence.
+fn patient(detector: &Arc<Detector>) -> Monitor {
+    let config = IncidentConfig { silence: Duration::from_secs(600), ..each() };
+    Monitor::new(detector.clone(), &SessionConfig::default()).unwrap().with_incidents(config).unwrap()
+}
+
+/// A strange upload that starts at that second; its last packet comes six minutes later.
+fn upload(monitor: &mut Monitor, second: u64) {
+    for (time, data) in frames_with_uploads(0, 1, 5) {
+        monitor.push(&frame(&(time + Duration::from_secs(second), data)));
+    }
+}
+
+fn changes(monitor: &mut Monitor) -> Vec<Change> {
+    let events = std::iter::from_fn(|| monitor.pop());
+    events.filter_map(|e| if let Event::Incident { change, .. } = e { Some(change) } else { None }).collect()
+}
+
+fn second(seconds: i64) -> Timestamp {
+    Timestamp::from_parts(seconds, 0)
+}
+
+#[test]
+fn no_advance_and_no_step_of_the_clock_ends_incidents_for_good() {
+    let detector = Arc::new(detector());
+    use Change::{Closed, Grown, Opened};
+    for (wrong, next) in [
+        (second(20_000), 20_000),
+        (Timestamp::from_nanos(i64::MAX), 2000),
+        (second(1_800_000_000), 2000),
+        (Timestamp::from_nanos(i64::MIN), 20_000),
+    ] {
+        let mut monitor = patient(&detector);
+        upload(&mut monitor, 0);
+        monitor.advance(second(500));
+        assert_eq!(changes(&mut monitor), [Opened]);
+        monitor.advance(wrong);
+        let closed: &[Change] = if wrong > second(500) { &[Closed] } else { &[] };
+        assert_eq!(changes(&mut monitor), closed, "{wrong}");
+        // Two uploads of one host within the silence that ends an incident are one.
+        upload(&mut monitor, next);
+        let at = |seconds| second(next as i64 + seconds);
+        monitor.advance(at(500));
+        let before: &[Change] = if wrong > second(500) { &[Opened] } else { &[Closed, Opened] };
+        assert_eq!(changes(&mut monitor), before, "{wrong}");
+        upload(&mut monitor, next + 510);
+        monitor.advance(at(1000));
+        assert_eq!(changes(&mut monitor), [Grown], "{wrong}");
+        monitor.advance(at(2000));
+        assert_eq!(changes(&mut monitor), [Closed], "{wrong}");
+        assert_eq!(monitor.stats().table.late_advances, u64::from(wrong < second(500)), "{wrong}");
+    }
+}
+
 #[test]
 fn incidents_end_in_silence_and_at_the_end() {
-    let config = IncidentConfig { silence: Duration::from_secs(600), ..each() };
-    let mut monitor = Monitor::new(detector(), &SessionConfig::default()).unwrap().with_incidents(config).unwrap();
-    // A strange upload that starts at that second; its last packet comes six minutes later.
-    let upload = |monitor: &mut Monitor, second: u64| {
-        for (time, data) in frames_with_uploads(0, 1, 5) {
-            monitor.push(&frame(&(time + Duration::from_secs(second), data)));
-        }
-    };
-    let changes = |monitor: &mut Monitor| -> Vec<Change> {
-        let events = std::iter::from_fn(|| monitor.pop());
-        events.filter_map(|e| if let Event::Incident { change, .. } = e { Some(change) } else { None }).collect()
-    };
-    let second = |seconds| Timestamp::from_parts(seconds, 0);
+    let mut monitor = patient(&Arc::new(detector()));
     use Change::{Closed, Opened};
 
     upload(&mut monitor, 0);
@@ -208,7 +251,12 @@ fn a_flood_of_sources_changes_neither_the_cap_nor_what_is_open() {
     let sources: u32 = if std::env::var_os("NF_SLOW").is_some() { 1_000_000 } else { 10_000 };
     let benign = cut(&frames(800, 1));
     let (spec, scaler, model) = Distance::head(FeatureSpec::flow(), &benign[..400]);
-    let detector = Detector::builder().head("distance", spec, scaler, model).calibrate(&benign[400..]).unwrap();
+    let pairs = 4096;
+    let detector = Detector::builder()
+        .head("distance", spec, scaler, model)
+        .evidence(EvidenceConfig { limit: pairs, ..EvidenceConfig::default() })
+        .calibrate(&benign[400..])
+        .unwrap();
     let (limit, rules) = (4 << 20, IncidentConfig::default());
     let mut monitor = Monitor::new(detector, &SessionConfig::default().memory_limit(limit)).unwrap();
     let mut now = 0;
@@ -230,6 +278,7 @@ fn a_flood_of_sources_changes_neither_the_cap_nor_what_is_open() {
         assert!(open <= rules.most_open && waiting <= rules.most_waiting, "{open} open, {waiting} waiting");
         assert!(monitor.table.bytes() <= limit, "{} bytes", monitor.table.bytes());
         let stats = monitor.stats();
+        assert!(stats.evidence_keys <= pairs, "{} pairs", stats.evidence_keys);
         assert!(stats.remembered_bytes <= 64 << 20, "{} bytes", stats.remembered_bytes);
     };
     // Behind the first minute, in which alerts count less.
@@ -262,6 +311,9 @@ fn a_flood_of_sources_changes_neither_the_cap_nor_what_is_open() {
         "{stats:?}"
     );
     assert!(alerts > u64::from(sources) && stats.table.evicted > 0, "{stats:?}");
+    // The flood had pairs of one session each, and pushed out others of these.
+    assert!(stats.evidence_keys <= pairs && stats.evidence_keys >= pairs / 2, "{stats:?}");
+    assert!(stats.evidence_evicted >= u64::from(sources) - pairs as u64 / 2, "{stats:?}");
     // Each source, and each destination, waited and made room for others; none became an incident.
     assert_eq!((stats.incidents.opened, stats.incidents.refused), (1, 0));
     assert!(stats.incidents.evicted >= 2 * u64::from(sources) - 2 * rules.most_waiting as u64, "{stats:?}");

@@ -20,7 +20,7 @@
 //!     report.note(&event);
 //! }
 //! # let write = |page: String| ();
-//! write(report.to_html(monitor.detector(), &monitor.stats().table)?);
+//! write(report.to_html(monitor.detector(), &monitor.stats())?);
 //! # Ok(()) }
 //! ```
 
@@ -40,9 +40,9 @@ use crate::{
     Detector, Result,
     detector::Verdict,
     incident::{Change, Incident},
-    monitor::Event,
+    monitor::{Event, MonitorStats},
     page::{self, figures, section, table},
-    session::{Session, TableStats},
+    session::Session,
 };
 use tally::Tally;
 use timeline::Timeline;
@@ -103,15 +103,16 @@ impl Report {
         self.incidents.push(incident);
     }
 
-    /// The page. `detector` judged all that was taken in, `input` counts the frames that it was cut from.
+    /// The page. `detector` judged all that was taken in, `stats` counts what that was cut from and what memory had no room for; of
+    /// sessions that no monitor judged those of their table do ([`MonitorStats::from`]).
     ///
     /// # Errors
     /// As [`Incident::explain`].
-    pub fn to_html(&self, detector: &Detector, input: &TableStats) -> Result<String> {
+    pub fn to_html(&self, detector: &Detector, stats: &MonitorStats) -> Result<String> {
         let mut incidents: Vec<&Incident> = self.incidents.iter().collect();
         incidents.sort_by_key(|incident| incident.id);
         let mut page = page::begin(&self.title);
-        page.push_str(&self.summary(detector, input));
+        page.push_str(&self.summary(detector, stats.table.packets));
         section(&mut page, "Over time", &self.timeline.chart(detector.false_positive_rate(), &incidents));
         section(&mut page, "Incidents", &self.list(&incidents));
         for incident in incidents.iter().take(SHOWN) {
@@ -119,11 +120,11 @@ impl Report {
             section(&mut page, &title, &card::card(incident, &incident.explain(detector)?));
         }
         section(&mut page, "Hosts and services of all alerts", &self.tally.tables(&incidents));
-        section(&mut page, "What went in, and what could not be used", &self.counters(input));
+        section(&mut page, "What went in, and what could not be used", &self.counters(stats));
         Ok(page::end(page))
     }
 
-    fn summary(&self, detector: &Detector, input: &TableStats) -> String {
+    fn summary(&self, detector: &Detector, packets: u64) -> String {
         let budget = detector.false_positive_rate() * 100.0;
         let count = |count: u64, name: &str| (count.to_string(), name.to_owned());
         let span = self.timeline.span();
@@ -135,7 +136,7 @@ impl Report {
             count(self.incidents.len() as u64 + self.more, "incidents"),
             count(self.alerts, "sessions that alert"),
             count(self.judged, "sessions judged"),
-            count(input.packets, "packets"),
+            count(packets, "packets"),
             (format!("{budget} %"), "budget of false alerts".to_owned()),
         ];
         when + &figures(shown)
@@ -168,9 +169,10 @@ impl Report {
     }
 
     /// What went in, and what could not be used.
-    fn counters(&self, input: &TableStats) -> String {
+    fn counters(&self, stats: &MonitorStats) -> String {
         let stat = |name: &str, count: u64| vec![name.to_owned(), count.to_string()];
-        let rows = [
+        let (input, incidents) = (&stats.table, &stats.incidents);
+        let always = [
             stat("frames", input.frames),
             stat("bytes on the wire", input.wire_bytes),
             stat("frames that became packets of a session", input.packets),
@@ -180,6 +182,18 @@ impl Report {
             stat("sessions dropped for memory", input.dropped),
             stat("context counters dropped for memory", input.context_evicted),
         ];
+        let seldom = [
+            ("looks at open sessions dropped for memory", input.looks_dropped),
+            ("incidents not opened, as too many were open", incidents.refused),
+            ("hosts forgotten whose alerts waited to become an incident", incidents.evicted),
+            ("changes of incidents, and drift, dropped for memory", stats.news_dropped),
+            ("pairs of hosts forgotten whose scores add up", stats.evidence_evicted),
+            ("sessions forgotten that an explanation may need", stats.forgotten_early),
+            ("sessions that the watch for drift could not count", stats.drift_late),
+            ("times that it was said to be long before the newest packet", input.late_advances),
+        ];
+        let seldom = seldom.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| stat(name, count));
+        let rows = always.into_iter().chain(seldom);
         let skipped: Vec<_> = input.skipped.iter().map(|(skip, count)| stat(&skip.to_string(), count)).collect();
         let mut html = format!("<div>{}</div>", table("What went in", &["", "how many"], &[0], rows));
         if !skipped.is_empty() {

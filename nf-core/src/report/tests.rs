@@ -7,7 +7,7 @@ use crate::{
         testing::{alert, session},
     },
     monitor::Monitor,
-    session::SessionConfig,
+    session::{SessionConfig, TableStats},
 };
 
 fn detector() -> Detector {
@@ -35,7 +35,7 @@ fn page() -> String {
     }
     report.add(&session(1, 2, 80, 20.0), &alert(3.0));
     let monitor = Monitor::new(detector(), &SessionConfig::default()).unwrap();
-    report.to_html(monitor.detector(), &monitor.stats().table).unwrap()
+    report.to_html(monitor.detector(), &monitor.stats()).unwrap()
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn every_element_is_closed() {
 #[test]
 fn an_empty_report_says_so() {
     let monitor = Monitor::new(detector(), &SessionConfig::default()).unwrap();
-    let page = Report::new("nothing").to_html(monitor.detector(), &monitor.stats().table).unwrap();
+    let page = Report::new("nothing").to_html(monitor.detector(), &monitor.stats()).unwrap();
     assert!(page.contains("None: no source") && !page.contains("Over time"), "{page}");
     crate::page::testing::assert_closed(&page);
 }
@@ -84,10 +84,28 @@ fn events_of_a_monitor_are_all_it_takes() {
     while let Some(event) = monitor.pop() {
         report.note(&event);
     }
-    let (page, stats) = (report.to_html(monitor.detector(), &monitor.stats().table).unwrap(), monitor.stats());
+    let (page, stats) = (report.to_html(monitor.detector(), &monitor.stats()).unwrap(), monitor.stats());
     assert!(stats.incidents.opened > 0);
     assert_eq!(page.matches("<h2>#").count() as u64, stats.incidents.opened);
     assert!(page.contains("<div><b>303</b><span>sessions judged</span></div>"));
+}
+
+#[test]
+fn what_memory_had_no_room_for_is_counted_on_the_page() {
+    let detector = detector();
+    let page = |stats: &MonitorStats| Report::new("flood").to_html(&detector, stats).unwrap();
+    let mut stats = MonitorStats::from(TableStats { evicted: 70_001, looks_dropped: 70_002, ..TableStats::default() });
+    (stats.incidents.refused, stats.incidents.evicted, stats.news_dropped) = (70_003, 70_004, 70_005);
+    (stats.evidence_evicted, stats.forgotten_early, stats.drift_late) = (70_006, 70_007, 70_008);
+    stats.table.late_advances = 70_009;
+    let told = page(&stats);
+    (70_001..=70_009).for_each(|count| assert!(told.contains(&count.to_string()), "{count}"));
+    assert!(told.contains("incidents not opened, as too many were open"));
+    let told = page(&TableStats::default().into());
+    assert!(
+        told.contains("sessions dropped for memory") && !told.contains("too many were open"),
+        "only where there are any"
+    );
 }
 
 #[test]

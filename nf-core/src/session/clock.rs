@@ -1,21 +1,21 @@
-//! The clock of a session table: it never goes back, whatever the times of packets do.
+//! The clock of a session table: it never goes back, whatever times it is told.
 
 use crate::Timestamp;
 use std::time::Duration;
 
 const SECOND: i128 = 1_000_000_000;
 
-/// Packets this far behind the clock are late; for less the clock waits.
+/// Times this far behind the clock are late; for less the clock waits.
 const LATE: Duration = Duration::from_secs(60);
 const LATE_NANOS: i64 = LATE.as_nanos() as i64;
 
-/// After late packets alone for this long, by their own times, the clock was wrong and follows them.
+/// After late times alone for this long, by themselves, the clock was wrong and follows them.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A monotone clock driven by packet times.
+/// A monotone clock driven by the times of packets, and by what [`advance`](super::SessionTable::advance) says.
 ///
-/// It is the latest packet time plus a shift of whole seconds. The shift changes in two cases: a step ahead is cut to
-/// the longest timeout, as everything older has ended by then; and where packets stay behind, as after a single packet
+/// It is the latest of these times plus a shift of whole seconds. The shift changes in two cases: a step ahead is cut to
+/// the longest timeout, as everything older has ended by then; and where times stay behind, as after a single one
 /// from the far future, the clock goes on with them from where it is. Neither lets one wrong time stop the timeouts, and
 /// no sequence of them can take the clock to the end of its range.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Clock {
     stride: Duration,
     /// The same in nanoseconds, as far as they go.
     near: i64,
-    /// Time of the first of the late packets since the last that was not.
+    /// The first of the late times since the last that was not.
     late_since: Option<Timestamp>,
 }
 
@@ -45,9 +45,14 @@ impl Clock {
         self.now
     }
 
-    /// A packet came at `time`.
+    /// Whether that is so long before the latest time that the clock does not wait for it.
+    pub(super) fn is_late(&self, time: Timestamp) -> bool {
+        self.started && self.behind(time) > LATE.as_nanos() as i128
+    }
+
+    /// It is `time`: a packet came then, or whoever reads the packets says so.
     #[inline]
-    pub(super) fn packet(&mut self, time: Timestamp) {
+    pub(super) fn tell(&mut self, time: Timestamp) {
         match self.shortly(time) {
             Some(now) => (self.now, self.late_since) = (now, None),
             None => self.jump(time),
@@ -63,11 +68,11 @@ impl Clock {
         near.then(|| self.now.max(Timestamp::from_nanos(shifted)))
     }
 
-    /// Any packet.
+    /// Any time.
     #[inline(never)]
     fn jump(&mut self, time: Timestamp) {
-        self.advance(time);
-        let behind = i128::from(self.now.as_nanos()) - self.shifted(time);
+        self.reach(time);
+        let behind = self.behind(time);
         if behind <= LATE.as_nanos() as i128 {
             self.late_since = None;
             return;
@@ -80,8 +85,8 @@ impl Clock {
         }
     }
 
-    /// It is `time`, unless it is later already.
-    pub(super) fn advance(&mut self, time: Timestamp) {
+    /// Goes on to `time`, unless it is later already.
+    fn reach(&mut self, time: Timestamp) {
         if !self.started {
             self.started = true;
             // Room for times to come on both sides.
@@ -97,6 +102,10 @@ impl Clock {
             self.shift -= excess.div_euclid(SECOND) * SECOND;
         }
         self.now = self.now.max(timestamp(self.shifted(time)));
+    }
+
+    fn behind(&self, time: Timestamp) -> i128 {
+        i128::from(self.now.as_nanos()) - self.shifted(time)
     }
 
     fn shifted(&self, time: Timestamp) -> i128 {
@@ -122,24 +131,24 @@ mod tests {
     }
 
     #[test]
-    fn follows_packets_and_waits_for_those_that_are_late() {
+    fn follows_times_and_waits_for_those_that_are_late() {
         let mut clock = clock();
         for (time, now) in [(100, 100), (130, 130), (90, 130), (131, 131), (72, 131), (132, 132)] {
-            clock.packet(seconds(time));
+            clock.tell(seconds(time));
             assert_eq!(clock.now(), seconds(now));
         }
     }
 
     proptest! {
         #[test]
-        fn packets_that_come_shortly_are_as_any(
+        fn times_that_come_shortly_are_as_any(
             start in prop_oneof![Just(0i64), Just(i64::MIN), Just(i64::MAX), any::<i64>()],
             steps in prop::collection::vec(prop_oneof![-2i64..3, -70i64..70, -4000i64..4000, any::<i64>()], 0..60),
         ) {
             let (mut fast, mut any, mut time) = (clock(), clock(), start);
             for step in steps {
                 time = time.saturating_add(step.saturating_mul(1_000_000_007));
-                fast.packet(Timestamp::from_nanos(time));
+                fast.tell(Timestamp::from_nanos(time));
                 any.jump(Timestamp::from_nanos(time));
                 prop_assert_eq!(
                     (fast.now, fast.shift, fast.late_since), (any.now, any.shift, any.late_since)
@@ -149,17 +158,17 @@ mod tests {
     }
 
     #[test]
-    fn one_packet_from_the_future_does_not_stop_it() {
+    fn one_time_from_the_future_does_not_stop_it() {
         let mut clock = clock();
-        clock.packet(seconds(100));
-        clock.packet(Timestamp::from_nanos(i64::MAX));
+        clock.tell(seconds(100));
+        clock.tell(Timestamp::from_nanos(i64::MAX));
         let far = clock.now();
         assert!(far >= seconds(1900) && far < seconds(1903), "{far}");
         for time in 101..=161 {
-            clock.packet(seconds(time));
+            clock.tell(seconds(time));
             assert_eq!(clock.now(), far);
         }
-        clock.packet(seconds(171));
+        clock.tell(seconds(171));
         assert!(clock.now().since(far) >= Duration::from_secs(9), "{} {far}", clock.now());
     }
 
@@ -167,21 +176,29 @@ mod tests {
     fn interleaved_clocks_leave_it_with_the_later_one() {
         let mut clock = clock();
         for time in 0..1000 {
-            clock.packet(seconds(10_000 + time));
-            clock.packet(seconds(time));
+            clock.tell(seconds(10_000 + time));
+            clock.tell(seconds(time));
             assert_eq!(clock.now(), seconds(10_000 + time));
         }
+    }
+
+    #[test]
+    fn says_what_is_late() {
+        let mut clock = clock();
+        assert!(!clock.is_late(Timestamp::from_nanos(i64::MIN)), "before the first time none is");
+        clock.tell(seconds(100));
+        assert_eq!([101, 100, 40, 39, -5000].map(|at| clock.is_late(seconds(at))), [false, false, false, true, true]);
+        clock.tell(Timestamp::from_nanos(i64::MAX));
+        assert!(clock.is_late(seconds(101)), "until the clock follows");
+        [101, 161].into_iter().for_each(|at| clock.tell(seconds(at)));
+        assert!(!clock.is_late(seconds(161)));
     }
 
     #[test]
     fn no_times_take_it_to_its_end() {
         let mut clock = clock();
         for round in 0..10_000 {
-            clock.packet(Timestamp::from_nanos(if round % 3 == 0 {
-                i64::MAX
-            } else {
-                i64::MIN + round % 2 * (1 << 40)
-            }));
+            clock.tell(Timestamp::from_nanos(if round % 3 == 0 { i64::MAX } else { i64::MIN + round % 2 * (1 << 40) }));
         }
         assert!(clock.now() < Timestamp::from_nanos(i64::MAX / 4 * 3));
     }

@@ -28,6 +28,9 @@ pub struct TableStats {
     pub looks_dropped: u64,
     /// Context counters dropped, or not made, because memory was at its limit.
     pub context_evicted: u64,
+    /// Times that [`advance`](super::SessionTable::advance) was told a moment more than a minute before the newest known one:
+    /// another clock than that of the packets.
+    pub late_advances: u64,
     /// Most bytes held at once.
     pub peak_bytes: usize,
 }

@@ -150,8 +150,8 @@ impl Held {
         }
     }
 
-    /// The session as it leaves the table, with up to `most` packets.
-    pub(super) fn into_session(mut self, most: usize) -> Option<Session> {
+    /// The session as it leaves the table, with up to `most` packets, the last at `silent_since` by the table's clock.
+    pub(super) fn into_session(mut self, most: usize, silent_since: Timestamp) -> Option<Session> {
         let Origin { key, macs, start, cold } = self.origin?;
         let end = self.count().last().unwrap_or(start);
         self.keep(most);
@@ -160,6 +160,7 @@ impl Held {
             start,
             end,
             ended: self.ended,
+            silent_since,
             cold,
             end_reason: self.end_reason,
             outcome: self.outcome,

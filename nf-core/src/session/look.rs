@@ -79,6 +79,7 @@ impl Session {
         Self {
             end: look.end,
             ended: look.at(),
+            silent_since: look.at(),
             end_reason: EndReason::Open,
             known: Some(look.moment),
             outcome: look.outcome,
@@ -132,7 +133,7 @@ impl Session {
             *time = Timestamp::from_nanos(later.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
         };
         let mut moved = self.clone();
-        [&mut moved.start, &mut moved.end, &mut moved.ended].into_iter().for_each(shift);
+        [&mut moved.start, &mut moved.end, &mut moved.ended, &mut moved.silent_since].into_iter().for_each(shift);
         moved.packets.iter_mut().for_each(|packet| shift(&mut packet.time));
         moved.known.iter_mut().for_each(|moment| shift(&mut moment.at));
         for look in &mut moved.looks {

@@ -18,6 +18,7 @@ pub struct Session {
     pub(crate) start: Timestamp,
     pub(crate) end: Timestamp,
     pub(crate) ended: Timestamp,
+    pub(crate) silent_since: Timestamp,
     pub(crate) cold: bool,
     pub(crate) end_reason: EndReason,
     pub(crate) outcome: Outcome,
@@ -51,6 +52,11 @@ impl Session {
     /// a session that ended earlier in the same table.
     pub fn ended(&self) -> Timestamp {
         self.ended
+    }
+
+    /// When its last packet came, by the table's clock: [`end`](Self::end), unless packet times jumped or went back.
+    pub(crate) fn silent_since(&self) -> Timestamp {
+        self.silent_since
     }
 
     /// Whether it began in the first minute of its session table, while the table still learned what hosts did lately:

@@ -54,7 +54,7 @@ const DNS_PORTS: [u16; 2] = [53, 5353];
 ///
 /// There is no clock but that of the packets: time is that of the newest packet, or what [`advance`](Self::advance) says.
 /// The same frames give the same sessions in the same order, live or replayed. Times that go back, or lie far in the
-/// future, do not stop the timeouts: where all packets of a minute are more than a minute late, time goes on with them.
+/// future, do not stop the timeouts: where all times of a minute are more than a minute late, time goes on with them.
 #[derive(Debug)]
 pub struct SessionTable {
     config: SessionConfig,
@@ -179,7 +179,7 @@ impl SessionTable {
     }
 
     fn count(&mut self, time: Timestamp, wire_len: u32) {
-        self.clock.packet(time);
+        self.clock.tell(time);
         if self.stats.frames == 0 {
             self.began = self.clock.now();
         }
@@ -190,10 +190,18 @@ impl SessionTable {
         }
     }
 
-    /// Says that it is `now`, so that silence can end sessions; a moment before the newest known one is ignored.
+    /// Says that it is `now`, so that silence can end sessions, by the clock that packet times are of. A moment before the
+    /// newest known one is ignored, as a packet's would be; more than a minute before, it is counted
+    /// ([`late_advances`](TableStats::late_advances)).
     pub fn advance(&mut self, now: Timestamp) {
-        self.clock.advance(now);
+        self.stats.late_advances += u64::from(self.clock.is_late(now));
+        self.clock.tell(now);
         self.run();
+    }
+
+    /// The newest known time by the table's clock, as [`Session::ended`] has it.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Does what is due by now.

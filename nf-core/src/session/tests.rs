@@ -155,6 +155,33 @@ fn silence_needs_no_packet() {
 }
 
 #[test]
+fn a_wrong_advance_is_counted_and_stops_no_timeout() {
+    let at = |second: i64| Timestamp::from_nanos(second * 1_000_000_000);
+    let mut table = SessionTable::new(SessionConfig::default()).expect("valid");
+    table.advance(at(100));
+    table.push_packet(&udp(100_000, A, (2, 9), b"x"));
+    for second in [99, 40, 39, -1000, i64::MIN / 1_000_000_000] {
+        table.advance(at(second));
+    }
+    assert_eq!((table.stats().late_advances, table.now(), table.open()), (3, at(100), 1), "up to 60 s are no error");
+    for wrong in [Timestamp::from_nanos(i64::MAX), at(1_800_000_000)] {
+        let mut table = SessionTable::new(SessionConfig::default()).expect("valid");
+        table.push_packet(&udp(0, A, (2, 9), b"x"));
+        table.advance(wrong);
+        assert_eq!((table.open(), table.stats().late_advances), (0, 0));
+        // Behind it come one packet and no other: time is what is said.
+        table.push_packet(&udp(1000, A, (2, 9), b"y"));
+        let open = (1..200).find(|second| {
+            table.advance(at(1 + second));
+            table.open() == 0
+        });
+        assert!(open.is_some_and(|seconds| (60..=125).contains(&seconds)), "{open:?} s");
+        let late = table.stats().late_advances;
+        assert!((55..=62).contains(&late), "{late}");
+    }
+}
+
+#[test]
 fn direction_comes_from_the_handshake_where_its_start_was_missed() {
     let [first, second] = [tcp(0, B, A, SYN | ACK, b""), tcp(1, A, B, ACK, b"get")];
     let (sessions, _) = run(SessionConfig::default(), &[first, second]);

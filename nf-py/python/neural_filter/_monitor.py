@@ -107,7 +107,8 @@ class Monitor:
         Parameters
         ----------
         now_ns : int
-            In nanoseconds since the epoch.
+            In nanoseconds since the epoch, by the clock of the frames. A time before the newest known one is ignored; one more than a
+            minute before it is counted in ``stats["late_advances"]``.
 
         Raises
         ------

@@ -46,6 +46,11 @@ pub(super) fn limits(detector: &Detector) -> Vec<String> {
         "Tunnels in DNS, but for their number of queries: no head reads the names that are asked.".to_owned(),
     );
     add(
+        true,
+        "What a long session does late: each look is at all of it so far, until it is cut at the active timeout."
+            .to_owned(),
+    );
+    add(
         !packets,
         "Single packets: heads read a session as a whole, so what one packet among usual ones carries is not seen."
             .to_owned(),

@@ -90,7 +90,7 @@ impl Promise {
         );
         let realised = match (self.realised, self.interval) {
             (Some(share), Some([low, high])) => format!(
-                "{} alert where each tenth of the time is judged by the rest, 95 % {} to {}",
+                "{} alert where each tenth of them is judged by the rest, 95 % {} to {}",
                 percent(share),
                 percent(low),
                 percent(high)

@@ -7,9 +7,9 @@ use std::{borrow::Cow, fmt};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DriftAlarm {
-    /// When it was called.
+    /// When it was called, by the clock of the session table, as [`Session::ended`](crate::Session::ended).
     pub at: Timestamp,
-    /// When the block of time began from which on it is seen.
+    /// When the block of time began from which on it is seen, by the same clock.
     pub since: Timestamp,
     /// What speaks against the traffic being what it was: a false alarm of this strength comes once in so many blocks of time.
     pub strength: f64,

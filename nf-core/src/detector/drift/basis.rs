@@ -271,13 +271,14 @@ pub(in crate::detector) fn watched(detector: &Detector) -> Vec<FlatColumn> {
 /// What did not start in a table's first minute, in the order of their ends.
 fn warm<'a>(group: &[Judged<'a>]) -> Vec<Judged<'a>> {
     let mut warm: Vec<Judged<'a>> = group.iter().filter(|(session, _)| !session.is_cold()).copied().collect();
-    warm.sort_by_key(|(session, _)| session.end());
+    warm.sort_by_key(|(session, _)| session.silent_since());
     warm.split_off(warm.len().saturating_sub(MOST_SESSIONS))
 }
 
 /// A length of blocks that gives each enough sessions, and enough blocks.
 fn block_length(groups: &[Vec<Judged<'_>>]) -> Option<Duration> {
-    let ends = |group: &Vec<Judged<'_>>| group.iter().map(|(session, _)| session.end()).collect::<Vec<Timestamp>>();
+    let ends =
+        |group: &Vec<Judged<'_>>| group.iter().map(|(session, _)| session.silent_since()).collect::<Vec<Timestamp>>();
     let gaps = groups.iter().flat_map(|group| {
         let ends = ends(group);
         ends.windows(2).map(|w| w[1].since(w[0])).filter(|gap| *gap < SILENCE).collect::<Vec<_>>()
@@ -294,9 +295,9 @@ fn block_length(groups: &[Vec<Judged<'_>>]) -> Option<Duration> {
 
 /// The blocks of a group: between two silences, without the first and the last, which are not whole.
 fn cut<'a>(group: &[Judged<'a>], block: Duration) -> Vec<Stretch<'a>> {
-    let index = |(session, _): &Judged<'_>| block_of(session.end(), block);
+    let index = |(session, _): &Judged<'_>| block_of(session.silent_since(), block);
     let mut stretches = Vec::new();
-    for stretch in group.chunk_by(|(a, _), (b, _)| b.end().since(a.end()) < SILENCE) {
+    for stretch in group.chunk_by(|(a, _), (b, _)| b.silent_since().since(a.silent_since()) < SILENCE) {
         let (Some(first), Some(last)) = (stretch.first().map(index), stretch.last().map(index)) else { continue };
         let mut blocks: Stretch<'a> = vec![Vec::new(); usize::try_from(last - first - 1).unwrap_or(0)];
         for judged in stretch {

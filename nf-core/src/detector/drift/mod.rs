@@ -36,7 +36,8 @@ const MOST_NAMED: usize = 5;
 /// Watches whether live traffic still is what a detector was calibrated on. Judged sessions go in with [`push`](Self::push),
 /// an alarm comes out where the detector has become stale.
 ///
-/// Sessions are put together in blocks of time, 20 s or longer, by when they ended. A block's figures (sessions, p-values,
+/// Sessions are put together in blocks of time, 20 s or longer, by when their last packet came, by the clock of the session table: a
+/// step of the packets' clock is none of the watch. A block's figures (sessions, p-values,
 /// the share of each service, the mean rank of each column) are held against benign blocks of the detector's training and
 /// calibration, and what speaks for a change is added up so that without one there is a false alarm every
 /// [30 days](Self::false_alarm_every) of blocks, if benign blocks vary as they did then: of hours that it never saw, a detector
@@ -155,11 +156,14 @@ impl Drift {
     /// Takes in a session with its verdict; sessions come in the order in which they ended. An alarm is given once, and
     /// another only after traffic was as usual again.
     pub fn push(&mut self, session: &Session, verdict: &Verdict) -> Option<DriftAlarm> {
-        let alarm = self.advance(session.ended());
+        let (before, now) = (self.now, self.now.max(session.ended()));
+        self.now = now;
+        // What a table ended at one moment comes one by one: blocks wait for a later one.
+        let alarm = if now > before { self.weigh_until(before) } else { None };
         if session.is_cold() {
             return alarm;
         }
-        let index = block_of(session.end(), self.basis.block);
+        let index = block_of(session.silent_since(), self.basis.block);
         // The block that the first session ends in is not whole.
         let first = *self.first.get_or_insert(index + 1);
         match usize::try_from(index - first) {
@@ -175,13 +179,16 @@ impl Drift {
         alarm
     }
 
-    /// Says that it is `now`, so that silence can end blocks.
+    /// Says that it is `now` by the clock of the session table, that of [`Session::ended`], so that silence can end blocks.
     pub fn advance(&mut self, now: Timestamp) -> Option<DriftAlarm> {
         self.now = self.now.max(now);
-        let whole = block_of(
-            Timestamp::from_nanos(self.now.as_nanos().saturating_sub_unsigned(nanos(self.wait))),
-            self.basis.block,
-        );
+        self.weigh_until(self.now)
+    }
+
+    /// Weighs the blocks whose sessions have all ended by `now`.
+    fn weigh_until(&mut self, now: Timestamp) -> Option<DriftAlarm> {
+        let whole =
+            block_of(Timestamp::from_nanos(now.as_nanos().saturating_sub_unsigned(nanos(self.wait))), self.basis.block);
         let mut alarm = None;
         while let Some(first) = self.first.as_mut().filter(|first| **first < whole) {
             let Some(block) = self.open.pop_front() else {

@@ -96,8 +96,8 @@ fn an_attack_of_one_host_is_no_drift_and_hides_none() {
             session.stats.orig.packets = 1 << 30;
             session.key.orig.addr = IpAddr::from([10, 9, 9, 9]);
             session.cold = false;
-            session.end = start + Duration::from_secs(600 + 5 * i as u64);
-            session.ended = session.end + Duration::from_secs(120);
+            session.silent_since = start + Duration::from_secs(600 + 5 * i as u64);
+            session.ended = session.silent_since + Duration::from_secs(120);
         }
         for _ in 0..10 {
             sessions.extend(strange.iter().cloned());
@@ -136,6 +136,58 @@ fn a_monitor_gives_alarms_as_events() {
     assert!(alarms[0].load.as_ref().unwrap().now < 0.2 && monitor.drift().unwrap().is_stale());
     monitor.set_drift(None);
     assert!(monitor.drift().is_none());
+}
+
+/// Usual traffic for ten minutes; the same once the packets' clock stepped by so many seconds, and from ten minutes after that
+/// on once more from and to other hosts.
+fn with_a_step(seconds: i64) -> Vec<(Timestamp, Vec<u8>)> {
+    let at = |time: Timestamp| time.as_nanos() / 1_000_000_000;
+    let usual = frames(2000, 9);
+    let more = usual.iter().filter(|(time, _)| at(*time) >= 1200).map(|(time, data)| {
+        let mut data = data.clone();
+        // The second byte of either address.
+        [27, 31].into_iter().for_each(|place| data[place] |= 0x80);
+        (*time + Duration::from_millis(500), data)
+    });
+    let mut frames: Vec<_> = usual.iter().cloned().chain(more).collect();
+    frames.sort_by_key(|(time, _)| *time);
+    for (time, _) in &mut frames {
+        let step = if at(*time) >= 600 { seconds } else { 0 };
+        *time = Timestamp::from_nanos(time.as_nanos() + (1_000_000 + step) * 1_000_000_000);
+    }
+    frames
+}
+
+#[test]
+fn a_step_of_the_packets_clock_is_no_drift_and_ends_no_watch() {
+    // Of no context: that finds the minute for which a clock waits after a step back strange.
+    let benign = cut(&frames(2400, 1));
+    let (spec, scaler, model) = Distance::head(FeatureSpec::flow(), &benign[..600]);
+    let detector = Detector::builder().head("distance", spec, scaler, model).calibrate(&benign[600..]).unwrap();
+    let detector = Arc::new(detector);
+    for step in [0, 4 * 3600, -4 * 3600] {
+        let mut monitor = Monitor::new(detector.clone(), &SessionConfig::default()).unwrap();
+        let frames = with_a_step(step);
+        let doubled = frames.iter().position(|(_, data)| data[27] & 0x80 != 0).unwrap();
+        let [mut before, mut behind] = [Vec::new(), Vec::new()];
+        for (i, f) in frames.iter().enumerate() {
+            monitor.push(&frame(f));
+            while let Some(event) = monitor.pop() {
+                if let Event::Drift(alarm) = event {
+                    if i < doubled { &mut before } else { &mut behind }.push((f.0, alarm));
+                }
+            }
+        }
+        assert!(before.is_empty(), "step of {step} s: {before:?}");
+        let stats = monitor.stats();
+        let [(called, alarm)] = &behind[..] else { panic!("step of {step} s: {behind:?} {stats:?}") };
+        let after = called.since(frames[doubled].0).as_secs();
+        assert!((60..120 + 6 * 50).contains(&after), "step of {step} s: {after} s, {alarm}");
+        let since = alarm.at.since(alarm.since).as_secs();
+        assert!((120..=after + 50).contains(&since), "step of {step} s: {since} s, {alarm}");
+        // Those of the block in which the watch began.
+        assert!((1..=50).contains(&stats.drift_late), "step of {step} s: {}", stats.drift_late);
+    }
 }
 
 #[test]
@@ -177,9 +229,9 @@ fn time_that_jumps_and_silence_cost_nothing() {
         assert!(drift.open.len() <= drift.most_open() + 1 && drift.weighed.len() <= KEPT);
         if i % 50 == 0 {
             let mut stray = session.clone();
-            stray.end = Timestamp::from_nanos(i64::MAX);
+            stray.silent_since = Timestamp::from_nanos(i64::MAX);
             drift.push(&stray, verdict);
-            stray.end = Timestamp::from_nanos(i64::MIN);
+            stray.silent_since = Timestamp::from_nanos(i64::MIN);
             drift.push(&stray, verdict);
         }
     }

@@ -32,8 +32,9 @@ const DEEP: usize = 4;
 /// strange. An alert that several sessions carry together is explained with all of them: a fact is set in each, to what was
 /// expected in each, and their scores are added up again.
 ///
-/// So an explanation is checked: [`turned_normal`](Self::turned_normal) says whether the verdict with the named facts as
-/// expected, [`after`](Self::after), is no alert.
+/// So an explanation is checked: [`turned_normal`](Self::turned_normal) says whether the session with the named facts as
+/// expected, [`after`](Self::after), would be no alert *at its strangest look*, which the verdict is of and the explanation with it. Other
+/// looks at the session are not judged anew: one that was above the cut as well may have reasons of its own.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -41,9 +42,9 @@ pub struct Explanation {
     pub verdict: Verdict,
     /// The facts, by falling part in the verdict; for a verdict that is no alert, the five strongest.
     pub facts: Vec<Fact>,
-    /// Whether the verdict is normal with all these facts as expected.
+    /// Whether the strangest look is normal with all these facts as expected.
     pub turned_normal: bool,
-    /// The verdict with all these facts as expected.
+    /// What that look would have said with all these facts as expected.
     pub after: Verdict,
     /// The sessions that carry the verdict, its own first: the facts were set in each of them.
     pub carriers: Vec<Carrier>,

@@ -25,6 +25,16 @@ pub(crate) enum Weighing<'a> {
 }
 
 impl Weigher {
+    /// Pairs, and activities, whose scores are held.
+    pub(crate) fn keys(&self) -> usize {
+        self.accumulator.keys()
+    }
+
+    /// Those dropped because there were too many.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.accumulator.evicted()
+    }
+
     /// Bytes held for explanations.
     pub(crate) fn remembered_bytes(&self) -> usize {
         self.remembered.bytes()

@@ -70,6 +70,8 @@ impl HeadReport {
             head.insert(format!("consistent@{rate}"), json!(cut.and_then(|cut| cut.is_consistent_with(*rate))));
             head.insert(format!("median_delay@{rate}"), json!(delay));
             head.insert(format!("fpr_last_look@{rate}"), json!(cut.and_then(|cut| cut.last_fpr)));
+            head.insert(format!("fpr_cold@{rate}"), json!(cut.and_then(|cut| cut.cold_fpr)));
+            head.insert(format!("fpr_warm@{rate}"), json!(cut.and_then(|cut| cut.warm_fpr)));
         }
     }
 }

@@ -54,6 +54,7 @@ impl fmt::Display for Report {
         writeln!(f, "\nAt the detector's own calibration:\n")?;
         self.fmt_heads(f, CutKind::Calibrated)?;
         self.fmt_looks(f)?;
+        self.fmt_phases(f)?;
         for refusal in &self.refusals {
             writeln!(f, "\n{refusal}")?;
         }
@@ -83,6 +84,25 @@ impl Report {
             f,
             "\n{looks:.2} looks a session. Realised FPR, combined, at the empirical quantile: {empirical}; at the detector's own \
             calibration: {calibrated}."
+        )
+    }
+
+    /// What first minutes do to the budget.
+    fn fmt_phases(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rates = |kind| {
+            let cuts = self.combined().cuts(kind);
+            let [cold, warm] = [both(cuts, |cut, _| percent(cut.cold_fpr)), both(cuts, |cut, _| percent(cut.warm_fpr))];
+            format!("{cold} and {warm}")
+        };
+        let any_cold = |cut: &Option<CutReport>| cut.as_ref().is_some_and(|cut| cut.cold_fpr.is_some());
+        if !self.combined().empirical.iter().any(any_cold) {
+            return Ok(());
+        }
+        let (empirical, calibrated) = (rates(CutKind::Empirical), rates(CutKind::Calibrated));
+        writeln!(
+            f,
+            "\nRealised FPR, combined, of first minutes and of what follows them, at the empirical quantile: {empirical}; at the \
+            detector's own calibration: {calibrated}."
         )
     }
 

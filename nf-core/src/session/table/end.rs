@@ -66,13 +66,13 @@ impl SessionTable {
         }
         self.agenda.close(&mut self.nodes, slot);
         let node = &mut self.nodes[slot];
-        let (dormant, id) = (node.dormant, node.id);
+        let (dormant, of) = (node.dormant, (node.id, node.touched));
         let held = node.take_held();
         self.index.remove(node.canonical.1, slot);
         self.bytes -= node.bytes;
         self.nodes.free(slot);
         if !dormant {
-            self.emit(held, id, reason);
+            self.emit(held, of, reason);
         }
     }
 
@@ -88,9 +88,9 @@ impl SessionTable {
         node.dormant = true;
         node.counted = None;
         node.accounted = [0; 2];
-        let id = node.id;
+        let of = (node.id, node.touched);
         self.recount(slot);
-        self.emit(held, id, EndReason::Active);
+        self.emit(held, of, EndReason::Active);
     }
 
     /// The first packet after a cut.
@@ -114,14 +114,15 @@ impl SessionTable {
         }
     }
 
-    fn emit(&mut self, mut held: Box<Held>, id: u64, reason: EndReason) {
+    /// Has a session wait to be popped: its number, and when its last packet came.
+    fn emit(&mut self, mut held: Box<Held>, of: (u64, Timestamp), reason: EndReason) {
         let seen = held.known().is_some();
         if !seen {
             held.note(self.next_moment());
         }
         held.end(reason, self.clock.now(), self.config.max_packets as usize, &mut self.spare);
         self.stats.ended += 1;
-        self.wait(held, id, What::End { seen });
+        self.wait(held, of, What::End { seen });
     }
 
     /// Has the session that follows this one in silence read into the cache, as it is likely the next to be evicted.

@@ -71,6 +71,7 @@ impl SessionTable {
         if !self.is_hosted(session) {
             return None;
         }
+        let silent_since = self.node(session.slot).touched;
         let mut held = self.node(session.slot).held().clone();
         if held.known().is_none() {
             if let Some((outcome, context)) = self.so_far(session.slot) {
@@ -79,7 +80,7 @@ impl SessionTable {
             let turn = NonZero::new(self.turn.saturating_add(1)).unwrap_or(NonZero::<u64>::MAX);
             held.note(Moment { at: self.clock.now(), turn });
         }
-        let session = held.into_session(self.config.max_packets as usize)?;
+        let session = held.into_session(self.config.max_packets as usize, silent_since)?;
         Some(Session { end_reason: EndReason::Open, ..session })
     }
 }

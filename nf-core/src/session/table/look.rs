@@ -12,6 +12,8 @@ use std::num::NonZero;
 pub(super) struct Waiting {
     held: Box<Held>,
     id: u64,
+    /// When its last packet came, by the table's clock.
+    silent_since: Timestamp,
     pub(super) what: What,
 }
 
@@ -55,8 +57,8 @@ impl SessionTable {
 
     /// What happened next, in the order in which it did; looks only where the table is [followed](Self::follow).
     pub(crate) fn pop_any(&mut self) -> Option<Happened> {
-        let Waiting { held, id, what } = self.next_waiting()?;
-        let session = held.into_session(self.config.max_packets as usize)?;
+        let Waiting { held, id, silent_since, what } = self.next_waiting()?;
+        let session = held.into_session(self.config.max_packets as usize, silent_since)?;
         Some(match what {
             What::Look => Happened::Look { id, session },
             What::End { seen } => Happened::End { id, session, seen },
@@ -77,9 +79,9 @@ impl SessionTable {
     }
 
     /// Has it wait to be popped.
-    pub(super) fn wait(&mut self, held: Box<Held>, id: u64, what: What) {
+    pub(super) fn wait(&mut self, held: Box<Held>, (id, silent_since): (u64, Timestamp), what: What) {
         self.ended_bytes += held.bytes(self.config.context);
-        self.ended.push_back(Waiting { held, id, what });
+        self.ended.push_back(Waiting { held, id, silent_since, what });
         self.grown = true;
     }
 
@@ -152,8 +154,8 @@ impl SessionTable {
         }
         self.stats.looks += 1;
         if self.following {
-            let (held, id) = (Box::new(node.held().snapshot()), node.id);
-            self.wait(held, id, What::Look);
+            let (held, of) = (Box::new(node.held().snapshot()), (node.id, node.touched));
+            self.wait(held, of, What::Look);
         }
     }
 }
