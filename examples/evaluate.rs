@@ -2,7 +2,7 @@
 //! the benign sessions around them: each head alone, all combined, and baselines beside them.
 
 use nf_core::{
-    Detector, Error, ErrorKind, Monitor, Result, Session, SessionConfig,
+    Detector, Error, ErrorKind, Monitor, Result, Session, SessionConfig, Verdict,
     detector::Recipe,
     evaluate::{
         Baseline, Comparison, ContaminationReport, Costs, Evaluation, ExplanationCheck, IncidentReport, JudgedCapture,
@@ -56,6 +56,8 @@ what to do
 /// Rounds in which costs are measured at a budget: the fewest, and the most; and how long more of them are added.
 const ROUNDS: (usize, usize) = (6, 100);
 const MEASURED: Duration = Duration::from_secs(25);
+/// Stretches of a capture that are judged with and without evidence in turn.
+const STRETCHES: usize = 8;
 
 #[derive(Debug, Default)]
 struct Options {
@@ -236,17 +238,17 @@ impl Bench {
     /// What evidence, grouping and explaining take at a detector's budget.
     fn costs(&self, detector: &Detector, bar: &Bar) -> Result<Option<Costs>> {
         let (sessions, detector) = (self.sessions()?, detector.clone().with_threads(1));
+        let verdicts = sessions.iter().map(|sessions| detector.judge_all(sessions)).collect::<Result<Vec<_>>>()?;
         let (mut rounds, start) = (Vec::new(), Instant::now());
         while rounds.len() < ROUNDS.1 && (rounds.len() < ROUNDS.0 || start.elapsed() < MEASURED) {
             bar.set(None, || format!("{} rounds", rounds.len()));
             let mut round = Round::default();
-            for sessions in &sessions {
-                measure(&detector, sessions, rounds.len() % 2 == 1, &mut round)?;
+            for (sessions, verdicts) in sessions.iter().zip(&verdicts) {
+                measure(&detector, sessions, verdicts, rounds.len(), &mut round)?;
             }
             rounds.push(round);
         }
-        // The first one meets cold caches.
-        Ok(Costs::of(&rounds[1..]))
+        Ok(Costs::of(&rounds))
     }
 
     /// The sessions of each part that is judged.
@@ -471,18 +473,29 @@ impl Options {
     }
 }
 
-/// Adds to a round what some sessions take, judged by themselves first or with evidence first.
-fn measure(detector: &Detector, sessions: &[Session], evidence_first: bool, round: &mut Round) -> Result<()> {
+/// Adds to a round what some sessions take. They are judged stretch by stretch, by themselves and with evidence in turn, so that both
+/// meet the machine in the same state; `turn` says which comes first. A stretch has hardly less evidence than all of it: that looks
+/// back a minute.
+fn measure(
+    detector: &Detector,
+    sessions: &[Session],
+    verdicts: &[Verdict],
+    turn: usize,
+    round: &mut Round,
+) -> Result<()> {
     let rules = IncidentConfig::default();
-    let mut alone = || timed(&mut round.alone, || detector.judge_batch(sessions)).map(drop);
-    if !evidence_first {
-        alone()?;
+    for (i, stretch) in sessions.chunks(sessions.len().div_ceil(STRETCHES).max(1)).enumerate() {
+        let mut alone = || timed(&mut round.alone, || detector.judge_batch(stretch).map(drop));
+        let mut judging = || timed(&mut round.judging, || detector.judge_all(stretch).map(drop));
+        if (turn + i).is_multiple_of(2) {
+            alone()?;
+            judging()?;
+        } else {
+            judging()?;
+            alone()?;
+        }
     }
-    let verdicts = timed(&mut round.judging, || detector.judge_all(sessions))?;
-    if evidence_first {
-        alone()?;
-    }
-    let found = timed(&mut round.grouping, || incidents(sessions, &verdicts, &rules))?;
+    let found = timed(&mut round.grouping, || incidents(sessions, verdicts, &rules))?;
     timed(&mut round.explaining, || found.iter().try_for_each(|incident| incident.explain(detector).map(drop)))
 }
 
