@@ -103,7 +103,7 @@ pub enum Event {
     /// The traffic is no longer what the detector was calibrated on. Behind the verdict of the session that showed it, or
     /// when time was said to have passed.
     Drift(DriftAlarm),
-    /// Alerts became an [incident](crate::incident), or what was one grew to twice its sessions, or is over.
+    /// Alerts became an [incident](crate::incident), or what was one grew to twice its sessions or came again after a pause, or is over.
     Incident {
         /// What became of it.
         change: Change,
