@@ -25,6 +25,7 @@ STRICT = "evaluate --strict --seed 1 --seeds 3"
 COMMANDS = {
     "lab": f"{STRICT} --baselines --contaminate 0.01 --contaminate 0.05",
     "loose": "evaluate --seed 1",
+    "train": f"{STRICT} --calibrate train",
     "long": f"{STRICT} --calibrate val-long",
     "westermo": "evaluate --corpus westermo --seed 1 --seeds 3",
     "maxf": "evaluate --corpus maxf_dns --seed 1 --seeds 3",

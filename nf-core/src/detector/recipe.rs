@@ -47,7 +47,7 @@ const HEADS: &[HeadRecipe] = &[
     #[cfg(feature = "neural")]
     HeadRecipe {
         name: "packets",
-        // Measured (docs/detection.md): it adds next to nothing to the recall at 1 %, takes .07 from that at 0.1 %, and is
+        // Measured (docs/detection.md): it adds next to nothing to the recall at 1 %, takes .05 from that at 0.1 %, and is
         // nearly all of the time of fitting.
         default: false,
         spec: || Ok(FeatureSpec::packets(64)),
