@@ -137,6 +137,7 @@ impl Incident {
     }
 
     /// Whether an alert of a session is the one that opened it.
+    #[cfg(feature = "evaluate")]
     pub(crate) fn opened_by(&self, session: &Session, verdict: &Verdict) -> bool {
         self.alerts(session, verdict).any(|alert| alert.at == self.opened)
     }

@@ -21,9 +21,10 @@ pub(in crate::detector) struct Imprint {
 }
 
 impl Imprint {
-    pub(super) fn new(session: &Session, mut values: Values) -> Self {
+    /// What heads read of the session as it was at a look.
+    pub(super) fn new(session: &Session, look: usize, mut values: Values) -> Self {
         values.iter_mut().for_each(Vec::shrink_to_fit);
-        Self { key: *session.key(), start: session.start(), outcome: session.outcome(), values }
+        Self { key: *session.key(), start: session.start(), outcome: session.outcome_at(look), values }
     }
 
     fn bytes(&self) -> usize {
@@ -108,7 +109,9 @@ impl Carried {
 
     /// Adds the scores that were added up by one key, each with what is kept of its session.
     pub(super) fn add_window(&mut self, scores: impl Iterator<Item = (Option<Arc<Imprint>>, f32)>) {
-        let mut window = Window { rest: 0.0, count: 0, carriers: Vec::new() };
+        let most = scores.size_hint().0;
+        let mut window = Window { rest: 0.0, count: 0, carriers: Vec::with_capacity(most) };
+        self.carriers.reserve_exact(most.saturating_sub(1));
         for (imprint, score) in scores {
             window.count += 1;
             let Some(imprint) = imprint else {

@@ -121,7 +121,7 @@ impl Detector {
             None => {
                 let seen = session.at_look(verdict.look);
                 let values = self.background.layout.extract(&self.heads, &[&seen])?.swap_remove(0);
-                Arc::new(Carried::alone(Arc::new(carried::Imprint::new(&seen, values)), verdict.score))
+                Arc::new(Carried::alone(Arc::new(carried::Imprint::new(session, verdict.look, values)), verdict.score))
             }
         };
         if !carried.fits(&self.background.layout) {

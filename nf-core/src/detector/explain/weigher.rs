@@ -74,7 +74,7 @@ impl Detector {
             let cut = self.evidence_thresholds[usize::from(cold)];
             // With a mean above the cut, sessions of half the cut and more can carry an alert; without the others' there is none.
             let strange = evidence.calibration.surprise(2.0 * own, cold) > cut;
-            weigher.remembered.set(id, at, strange.then(|| Arc::new(Imprint::new(&row.seen(), values))));
+            weigher.remembered.set(id, at, strange.then(|| Arc::new(Imprint::new(row.session, row.look, values))));
         }
         weigher.accumulator.add_look(id, row.session, row.look, own)
     }
@@ -87,25 +87,26 @@ impl Detector {
         row: &Row<'_>,
         own: f32,
     ) -> Option<Arc<Carried>> {
-        let (weigher, windows) = match weighing {
-            Weighing::Take(weigher) => {
-                let windows = weigher.accumulator.windows(row.session, row.look);
-                (&**weigher, windows.map(Iterator::collect::<Vec<_>>).collect())
-            }
-            Weighing::Preview(weigher) => (*weigher, weigher.accumulator.preview(id, row.session, row.look, own).1),
+        let (weigher, known) = match weighing {
+            Weighing::Take(weigher) => (&**weigher, weigher.remembered.get(id)),
+            Weighing::Preview(weigher) => (*weigher, None),
         };
-        let remembered = match weighing {
-            Weighing::Take(_) => weigher.remembered.get(id),
-            Weighing::Preview(_) => None,
-        };
-        let imprint = remembered.or_else(|| self.imprint(row))?;
+        let imprint = known.or_else(|| self.imprint(row))?;
         let mut carried = Carried::alone(imprint.clone(), own);
         carried.own = self.evidence.as_ref()?.config.own;
-        for window in windows {
-            carried.add_window(window.into_iter().map(|(of, score)| {
-                let imprint = if of == id { Some(imprint.clone()) } else { weigher.remembered.get(of) };
-                (imprint, score)
-            }));
+        let with_imprint = |(of, score)| {
+            let of_it = if of == id { Some(imprint.clone()) } else { weigher.remembered.get(of) };
+            (of_it, score)
+        };
+        match weighing {
+            Weighing::Take(weigher) => {
+                let windows = weigher.accumulator.windows(row.session, row.look);
+                windows.for_each(|window| carried.add_window(window.map(with_imprint)));
+            }
+            Weighing::Preview(weigher) => {
+                let (_, windows) = weigher.accumulator.preview(id, row.session, row.look, own);
+                windows.into_iter().for_each(|window| carried.add_window(window.into_iter().map(with_imprint)));
+            }
         }
         Some(Arc::new(carried))
     }
@@ -114,6 +115,6 @@ impl Detector {
     pub(super) fn imprint(&self, row: &Row<'_>) -> Option<Arc<Imprint>> {
         let session = row.seen();
         let mut values = self.background.layout.extract(&self.heads, &[&*session]).ok()?;
-        Some(Arc::new(Imprint::new(&session, values.pop()?)))
+        Some(Arc::new(Imprint::new(row.session, row.look, values.pop()?)))
     }
 }
