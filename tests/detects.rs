@@ -7,6 +7,10 @@ use nf_core::{
     capture::Frame,
     evaluate::{JudgedCapture, Label, Labels, Recording},
 };
+#[cfg(feature = "neural")]
+use nf_core::evaluate::{Report, Truth};
+#[cfg(feature = "neural")]
+use std::ops::ControlFlow;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -52,6 +56,32 @@ fn learns_benign_minutes_and_finds_attacks_it_never_saw() {
     assert!(share("benign") < 0.02, "{} of benign sessions alert", share("benign"));
     for kind in ["portscan_syn", "portscan_connect", "syn_flood", "slowloris"] {
         assert!(share(kind) > 0.9, "{} of {kind} alert", share(kind));
+    }
+}
+
+/// What docs/detection.md has of the default recipe from a clone: no change may take it away unseen.
+#[cfg(feature = "neural")]
+#[test]
+fn the_default_recipe_keeps_its_figures() {
+    let config = SessionConfig::default();
+    let [train, val, test] = ["train", "val", "test"].map(|name| Recording::new(data(&format!("lab/{name}.pcap.zst"))));
+    let [fitted, held_out] = [&train, &val].map(|recording| recording.sessions(&config).unwrap());
+    let recipe = Detector::recipe().false_positive_rate(0.01).seed(7);
+    let detector = recipe.fit_on(&fitted, &held_out, |_| ControlFlow::Continue(())).unwrap();
+    let detector = Arc::new(detector.with_threads(0));
+    let labels = Labels::read(data("lab/test.labels.csv"), Some(&data("lab/test.conf.json"))).unwrap();
+    let truth = Truth::labelled(labels, true, &test, &config).unwrap();
+    let [val, test] =
+        [val, test].map(|recording| JudgedCapture::of_recording(&detector, &recording, &config, |_| {}).unwrap());
+    let report = Report::new(&val, &[(&test, &truth)]);
+    let combined = report.combined();
+    assert!(combined.macro_auroc.unwrap() > 0.99, "{:?}", combined.macro_auroc);
+    for (cut, recall, fpr) in [(0, 0.97, 0.013), (1, 0.92, 0.0025)] {
+        let cut = combined.calibrated[cut].as_ref().unwrap();
+        let (hit, all) = cut.episodes_hit();
+        assert_eq!((hit, all), (25, 25));
+        assert!(cut.figures.macro_recall.unwrap() > recall, "{:?}", cut.figures);
+        assert!(cut.figures.fpr.unwrap() < fpr, "{:?}", cut.figures);
     }
 }
 
