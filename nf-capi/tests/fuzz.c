@@ -268,8 +268,8 @@ static void on_a_detector(void) {
   case 3: WRITES(column, nf_detector_column(detector, odd_size(any(120)), &column)); break;
   case 4: WRITES(config, nf_detector_session_config(detector, &config)); break;
   case 5: WRITES(text, nf_detector_card(detector, &text)); break;
-  case 6: WRITES(text, nf_detector_card_json(detector, &text)); break;
-  case 7: WRITES(text, nf_detector_card_html(detector, &text)); break;
+  case 9: WRITES(text, nf_detector_card_json(detector, &text)); break;
+  case 10: WRITES(text, nf_detector_card_html(detector, &text)); break;
   case 8:
     if (rarely() && rarely()) {
       size_t count = 0;
