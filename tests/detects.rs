@@ -1,14 +1,14 @@
 //! From captures to verdicts: the recipe's detector learns five benign minutes and finds attacks it never saw.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+#[cfg(feature = "neural")]
+use nf_core::evaluate::{Report, Truth};
 use nf_core::{
     Capture, Detector, Session, SessionConfig, SessionTable, Timestamp,
     calibration::block_bootstrap,
     capture::Frame,
     evaluate::{JudgedCapture, Label, Labels, Recording},
 };
-#[cfg(feature = "neural")]
-use nf_core::evaluate::{Report, Truth};
 #[cfg(feature = "neural")]
 use std::ops::ControlFlow;
 use std::{
