@@ -1,25 +1,27 @@
 //! Fits a detector on benign traffic, calibrates it on later benign traffic, and says how well it tells labelled attacks from
 //! the benign sessions around them: each head alone, all combined, and baselines beside them.
 
+#[path = "evaluate/costs.rs"]
+mod costs;
+
+use costs::costs;
 use nf_core::{
-    Detector, Error, ErrorKind, Monitor, Result, Session, SessionConfig, Verdict,
+    Detector, Error, ErrorKind, Monitor, Result, Session, SessionConfig,
     detector::Recipe,
     evaluate::{
-        Baseline, Comparison, ContaminationReport, Costs, Evaluation, ExplanationCheck, IncidentReport, JudgedCapture,
-        Label, Recording, Repeats, Report, Round, Shortcuts, Truth, contaminate, promised,
+        Baseline, Comparison, ContaminationReport, Evaluation, ExplanationCheck, IncidentReport, JudgedCapture, Label,
+        Recording, Repeats, Report, Shortcuts, Truth, contaminate, promised,
     },
-    incident::{IncidentConfig, incidents},
+    incident::IncidentConfig,
     monitor::MonitorStats,
 };
 use nf_examples::{Bar, Inputs, Part, Phases, TruthSource, exit};
-use nf_tests::cpu_time;
 use std::{
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 const USAGE: &str = "\
@@ -52,12 +54,6 @@ what to do
   --report OUT              write what happened in the capture, as its reader sees it: its incidents at the smallest budget
                             that is promised, with their evidence
   --scores DIR              write the scores of every session to DIR/val.csv and DIR/test.csv";
-
-/// Rounds in which costs are measured at a budget: the fewest, and the most; and how long more of them are added.
-const ROUNDS: (usize, usize) = (6, 100);
-const MEASURED: Duration = Duration::from_secs(25);
-/// Stretches of a capture that are judged with and without evidence in turn.
-const STRETCHES: usize = 8;
 
 #[derive(Debug, Default)]
 struct Options {
@@ -125,8 +121,9 @@ fn run(options: &Options) -> Result<()> {
         // At each budget of the first seed: another one has other weights, and as much to do.
         let Some(detector) = &first.detector else { continue };
         let detector = detector.with_false_positive_rate(report.rate)?;
-        report.costs =
-            phases.run(&format!("measure costs at {:.2} %", report.rate * 100.0), |bar| bench.costs(&detector, bar))?;
+        report.costs = phases.run(&format!("measure costs at {:.2} %", report.rate * 100.0), |bar| {
+            costs(&detector, &bench.sessions()?, bar)
+        })?;
     }
     evaluation.contamination = bench.contamination(options, &runs, &mut phases)?;
     evaluation.comparison = bench.comparison(options, &evaluation.report, &mut phases)?;
@@ -233,22 +230,6 @@ impl Bench {
             reports.push(report);
         }
         Ok(reports)
-    }
-
-    /// What evidence, grouping and explaining take at a detector's budget.
-    fn costs(&self, detector: &Detector, bar: &Bar) -> Result<Option<Costs>> {
-        let (sessions, detector) = (self.sessions()?, detector.clone().with_threads(1));
-        let verdicts = sessions.iter().map(|sessions| detector.judge_all(sessions)).collect::<Result<Vec<_>>>()?;
-        let (mut rounds, start) = (Vec::new(), Instant::now());
-        while rounds.len() < ROUNDS.1 && (rounds.len() < ROUNDS.0 || start.elapsed() < MEASURED) {
-            bar.set(None, || format!("{} rounds", rounds.len()));
-            let mut round = Round::default();
-            for (sessions, verdicts) in sessions.iter().zip(&verdicts) {
-                measure(&detector, sessions, verdicts, rounds.len(), &mut round)?;
-            }
-            rounds.push(round);
-        }
-        Ok(Costs::of(&rounds))
     }
 
     /// The sessions of each part that is judged.
@@ -471,40 +452,6 @@ impl Options {
         }
         Ok(inputs)
     }
-}
-
-/// Adds to a round what some sessions take. They are judged stretch by stretch, by themselves and with evidence in turn, so that both
-/// meet the machine in the same state; `turn` says which comes first. A stretch has hardly less evidence than all of it: that looks
-/// back a minute.
-fn measure(
-    detector: &Detector,
-    sessions: &[Session],
-    verdicts: &[Verdict],
-    turn: usize,
-    round: &mut Round,
-) -> Result<()> {
-    let rules = IncidentConfig::default();
-    for (i, stretch) in sessions.chunks(sessions.len().div_ceil(STRETCHES).max(1)).enumerate() {
-        let mut alone = || timed(&mut round.alone, || detector.judge_batch(stretch).map(drop));
-        let mut judging = || timed(&mut round.judging, || detector.judge_all(stretch).map(drop));
-        if (turn + i).is_multiple_of(2) {
-            alone()?;
-            judging()?;
-        } else {
-            judging()?;
-            alone()?;
-        }
-    }
-    let found = timed(&mut round.grouping, || incidents(sessions, verdicts, &rules))?;
-    timed(&mut round.explaining, || found.iter().try_for_each(|incident| incident.explain(detector).map(drop)))
-}
-
-/// Adds the processor time that some work takes.
-fn timed<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
-    let start = cpu_time();
-    let done = work();
-    *spent += cpu_time() - start;
-    done
 }
 
 /// The two parts of a value that a sign stands between.

@@ -68,10 +68,15 @@ pub struct EpisodeIncidents {
 impl IncidentReport {
     /// The report of a detector's incidents at its budget, without any recording yet.
     pub fn new(detector: &Detector) -> Self {
+        Self::at(detector.false_positive_rate(), is_smallest(detector), detector.provenance().seed)
+    }
+
+    /// The report at a rate, without any recording yet.
+    fn at(rate: f64, smallest: bool, seed: Option<u64>) -> Self {
         Self {
-            rate: detector.false_positive_rate(),
-            smallest: is_smallest(detector),
-            seed: detector.provenance().seed,
+            rate,
+            smallest,
+            seed,
             seconds: 0.0,
             benign_alerts: 0,
             benign: Vec::new(),
@@ -320,20 +325,7 @@ mod tests {
     use std::io::Write;
 
     fn report() -> IncidentReport {
-        IncidentReport {
-            rate: 0.001,
-            smallest: false,
-            seed: Some(7),
-            seconds: 0.0,
-            benign_alerts: 0,
-            benign: Vec::new(),
-            attacks: 0,
-            mixed: 0,
-            others: 0,
-            news: 0,
-            episodes: Vec::new(),
-            costs: None,
-        }
+        IncidentReport::at(0.001, false, Some(7))
     }
 
     fn add(report: &mut IncidentReport, sessions: &[Session], truth: &Truth) {
