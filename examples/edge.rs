@@ -16,7 +16,7 @@ usage: edge FOLDER [CAPTURE] [OPTION]..
 Judges a capture with the detector that was exported to FOLDER. Without CAPTURE standard input is read:
 tcpdump -U -w - | edge FOLDER
 
-  --memory MIB    what sessions may take (4): beyond it the one silent for longest is ended early
+  --memory MIB    what sessions may take (4): beyond it some are ended early, those not answered first
   --scores FILE   for each session a line: its deciding score, and 1 where it is an alert, else 0";
 
 struct Options {

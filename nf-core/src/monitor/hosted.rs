@@ -20,7 +20,7 @@ const READY_SHARE: usize = 16;
 /// What the sessions of one monitor do around each other is their context, as in a session table; so all that a worker of the
 /// host sees belongs into one monitor. The same packets in the same sessions get the verdicts of a [`Monitor`], bit for
 /// bit. There is no idle and no active timeout: the host ends sessions. Where memory is at its
-/// [limit](SessionConfig::memory_limit) those silent for longest end early, and their verdicts are among the events.
+/// [limit](SessionConfig::memory_limit) some end early, those that nobody answered first, and their verdicts are among the events.
 /// So [`pop`](Self::pop) every now and then, also where each session is [asked](Self::judge) about: of the events that nobody
 /// pops the oldest are dropped, and counted, once more than 256 wait and take more than a 16th of that limit.
 ///

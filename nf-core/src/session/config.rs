@@ -48,7 +48,8 @@ pub struct SessionConfig {
     /// and 2048 packets, in silence, and every 60 s.
     pub looks: Looks,
     /// Bytes that open sessions, ended ones that wait to be popped and the context may hold together, at least 1 MiB.
-    /// 512 MiB. Beyond it the session silent for longest is ended early ([`Evicted`](super::EndReason::Evicted)).
+    /// 512 MiB. Beyond it sessions are ended early ([`Evicted`](super::EndReason::Evicted)): the one silent for longest of
+    /// those that were not answered or are closed, unless three quarters were answered and are open.
     pub memory_limit: usize,
 }
 

@@ -203,13 +203,19 @@ impl Held {
 
     /// The outcome that the packets so far leave no doubt about.
     pub(super) fn known_outcome(&self) -> Option<Outcome> {
-        let [orig, resp] = self.totals.payload_bytes();
-        let dns_code = self.dns.as_ref().and_then(|dns| dns.answer_code);
-        match (self.origin?.key.protocol, dns_code) {
-            (_, Some(0)) => Some(Outcome::Answered),
-            (_, Some(_)) => Some(Outcome::Failed),
-            (Protocol::Tcp, _) => (orig > 0 && resp > 0).then_some(Outcome::Answered),
-            _ => self.totals.is_answered().then_some(Outcome::Answered),
+        match self.dns.as_ref().and_then(|dns| dns.answer_code) {
+            Some(0) => Some(Outcome::Answered),
+            Some(_) => Some(Outcome::Failed),
+            None => self.is_answered(self.origin?.key.protocol).then_some(Outcome::Answered),
+        }
+    }
+
+    /// Whether packets went both ways; of TCP, whose handshake answers nothing yet, payload.
+    #[inline]
+    pub(super) fn is_answered(&self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Tcp => self.totals.payload_bytes().into_iter().all(|bytes| bytes > 0),
+            _ => self.totals.is_answered(),
         }
     }
 

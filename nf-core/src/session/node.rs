@@ -18,6 +18,9 @@ use crate::{
 };
 use std::time::Duration;
 
+/// Answered sessions make room, too, where they are more than this share of all, in quarters.
+const ANSWERED_QUARTERS: usize = 3;
+
 #[derive(Debug)]
 #[repr(C)] // What each packet needs comes first, in as few lines of the cache as it takes.
 pub(super) struct Node {
@@ -27,6 +30,8 @@ pub(super) struct Node {
     pub(super) swapped: bool,
     pub(super) protocol: Protocol,
     class: u8,
+    /// It was answered and is not closed: it is listed among those that make room last.
+    answered: bool,
     aged: bool,
     unsettled: bool,
     /// It was silent for long enough behind its close: what trails is waited for no more.
@@ -66,6 +71,7 @@ impl Node {
             swapped,
             protocol,
             class: SessionConfig::idle_class(protocol) as u8,
+            answered: false,
             aged: false,
             unsettled: false,
             rested: false,
@@ -124,6 +130,12 @@ impl Node {
         self.held.is_some()
     }
 
+    /// Whether it was answered and is not closed.
+    #[inline]
+    pub(super) fn is_answered(&self) -> bool {
+        self.tcp.closed().is_none() && (self.answered || self.held().is_answered(self.protocol))
+    }
+
     /// Whether its outcome, its context or a look wait for silence.
     pub(super) fn unsettled(&self) -> bool {
         self.unsettled
@@ -151,8 +163,8 @@ struct AgendaLinks {
 pub(super) struct Agenda {
     idle: [Option<Duration>; IDLE_CLASSES],
     active: Option<Duration>,
-    /// Open sessions by last packet, one list an idle class.
-    silent: [List; IDLE_CLASSES],
+    /// Open sessions by last packet, one list an idle class: those not answered, and those that are.
+    silent: [[List; IDLE_CLASSES]; 2],
     /// Open sessions by start.
     aged: List,
     /// Sessions of which something waits for silence, by last packet.
@@ -184,7 +196,7 @@ impl Agenda {
         let (class, opened) = (usize::from(node.class), node.opened);
         let aged = std::mem::replace(&mut node.aged, true);
         if new {
-            self.silent[class].push_back(&mut self.links.silent, slot);
+            self.silent[0][class].push_back(&mut self.links.silent, slot);
             if let Some(idle) = self.idle[class] {
                 self.next = self.next.min(nodes[slot].touched + idle);
             }
@@ -199,14 +211,21 @@ impl Agenda {
         }
     }
 
-    /// A packet of a session came, when the node says; `open`: its outcome, its context or a look wait for silence.
+    /// A packet of a session came, when the node says; `open`: its outcome, its context or a look wait for silence;
+    /// `answered`: it was answered and is not closed.
     #[inline]
-    pub(super) fn touch(&mut self, nodes: &mut Slots<Node>, slot: u32, open: bool) {
+    pub(super) fn touch(&mut self, nodes: &mut Slots<Node>, slot: u32, open: bool, answered: bool) {
         let node = &mut nodes[slot];
         let (class, now) = (usize::from(node.class), node.touched);
         let was_open = std::mem::replace(&mut node.unsettled, open);
+        let was_answered = std::mem::replace(&mut node.answered, answered);
         // What is in a list is due no earlier for a packet that came: only what comes into one can be due next.
-        self.silent[class].touch(&mut self.links.silent, slot);
+        if was_answered == answered {
+            self.silent[usize::from(answered)][class].touch(&mut self.links.silent, slot);
+        } else {
+            self.silent[usize::from(was_answered)][class].remove(&mut self.links.silent, slot);
+            self.silent[usize::from(answered)][class].push_back(&mut self.links.silent, slot);
+        }
         match (was_open, open) {
             (true, true) => self.unsettled.touch(&mut self.links.unsettled, slot),
             (false, true) => {
@@ -236,7 +255,8 @@ impl Agenda {
     pub(super) fn close(&mut self, nodes: &mut Slots<Node>, slot: u32) {
         self.settle(nodes, slot);
         self.stay(nodes, slot);
-        self.silent[usize::from(nodes[slot].class)].remove(&mut self.links.silent, slot);
+        let node = &nodes[slot];
+        self.silent[usize::from(node.answered)][usize::from(node.class)].remove(&mut self.links.silent, slot);
     }
 
     /// The earliest thing that is due, whenever that is.
@@ -247,20 +267,30 @@ impl Agenda {
             let slot = self.aged.front()?;
             Some((node(slot).opened + age, Due::Active, slot))
         });
-        let idle = self.silent.iter().zip(self.idle).filter_map(|(list, idle)| {
+        let classes = self.silent.iter().flat_map(|lists| lists.iter().zip(self.idle));
+        let idle = classes.filter_map(|(list, idle)| {
             let slot = list.front()?;
             Some((node(slot).touched + idle?, Due::Idle, slot))
         });
         settle.into_iter().chain(active).chain(idle).min()
     }
 
-    /// The session that was silent for longest.
-    pub(super) fn longest_silent(&self, nodes: &Slots<Node>) -> Option<u32> {
-        self.silent.iter().filter_map(List::front).min_by_key(|&slot| (nodes[slot].touched, slot))
+    /// The session that makes room next: the one silent for longest, those not answered before those that are, unless
+    /// these are too many. So a flood that nobody answers ends none of the sessions that hosts have with each other (as
+    /// Linux drops what is not "assured" first when its table of connections is full, `early_drop`).
+    pub(super) fn victim(&self, nodes: &Slots<Node>) -> Option<u32> {
+        let [unanswered, answered] = self.silent.each_ref().map(|lists| lists.iter().map(List::len).sum::<usize>());
+        // A single one is likely that of the packet that needs the room.
+        let crowded = unanswered < 2 || answered * 4 > (unanswered + answered) * ANSWERED_QUARTERS;
+        let longest =
+            |lists: &[List]| lists.iter().filter_map(List::front).min_by_key(|&slot| (nodes[slot].touched, slot));
+        let [first, second] = if crowded { [1, 0] } else { [0, 1] };
+        longest(&self.silent[first]).or_else(|| longest(&self.silent[second]))
     }
 
-    /// The session that was silent for longest but this one, as far as their class goes.
-    pub(super) fn next_silent(&self, nodes: &Slots<Node>, slot: u32) -> Option<u32> {
-        self.silent[usize::from(nodes[slot].class)].after(&self.links.silent, slot)
+    /// The session that makes room after this one, as far as their list goes.
+    pub(super) fn next_victim(&self, nodes: &Slots<Node>, slot: u32) -> Option<u32> {
+        let node = &nodes[slot];
+        self.silent[usize::from(node.answered)][usize::from(node.class)].after(&self.links.silent, slot)
     }
 }

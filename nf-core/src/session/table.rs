@@ -106,7 +106,7 @@ impl SessionTable {
             nodes: Slots::default(),
             agenda: Agenda::new(&config),
             latest: 0,
-            hosts: HostTable::new(config.memory_limit / CONTEXT_SHARE),
+            hosts: HostTable::new(if config.context { config.memory_limit / CONTEXT_SHARE } else { 0 }),
             ended: VecDeque::new(),
             spare: Spare::new(config.memory_limit / SPARE_SHARE),
             following: false,
@@ -139,7 +139,8 @@ impl SessionTable {
     /// Bytes held by open sessions, ended ones that wait, context, and the room that all these keep for more.
     pub fn bytes(&self) -> usize {
         let slots = self.nodes.ever() * Node::SLOT_BYTES + self.ended.capacity() * size_of::<Waiting>();
-        let kept = slots + self.index.bytes() + self.hosts.bytes() + self.spare.bytes();
+        let context = if self.config.context { self.hosts.bytes() } else { 0 };
+        let kept = slots + self.index.bytes() + context + self.spare.bytes();
         self.charged + self.charged_ended + self.bytes + self.ended_bytes + kept
     }
 

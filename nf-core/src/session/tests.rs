@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     ErrorKind, Timestamp,
     capture::{Capture, Frame, LinkType},
-    decode::{Fragment, Packet, TcpFacts, TcpFlags, Transport},
+    decode::{Fragment, Packet, Protocol, TcpFacts, TcpFlags, Transport},
 };
 use proptest::prelude::*;
 use std::{net::IpAddr, time::Duration};

@@ -125,20 +125,20 @@ impl SessionTable {
         self.wait(held, of, What::End { seen });
     }
 
-    /// Has the session that follows this one in silence read into the cache, as it is likely the next to be evicted.
+    /// Has the session that follows this one in silence read into the cache, as it is likely the next to end.
     pub(super) fn fetch_next(&self, slot: u32) {
-        if let Some(next) = self.agenda.next_silent(&self.nodes, slot) {
+        if let Some(next) = self.agenda.next_victim(&self.nodes, slot) {
             let node = self.node(next);
             node.held().fetch();
             self.index.fetch(node.canonical.1);
             if self.config.context {
                 self.hosts.fetch(&node.party);
             }
-            self.nodes.fetch(self.agenda.next_silent(&self.nodes, next));
+            self.nodes.fetch(self.agenda.next_victim(&self.nodes, next));
         }
     }
 
-    /// Ends what was silent longest, and drops what nobody popped, until memory is within its limit. Ended sessions hold
+    /// Ends what makes room first, and drops what nobody popped, until memory is within its limit. Ended sessions hold
     /// their memory until they are popped, so that they have a share of their own.
     pub(super) fn keep_within_memory(&mut self) {
         let limit = self.config.memory_limit;
@@ -146,7 +146,7 @@ impl SessionTable {
         while bytes - self.ended_bytes - self.charged_ended > limit - limit / ENDED_SHARE
             || self.nodes.len() * Node::SLOT_BYTES > limit / SLOT_SHARE
         {
-            let Some(slot) = self.agenda.longest_silent(&self.nodes) else { break };
+            let Some(slot) = self.agenda.victim(&self.nodes) else { break };
             self.fetch_next(slot);
             self.stats.evicted += u64::from(!self.node(slot).dormant);
             self.end(slot, EndReason::Evicted, self.clock.now());

@@ -93,12 +93,13 @@ impl SessionTable {
 
     /// A packet of the session came.
     pub(super) fn touch(&mut self, slot: u32) {
-        let node = &mut self.nodes[slot];
+        let node = &self.nodes[slot];
         let waits = match node.tcp.closed() {
             None => self.config.context || self.config.looks.any(),
             Some(_) => self.config.looks.silence && !node.rested,
         };
-        self.agenda.touch(&mut self.nodes, slot, waits);
+        let answered = node.is_answered();
+        self.agenda.touch(&mut self.nodes, slot, waits, answered);
     }
 
     /// The session fell silent, by what was due at `at`.

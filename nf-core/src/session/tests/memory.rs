@@ -78,6 +78,84 @@ fn what_is_fetched_ahead_in_a_crowd_changes_nothing() {
     assert!(crowd() == with);
 }
 
+/// A table with little room, and what ended.
+struct Crowded {
+    table: SessionTable,
+    ended: Vec<Session>,
+}
+
+impl Crowded {
+    fn new() -> Self {
+        let table = SessionTable::new(SessionConfig::default().memory_limit(1 << 20)).expect("valid");
+        Self { table, ended: Vec::new() }
+    }
+
+    fn push(&mut self, packet: &Packet<'_>) {
+        self.table.push_packet(packet);
+        self.ended.extend(std::iter::from_fn(|| self.table.pop()));
+        assert!(self.table.bytes() <= 1 << 20);
+    }
+
+    /// A question from this port, and an answer.
+    fn answered(&mut self, millis: i64, port: u16) {
+        self.push(&udp(millis, (1, port), (2, 9), b"x"));
+        self.push(&udp(millis, (2, 9), (1, port), b"x"));
+    }
+
+    fn finish(mut self) -> Vec<Session> {
+        self.table.finish();
+        self.ended.extend(std::iter::from_fn(|| self.table.pop()));
+        self.ended
+    }
+}
+
+#[test]
+fn a_flood_that_nobody_answers_ends_no_session_that_was_answered() {
+    let mut crowded = Crowded::new();
+    (0..100).for_each(|port| crowded.answered(0, port));
+    for i in 0..50_000u32 {
+        let [_, a, b, c] = i.to_be_bytes();
+        let mut packet = udp(1, (0, 1), (2, 9), b"x");
+        packet.src = IpAddr::from([11, a, b, c]);
+        crowded.push(&packet);
+    }
+    assert!(crowded.table.stats().evicted > 40_000);
+    (0..100).for_each(|port| crowded.answered(2, port));
+    let whole = crowded.finish().iter().filter(|session| session.stats().packets() == 4).count();
+    assert_eq!(whole, 100);
+}
+
+#[test]
+fn answered_sessions_that_are_too_many_or_closed_make_room() {
+    let mut crowded = Crowded::new();
+    for port in 0..5000 {
+        crowded.answered(0, port);
+    }
+    assert!(crowded.table.stats().evicted > 3000);
+    // None was cut in two, and those left are the latest.
+    let sessions = crowded.finish();
+    assert!(sessions.iter().all(|session| session.stats().packets() == 2) && sessions.len() == 5000);
+    let left = sessions.iter().filter(|session| session.end_reason() == EndReason::Flushed);
+    let ports: Vec<u16> = left.map(|session| session.key().orig.port).collect();
+    assert!(ports.len() > 100 && ports.iter().all(|&port| usize::from(port) >= 5000 - ports.len()), "{ports:?}");
+
+    let mut crowded = Crowded::new();
+    for (port, flags) in (0..200).zip([ACK, RST].into_iter().cycle()) {
+        crowded.push(&tcp(0, (1, port), (2, 80), ACK, b"x"));
+        crowded.push(&tcp(0, (2, 80), (1, port), ACK, b"x"));
+        crowded.push(&tcp(0, (1, port), (2, 80), flags, b""));
+    }
+    for port in 0..2000 {
+        crowded.push(&udp(1, (3, port), (4, 9), b"x"));
+    }
+    let sessions = crowded.finish();
+    let ended = |reason| {
+        let of_tcp = sessions.iter().filter(|session| session.key().protocol == Protocol::Tcp);
+        of_tcp.filter(|session| session.end_reason() == reason).count()
+    };
+    assert_eq!([EndReason::Evicted, EndReason::Flushed].map(ended), [100, 100]);
+}
+
 /// What ends all at once is within memory, and whole but where each session leaves a rest behind.
 #[test]
 fn silence_after_a_flood_stays_within_memory() {
