@@ -1,7 +1,6 @@
 //! What floods may cost: bounded memory, bounded time, and no packet lost silently.
 //!
-//! `NF_SLOW=1` runs ten times as many packets: ten million a flood. `--nocapture` prints what they cost. Alone in its
-//! process, so that the peak of its memory is that of the floods.
+//! `--nocapture` prints what they cost. Alone in its process, so that the peak of its memory is that of the floods.
 
 use nf_core::{
     Capture, SessionConfig, Timestamp,
@@ -103,12 +102,11 @@ fn flood(name: &str, context: bool, mut frames: Flood) -> f64 {
 
 #[test]
 fn floods_stay_within_memory_and_time_and_lose_nothing() {
-    let slow = std::env::var_os("NF_SLOW").is_some();
     for context in [false, true] {
         println!("{} context", if context { "with" } else { "without" });
         let normal = normal(context, 500_000);
-        let one = flood("one packet each", context, Flood::new(if slow { 10_000_000 } else { 1_000_000 }, 1));
-        let open = flood("100000 open", context, Flood::new(100_000, if slow { 64 } else { 10 }));
+        let one = flood("one packet each", context, Flood::new(10_000_000, 1));
+        let open = flood("100000 open", context, Flood::new(100_000, 64));
         println!("of the speed of normal traffic: {:.2} and {:.2}", normal / one, normal / open);
         assert!(one < normal * SLOWER && open < normal * SLOWER, "{normal} ns a packet, floods {one} and {open}");
     }

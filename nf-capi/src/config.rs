@@ -62,8 +62,8 @@ pub struct nf_session_config {
     pub entropy_bytes: u32,
     /// Whether open sessions are looked at when they have so many packets: an `nf_switch`.
     pub look_counts: i32,
-    /// Bytes that sessions and context may hold together, at least 1 MiB. Beyond it those silent for longest end early, and are
-    /// counted.
+    /// Bytes that sessions and context may hold together, at least 1 MiB. Beyond it some end early, those that nobody answered
+    /// first, and are counted.
     pub memory_limit: u64,
 }
 sized!(nf_session_config, 112);

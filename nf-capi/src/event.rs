@@ -164,6 +164,8 @@ pub struct nf_stats {
     pub evidence_keys: u64,
     /// Those dropped because there were too many.
     pub evidence_evicted: u64,
+    /// Packets of `dropped` sessions.
+    pub packets_dropped: u64,
 }
 sized!(nf_stats, 192);
 
@@ -199,6 +201,7 @@ impl nf_stats {
             drift_late: stats.drift_late,
             evidence_keys: stats.evidence_keys as u64,
             evidence_evicted: stats.evidence_evicted,
+            packets_dropped: table.packets_dropped,
         }
     }
 }

@@ -220,7 +220,7 @@ static bool Judge(struct FlowSession *flow, bool ended)
     const nf_status status = nf_session_judge(flow->worker->context, flow->session, &flow->verdict);
     if (status == NF_EMPTY && !flow->worker->full) {
         flow->worker->full = true;
-        SCLogWarning("neural-filter: memory-limit is reached: flows silent for longest end early here, and have no verdict in the log");
+        SCLogWarning("neural-filter: memory-limit is reached: flows end early here, and have no verdict in the log");
     }
     if (status != NF_OK)
         return false;

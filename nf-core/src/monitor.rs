@@ -234,6 +234,7 @@ impl Monitor {
         let (mut table, incidents) = (self.table.stats().clone(), self.incidents.stats());
         let unpopped = self.ready.dropped();
         table.dropped += unpopped.ends;
+        table.packets_dropped += unpopped.packets;
         table.looks_dropped += unpopped.looks;
         let weigher = self.weigher.as_ref();
         MonitorStats {

@@ -204,6 +204,7 @@ pub(crate) fn counts<'py>(py: Python<'py>, stats: &TableStats) -> PyResult<Bound
         ("looks", stats.looks),
         ("evicted", stats.evicted),
         ("dropped", stats.dropped),
+        ("packets_dropped", stats.packets_dropped),
         ("looks_dropped", stats.looks_dropped),
         ("context_evicted", stats.context_evicted),
         ("late_advances", stats.late_advances),

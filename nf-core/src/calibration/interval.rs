@@ -20,8 +20,9 @@ const BLOCK_SECONDS: f64 = 60.0;
 const FEWEST_BLOCKS: usize = 5;
 /// How many recordings are drawn: the bounds are their 2.5 % and 97.5 % quantiles, 50 of them beyond each.
 const DRAWS: usize = 2000;
-/// Most cells a recording is cut into, so that a timestamp from the future costs no memory.
-const MOST_CELLS: f64 = (1 << 20) as f64;
+/// Most cells a recording is cut into, of a second each where it lasts no longer than 18 hours: a timestamp from the future
+/// costs a megabyte at most, whoever wrote it into a model file.
+const MOST_CELLS: f64 = (1 << 16) as f64;
 /// Most blocks of a recording, so that it costs no time either: longer than five days it has longer blocks.
 const MOST_BLOCKS: usize = 1 << 13;
 
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!(cells.count(118, 4), (16, 8), "two seconds of the end, two of the beginning");
         assert_eq!(cells.count(0, 120), (480, 8));
         let far = [(Timestamp::from_nanos(0), true), (Timestamp::from_nanos(i64::MAX), false)];
-        assert!(Cells::new(&far).unwrap().len() <= 1 << 20 | 2);
+        assert!(Cells::new(&far).unwrap().len() <= 1 << 16 | 2);
         assert!(block_bootstrap(&[far.to_vec(), Vec::new()]).is_some());
         assert_eq!(block_bootstrap(&[]), None);
     }

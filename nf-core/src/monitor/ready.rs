@@ -17,6 +17,8 @@ pub(super) struct Ready {
 pub(super) struct Dropped {
     /// Of sessions that ended.
     pub(super) ends: u64,
+    /// Packets of these.
+    pub(super) packets: u64,
     /// Of sessions that went on.
     pub(super) looks: u64,
     /// Of incidents and drift.
@@ -66,7 +68,10 @@ impl Ready {
     pub(super) fn keep_within(&mut self, bytes: usize, kept: usize) {
         while self.bytes > bytes && self.events.len() > kept {
             match self.pop() {
-                Some(Event::Verdict { .. } | Event::Failure { .. }) => self.dropped.ends += 1,
+                Some(Event::Verdict { session, .. } | Event::Failure { session, .. }) => {
+                    self.dropped.ends += 1;
+                    self.dropped.packets += session.stats().packets();
+                }
                 Some(Event::Look { .. }) => self.dropped.looks += 1,
                 _ => self.dropped.news += 1,
             }

@@ -183,6 +183,7 @@ impl Report {
             stat("context counters dropped for memory", input.context_evicted),
         ];
         let seldom = [
+            ("packets of sessions dropped", input.packets_dropped),
             ("looks at open sessions dropped for memory", input.looks_dropped),
             ("incidents not opened, as too many were open", incidents.refused),
             ("hosts forgotten whose alerts waited to become an incident", incidents.evicted),

@@ -49,7 +49,7 @@ pub struct SessionConfig {
     pub looks: Looks,
     /// Bytes that open sessions, ended ones that wait to be popped and the context may hold together, at least 1 MiB.
     /// 512 MiB. Beyond it sessions are ended early ([`Evicted`](super::EndReason::Evicted)): the one silent for longest of
-    /// those that were not answered or are closed, unless three quarters were answered and are open.
+    /// those that were not answered or are closed, or of the others where these hold half of what sessions hold.
     pub memory_limit: usize,
 }
 

@@ -24,6 +24,8 @@ pub struct TableStats {
     pub evicted: u64,
     /// Ended sessions dropped because nobody popped them and memory was at its limit; part of `ended`.
     pub dropped: u64,
+    /// Packets of these: with those of the sessions that were popped, and the frames skipped, they are all that came.
+    pub packets_dropped: u64,
     /// Looks that nobody popped, dropped because memory was at its limit; only where looks are popped.
     pub looks_dropped: u64,
     /// Context counters dropped, or not made, because memory was at its limit.

@@ -206,17 +206,17 @@ impl Held {
         match self.dns.as_ref().and_then(|dns| dns.answer_code) {
             Some(0) => Some(Outcome::Answered),
             Some(_) => Some(Outcome::Failed),
-            None => self.is_answered(self.origin?.key.protocol).then_some(Outcome::Answered),
+            None if self.origin?.key.protocol == Protocol::Tcp => {
+                self.payload().into_iter().all(|bytes| bytes > 0).then_some(Outcome::Answered)
+            }
+            None => self.is_answered().then_some(Outcome::Answered),
         }
     }
 
-    /// Whether packets went both ways; of TCP, whose handshake answers nothing yet, payload.
+    /// Whether packets went both ways.
     #[inline]
-    pub(super) fn is_answered(&self, protocol: Protocol) -> bool {
-        match protocol {
-            Protocol::Tcp => self.totals.payload_bytes().into_iter().all(|bytes| bytes > 0),
-            _ => self.totals.is_answered(),
-        }
+    pub(super) fn is_answered(&self) -> bool {
+        self.totals.is_answered()
     }
 
     /// Payload bytes on the wire of orig and resp.

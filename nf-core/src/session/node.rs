@@ -18,9 +18,6 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Answered sessions make room, too, where they are more than this share of all, in quarters.
-const ANSWERED_QUARTERS: usize = 3;
-
 #[derive(Debug)]
 #[repr(C)] // What each packet needs comes first, in as few lines of the cache as it takes.
 pub(super) struct Node {
@@ -30,8 +27,8 @@ pub(super) struct Node {
     pub(super) swapped: bool,
     pub(super) protocol: Protocol,
     class: u8,
-    /// It was answered and is not closed: it is listed among those that make room last.
-    answered: bool,
+    /// It was answered and is not closed, by which it is listed.
+    pub(super) answered: bool,
     aged: bool,
     unsettled: bool,
     /// It was silent for long enough behind its close: what trails is waited for no more.
@@ -130,10 +127,14 @@ impl Node {
         self.held.is_some()
     }
 
-    /// Whether it was answered and is not closed.
+    /// Whether it was answered and is not closed: by whoever opened it, packets went both ways, and of TCP the answer was
+    /// acknowledged.
     #[inline]
     pub(super) fn is_answered(&self) -> bool {
-        self.tcp.closed().is_none() && (self.answered || self.held().is_answered(self.protocol))
+        match self.protocol {
+            Protocol::Tcp => self.tcp.closed().is_none() && self.tcp.is_established(),
+            _ => self.answered || self.held().is_answered(),
+        }
     }
 
     /// Whether its outcome, its context or a look wait for silence.
@@ -275,16 +276,17 @@ impl Agenda {
         settle.into_iter().chain(active).chain(idle).min()
     }
 
-    /// The session that makes room next: the one silent for longest, those not answered before those that are, unless
-    /// these are too many. So a flood that nobody answers ends none of the sessions that hosts have with each other (as
-    /// Linux drops what is not "assured" first when its table of connections is full, `early_drop`).
-    pub(super) fn victim(&self, nodes: &Slots<Node>) -> Option<u32> {
-        let [unanswered, answered] = self.silent.each_ref().map(|lists| lists.iter().map(List::len).sum::<usize>());
-        // A single one is likely that of the packet that needs the room.
-        let crowded = unanswered < 2 || answered * 4 > (unanswered + answered) * ANSWERED_QUARTERS;
+    /// How many sessions were answered.
+    pub(super) fn answered(&self) -> usize {
+        self.silent[1].iter().map(List::len).sum()
+    }
+
+    /// The session that makes room next: the one silent for longest of those not answered, or of those that were where
+    /// these take `most` of the room.
+    pub(super) fn victim(&self, nodes: &Slots<Node>, most: bool) -> Option<u32> {
         let longest =
             |lists: &[List]| lists.iter().filter_map(List::front).min_by_key(|&slot| (nodes[slot].touched, slot));
-        let [first, second] = if crowded { [1, 0] } else { [0, 1] };
+        let [first, second] = if most { [1, 0] } else { [0, 1] };
         longest(&self.silent[first]).or_else(|| longest(&self.silent[second]))
     }
 

@@ -82,6 +82,8 @@ pub struct SessionTable {
     charged_ended: usize,
     /// Bytes of open sessions, without their slots.
     bytes: usize,
+    /// Those of them that answered ones hold.
+    answered_bytes: usize,
     ended_bytes: usize,
     /// More memory is held than when it was last compared with its limit.
     grown: bool,
@@ -114,6 +116,7 @@ impl SessionTable {
             charged: 0,
             charged_ended: 0,
             bytes: 0,
+            answered_bytes: 0,
             ended_bytes: 0,
             grown: false,
             stats: TableStats::default(),

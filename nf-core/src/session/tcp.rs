@@ -6,15 +6,17 @@ use super::{
 };
 use crate::decode::{TcpFacts, TcpFlags};
 
-/// How far from the next expected sequence number a reset may be. A receiver takes those within its window (RFC 9293
-/// section 3.5.2), whose scale a capture may not show; this lets one in 128 of random numbers pass.
-const RESET_WINDOW: u32 = 1 << 24;
+/// How far from the next expected sequence number a segment may be that ends or moves a stream. A receiver takes those within
+/// its window (RFC 9293 section 3.10.7.4), whose scale a capture may not show; this lets one in 128 of random numbers pass.
+const WINDOW: u32 = 1 << 24;
 
 /// Follows both directions of one TCP connection.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TcpTracker {
     sides: [Side; 2],
     closed: Option<EndReason>,
+    /// Who opened it acknowledged what the other sent: it is no sender of forged addresses, who would have to guess that.
+    established: bool,
 }
 
 /// One direction, in 20 bytes: it is read and written at each packet, and lies beside what else a packet needs.
@@ -27,7 +29,8 @@ struct Side {
     initial: u32,
     /// The sequence number that the next new byte has.
     next: u32,
-    /// The latest hole: from the byte missing first to the byte behind the last one missing; none where they are one.
+    /// The latest hole: from the byte missing first to the byte behind the last one missing. None where they are one: then
+    /// the end of the latest segment too far ahead to be taken.
     hole: [u32; 2],
 }
 
@@ -47,13 +50,20 @@ impl TcpTracker {
             }
             return Order::Fresh;
         }
-        let side = &mut self.sides[direction as usize];
         let syn = flag(TcpFlags::SYN);
+        let [orig, resp] = &self.sides;
+        self.established |= direction == Direction::Orig
+            && tcp.flags.contains(TcpFlags::ACK)
+            && syn == 0
+            && orig.begun
+            && resp.has_sent(tcp.ack);
+        let side = &mut self.sides[direction as usize];
+        let near = side.is_near(tcp.seq);
         if !side.begun {
             side.initial = tcp.seq.wrapping_sub(1 - syn);
         }
         let order = side.place(tcp.seq, payload_len.saturating_add(syn).saturating_add(flag(TcpFlags::FIN)));
-        side.finished |= tcp.flags.contains(TcpFlags::FIN);
+        side.finished |= near && tcp.flags.contains(TcpFlags::FIN);
         if self.closed.is_none() && self.sides.iter().all(|side| side.finished) {
             self.closed = Some(EndReason::Fin);
         }
@@ -67,9 +77,8 @@ impl TcpTracker {
             Direction::Orig => (&self.sides[0], &self.sides[1]),
             Direction::Resp => (&self.sides[1], &self.sides[0]),
         };
-        let near = |number: u32, side: &Side| !side.begun || ahead(number, side.next).unsigned_abs() <= RESET_WINDOW;
-        let answers = tcp.flags.contains(TcpFlags::ACK) && tcp.seq == 0 && near(tcp.ack, receiver);
-        answers || near(tcp.seq, sender)
+        let answers = tcp.flags.contains(TcpFlags::ACK) && tcp.seq == 0 && receiver.is_near(tcp.ack);
+        answers || sender.is_near(tcp.seq)
     }
 
     /// Whether a SYN from this side opens another connection than this one: its initial sequence number is new.
@@ -83,6 +92,11 @@ impl TcpTracker {
         self.sides[direction as usize].begun
     }
 
+    /// Whether both ends are known to be who they say: the handshake is complete, or was before the capture.
+    pub(super) fn is_established(&self) -> bool {
+        self.established
+    }
+
     /// Why the connection is over, once it is.
     pub(super) fn closed(&self) -> Option<EndReason> {
         self.closed
@@ -90,6 +104,17 @@ impl TcpTracker {
 }
 
 impl Side {
+    /// Whether this number may be one of its stream by now.
+    fn is_near(&self, number: u32) -> bool {
+        !self.begun || ahead(number, self.next).unsigned_abs() <= WINDOW
+    }
+
+    /// Whether this acknowledges something of it, and nothing that was not seen.
+    fn has_sent(&self, ack: u32) -> bool {
+        let sent = self.next.wrapping_sub(self.initial);
+        self.begun && (1..=sent).contains(&ack.wrapping_sub(self.initial))
+    }
+
     fn place(&mut self, seq: u32, len: u32) -> Order {
         let end = seq.wrapping_add(len);
         if !self.begun {
@@ -100,6 +125,11 @@ impl Side {
             return Order::Fresh;
         }
         let beyond = ahead(seq, self.next);
+        if beyond > 0 && !self.is_near(seq) && self.hole != [seq; 2] {
+            // One segment out of nowhere, as anybody may forge it, moves nothing; one that continues it does.
+            self.hole = [end; 2];
+            return Order::Gap;
+        }
         if ahead(end, self.next) > 0 {
             let next = std::mem::replace(&mut self.next, end);
             if beyond > 0 {
@@ -156,6 +186,41 @@ mod tests {
         let mut tcp = TcpTracker::default();
         tcp.push(Direction::Resp, &segment(0, TcpFlags::RST | TcpFlags::ACK), 0);
         assert_eq!(tcp.closed(), Some(EndReason::Rst));
+    }
+
+    #[test]
+    fn one_segment_out_of_nowhere_moves_and_ends_nothing() {
+        let far = 1 << 30;
+        let mut tcp = TcpTracker::default();
+        let mut push = |seq, len, flags| tcp.push(Direction::Orig, &segment(seq, flags), len);
+        assert_eq!(push(0, 10, TcpFlags::ACK), Order::Fresh);
+        assert_eq!(push(far, 10, TcpFlags::ACK | TcpFlags::FIN), Order::Gap);
+        assert_eq!(push(10, 10, TcpFlags::ACK), Order::Fresh);
+        assert_eq!(push(20, 10, TcpFlags::ACK), Order::Fresh);
+        // Two in a row are a stream of which much was not captured.
+        assert_eq!(push(far, 10, TcpFlags::ACK), Order::Gap);
+        assert_eq!(push(far + 10, 10, TcpFlags::ACK), Order::Gap);
+        assert_eq!(push(far + 20, 10, TcpFlags::ACK), Order::Fresh);
+        let finished = |tcp: &TcpTracker| tcp.sides.each_ref().map(|side| side.finished);
+        assert_eq!(finished(&tcp), [false, false]);
+        tcp.push(Direction::Orig, &segment(far + 30, TcpFlags::ACK | TcpFlags::FIN), 0);
+        assert_eq!(finished(&tcp), [true, false]);
+    }
+
+    #[test]
+    fn is_established_once_the_answer_is_acknowledged() {
+        let mut tcp = TcpTracker::default();
+        let mut push = |direction, seq, ack, flags| {
+            tcp.push(direction, &TcpFacts { ack, ..segment(seq, flags) }, 0);
+            tcp.is_established()
+        };
+        assert!(!push(Direction::Orig, 1000, 0, TcpFlags::SYN));
+        assert!(!push(Direction::Orig, 1001, 7, TcpFlags::ACK));
+        assert!(!push(Direction::Resp, 5000, 1001, TcpFlags::SYN | TcpFlags::ACK));
+        assert!(!push(Direction::Orig, 1000, 5001, TcpFlags::SYN));
+        assert!(!push(Direction::Orig, 1001, 5000, TcpFlags::ACK));
+        assert!(!push(Direction::Orig, 1001, 5002, TcpFlags::ACK));
+        assert!(push(Direction::Orig, 1001, 5001, TcpFlags::ACK));
     }
 
     #[test]

@@ -26,6 +26,9 @@ impl SessionTable {
         let bytes = node.held().bytes(self.config.context);
         self.grown |= bytes > node.bytes;
         self.bytes = self.bytes + bytes - node.bytes;
+        if node.answered {
+            self.answered_bytes = self.answered_bytes + bytes - node.bytes;
+        }
         node.bytes = bytes;
     }
 
@@ -70,6 +73,9 @@ impl SessionTable {
         let held = node.take_held();
         self.index.remove(node.canonical.1, slot);
         self.bytes -= node.bytes;
+        if node.answered {
+            self.answered_bytes -= node.bytes;
+        }
         self.nodes.free(slot);
         if !dormant {
             self.emit(held, of, reason);
@@ -125,6 +131,17 @@ impl SessionTable {
         self.wait(held, of, What::End { seen });
     }
 
+    /// The session that makes room next. Those answered and the others have half of what open sessions take each: what is
+    /// over its half makes room, and that silent for longest first. So a flood that nobody answers, however fast, ends none
+    /// of the sessions that hosts have with each other (as Linux spares what is "assured" when its table of connections is
+    /// full, `early_drop`), and these never leave less than half for what is new.
+    fn victim(&self) -> Option<u32> {
+        let (sessions, answered) = (self.nodes.len(), self.agenda.answered());
+        let held = self.bytes + sessions * Node::SLOT_BYTES;
+        let most = (self.answered_bytes + answered * Node::SLOT_BYTES) * 2 >= held;
+        self.agenda.victim(&self.nodes, most)
+    }
+
     /// Has the session that follows this one in silence read into the cache, as it is likely the next to end.
     pub(super) fn fetch_next(&self, slot: u32) {
         if let Some(next) = self.agenda.next_victim(&self.nodes, slot) {
@@ -146,7 +163,7 @@ impl SessionTable {
         while bytes - self.ended_bytes - self.charged_ended > limit - limit / ENDED_SHARE
             || self.nodes.len() * Node::SLOT_BYTES > limit / SLOT_SHARE
         {
-            let Some(slot) = self.agenda.victim(&self.nodes) else { break };
+            let Some(slot) = self.victim() else { break };
             self.fetch_next(slot);
             self.stats.evicted += u64::from(!self.node(slot).dormant);
             self.end(slot, EndReason::Evicted, self.clock.now());
@@ -157,7 +174,10 @@ impl SessionTable {
         {
             match dropped.what {
                 What::Look => self.stats.looks_dropped += 1,
-                What::End { .. } => self.stats.dropped += 1,
+                What::End { .. } => {
+                    self.stats.dropped += 1;
+                    self.stats.packets_dropped += dropped.packets();
+                }
             }
             bytes = self.bytes();
         }

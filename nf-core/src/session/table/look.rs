@@ -17,6 +17,13 @@ pub(super) struct Waiting {
     pub(super) what: What,
 }
 
+impl Waiting {
+    /// Packets of the session.
+    pub(super) fn packets(&self) -> u64 {
+        self.held.packets()
+    }
+}
+
 /// Why it waits.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum What {
@@ -98,7 +105,12 @@ impl SessionTable {
             None => self.config.context || self.config.looks.any(),
             Some(_) => self.config.looks.silence && !node.rested,
         };
-        let answered = node.is_answered();
+        let (answered, bytes) = (node.is_answered(), node.bytes);
+        match (node.answered, answered) {
+            (false, true) => self.answered_bytes += bytes,
+            (true, false) => self.answered_bytes -= bytes,
+            _ => {}
+        }
         self.agenda.touch(&mut self.nodes, slot, waits, answered);
     }
 

@@ -102,6 +102,31 @@ impl Crowded {
         self.push(&udp(millis, (2, 9), (1, port), b"x"));
     }
 
+    /// A segment of a connection from this port.
+    fn segment(&mut self, millis: i64, port: u16, side: Direction, (seq, ack, flags): (u32, u32, TcpFlags)) {
+        let (from, to) = if side == Direction::Orig { ((1, port), (2, 80)) } else { ((2, 80), (1, port)) };
+        let facts = TcpFacts { src_port: from.1, dst_port: to.1, seq, ack, flags, window: 1000 };
+        let payload: &[u8] = if flags == ACK { b"x" } else { b"" };
+        self.push(&packet(millis, from.0, to.0, Transport::Tcp(facts), payload));
+    }
+
+    /// The handshake of a connection from this port, and one byte.
+    fn connection(&mut self, millis: i64, port: u16) {
+        self.segment(millis, port, Direction::Orig, (100, 0, SYN));
+        self.segment(millis, port, Direction::Resp, (500, 101, SYN | ACK));
+        self.segment(millis, port, Direction::Orig, (101, 501, ACK));
+    }
+
+    /// So many one-packet sessions.
+    fn flood(&mut self, millis: i64, sessions: u32) {
+        for i in 0..sessions {
+            let [_, a, b, c] = i.to_be_bytes();
+            let mut packet = udp(millis, (0, 1), (2, 9), b"x");
+            packet.src = IpAddr::from([11, a, b, c]);
+            self.push(&packet);
+        }
+    }
+
     fn finish(mut self) -> Vec<Session> {
         self.table.finish();
         self.ended.extend(std::iter::from_fn(|| self.table.pop()));
@@ -112,17 +137,23 @@ impl Crowded {
 #[test]
 fn a_flood_that_nobody_answers_ends_no_session_that_was_answered() {
     let mut crowded = Crowded::new();
-    (0..100).for_each(|port| crowded.answered(0, port));
-    for i in 0..50_000u32 {
-        let [_, a, b, c] = i.to_be_bytes();
-        let mut packet = udp(1, (0, 1), (2, 9), b"x");
-        packet.src = IpAddr::from([11, a, b, c]);
-        crowded.push(&packet);
+    for port in 0..50 {
+        crowded.answered(0, port);
+        // Data goes one way alone.
+        crowded.connection(0, 100 + port);
     }
+    crowded.flood(1, 50_000);
     assert!(crowded.table.stats().evicted > 40_000);
-    (0..100).for_each(|port| crowded.answered(2, port));
-    let whole = crowded.finish().iter().filter(|session| session.stats().packets() == 4).count();
-    assert_eq!(whole, 100);
+    for port in 0..50 {
+        crowded.answered(2, port);
+        crowded.segment(2, 100 + port, Direction::Orig, (102, 501, ACK));
+    }
+    let ended = crowded.finish();
+    let whole = |protocol| {
+        let of = |session: &&Session| session.key().protocol == protocol && session.stats().packets() == 4;
+        ended.iter().filter(of).count()
+    };
+    assert_eq!([Protocol::Udp, Protocol::Tcp].map(whole), [50, 50]);
 }
 
 #[test]
@@ -140,20 +171,43 @@ fn answered_sessions_that_are_too_many_or_closed_make_room() {
     assert!(ports.len() > 100 && ports.iter().all(|&port| usize::from(port) >= 5000 - ports.len()), "{ports:?}");
 
     let mut crowded = Crowded::new();
-    for (port, flags) in (0..200).zip([ACK, RST].into_iter().cycle()) {
-        crowded.push(&tcp(0, (1, port), (2, 80), ACK, b"x"));
-        crowded.push(&tcp(0, (2, 80), (1, port), ACK, b"x"));
-        crowded.push(&tcp(0, (1, port), (2, 80), flags, b""));
+    for port in 0..200 {
+        crowded.connection(0, port);
+        if port % 2 == 0 {
+            crowded.segment(0, port, Direction::Orig, (102, 0, RST));
+        }
     }
-    for port in 0..2000 {
-        crowded.push(&udp(1, (3, port), (4, 9), b"x"));
-    }
+    crowded.flood(1, 2000);
     let sessions = crowded.finish();
     let ended = |reason| {
         let of_tcp = sessions.iter().filter(|session| session.key().protocol == Protocol::Tcp);
         of_tcp.filter(|session| session.end_reason() == reason).count()
     };
     assert_eq!([EndReason::Evicted, EndReason::Flushed].map(ended), [100, 100]);
+}
+
+/// As much benign traffic as there is room for a quarter of a second of: connections that last a tenth stay whole.
+#[test]
+fn sessions_in_a_hurry_are_not_cut_for_the_sake_of_silent_ones() {
+    let mut crowded = Crowded::new();
+    crowded.table = SessionTable::new(SessionConfig::default().memory_limit(1 << 20).context(false)).expect("valid");
+    for millis in 0..2000 {
+        for port in [2 * millis, 2 * millis + 1] {
+            let port = port as u16;
+            crowded.segment(millis, port, Direction::Orig, (100, 0, SYN));
+            if let Some(port) = port.checked_sub(100) {
+                crowded.segment(millis, port, Direction::Resp, (500, 101, SYN | ACK));
+                crowded.segment(millis, port, Direction::Orig, (101, 501, ACK));
+            }
+            if let Some(port) = port.checked_sub(200) {
+                crowded.segment(millis, port, Direction::Resp, (501, 102, ACK));
+            }
+        }
+    }
+    assert!(crowded.table.stats().evicted > 2000);
+    let sessions = crowded.finish();
+    let begun = sessions.iter().filter(|session| session.key().orig.port < 3800);
+    assert!(sessions.len() == 4000 && begun.into_iter().all(|session| session.stats().packets() == 4));
 }
 
 /// What ends all at once is within memory, and whole but where each session leaves a rest behind.
@@ -188,8 +242,15 @@ fn sessions_nobody_pops_are_dropped_and_counted_at_the_limit() {
     let mut table = SessionTable::new(SessionConfig::default().memory_limit(1 << 20)).expect("valid");
     for i in 0..20_000u16 {
         table.push_packet(&udp(i64::from(i), (1, i), (2, 9), b"x"));
+        table.push_packet(&udp(i64::from(i), (1, i), (2, 9), b"y"));
     }
     assert!(table.stats().dropped > 0 && table.bytes() <= 1 << 20);
-    let waiting = std::iter::from_fn(|| table.pop()).count() as u64;
-    assert_eq!(waiting + table.stats().dropped, table.stats().ended);
+    let (mut waiting, mut packets) = (0, 0);
+    while let Some(session) = table.pop() {
+        (waiting, packets) = (waiting + 1, packets + session.stats().packets());
+    }
+    let stats = table.stats();
+    assert_eq!(waiting + stats.dropped, stats.ended);
+    let open = table.open() as u64;
+    assert_eq!((packets + stats.packets_dropped + 2 * open, stats.packets), (40_000, 40_000));
 }
