@@ -21,6 +21,8 @@ pub struct Summary {
     pub skipped: Vec<(String, u64)>,
     /// Sessions ended early because memory was at its limit.
     pub evicted: u64,
+    /// Context counters dropped, or not made, for want of memory: columns of context that read 0 instead.
+    pub context_evicted: u64,
     /// Processor time of all threads, where the system tells.
     pub cpu: Option<Duration>,
     /// Time that passed.
@@ -34,7 +36,7 @@ impl Summary {
         self.packets = stats.frames;
         self.bytes = stats.wire_bytes;
         self.skipped = stats.skipped.iter().map(|(skip, count)| (skip.to_string(), count)).collect();
-        self.evicted = stats.evicted;
+        (self.evicted, self.context_evicted) = (stats.evicted, stats.context_evicted);
         (self.cpu, self.wall, self.peak_rss) = (start.cpu(), start.wall(), peak_rss());
     }
 
@@ -54,6 +56,7 @@ impl Summary {
             "rows": self.rows,
             "skipped": skipped,
             "evicted": self.evicted,
+            "context_evicted": self.context_evicted,
             "cpu_seconds": self.cpu.map(|cpu| cpu.as_secs_f64()),
             "wall_seconds": self.wall.as_secs_f64(),
             "packets_per_second": self.packets_per_second(),
@@ -73,6 +76,9 @@ impl fmt::Display for Summary {
         }
         if self.evicted > 0 {
             writeln!(f, "{} sessions ended early: memory was at its limit", self.evicted)?;
+        }
+        if self.context_evicted > 0 {
+            writeln!(f, "{} counters of context dropped: memory was at its limit", self.context_evicted)?;
         }
         if let Some(cpu) = self.cpu {
             write!(f, "{:.3} s of CPU, ", cpu.as_secs_f64())?;
@@ -98,6 +104,7 @@ mod tests {
             rows: 5,
             skipped: vec![("llc".to_owned(), 2)],
             evicted: 1,
+            context_evicted: 2,
             cpu: Some(Duration::from_millis(1500)),
             wall: Duration::from_secs(2),
             peak_rss: Some(20_500_000),
@@ -105,7 +112,8 @@ mod tests {
         assert_eq!(
             summary.to_string(),
             "30 packets, 4000 bytes, 3 sessions, 5 rows\n2 packets skipped: llc\n\
-            1 sessions ended early: memory was at its limit\n1.500 s of CPU, 2.000 s, 15 packets/s, 20.5 MB at most"
+            1 sessions ended early: memory was at its limit\n\
+            2 counters of context dropped: memory was at its limit\n1.500 s of CPU, 2.000 s, 15 packets/s, 20.5 MB at most"
         );
         let json: serde_json::Value = serde_json::from_str(&summary.to_json(Some("cut off"))).expect("JSON");
         assert_eq!(

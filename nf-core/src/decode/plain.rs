@@ -165,6 +165,7 @@ mod tests {
     use super::super::{Decoder, Skip};
     use super::*;
     use crate::{Timestamp, capture::Capture};
+    use etherparse::{LaxSlicedPacket, TransportSlice};
     use nf_tests::{PacketBuilder, data_dir, eth};
     use proptest::{collection::vec, prelude::*, sample::Index};
     use std::path::{Path, PathBuf};
@@ -282,6 +283,27 @@ mod tests {
         }
     }
 
+    /// The transport header as etherparse reads it: of TCP ports, numbers, flags and window, of UDP the ports.
+    fn by_etherparse(data: &[u8]) -> Option<Transport> {
+        match LaxSlicedPacket::from_ethernet(data).ok()?.transport? {
+            TransportSlice::Tcp(tcp) => {
+                let flags = [tcp.fin(), tcp.syn(), tcp.rst(), tcp.psh(), tcp.ack(), tcp.urg(), tcp.ece(), tcp.cwr()];
+                Some(Transport::Tcp(TcpFacts {
+                    src_port: tcp.source_port(),
+                    dst_port: tcp.destination_port(),
+                    seq: tcp.sequence_number(),
+                    ack: tcp.acknowledgment_number(),
+                    flags: TcpFlags(flags.iter().rev().fold(0, |bits, &flag| bits << 1 | u8::from(flag))),
+                    window: tcp.window_size(),
+                }))
+            }
+            TransportSlice::Udp(udp) => {
+                Some(Transport::Udp { src_port: udp.source_port(), dst_port: udp.destination_port() })
+            }
+            _ => None,
+        }
+    }
+
     fn files(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(dir).expect("a directory") {
             let path = entry.expect("an entry").path();
@@ -300,7 +322,7 @@ mod tests {
         for dir in ["captures", "lab"] {
             files(&root.join(dir), &mut paths);
         }
-        let (mut frames, mut plain) = (0u64, 0u64);
+        let (mut frames, mut plain, mut compared) = (0u64, 0u64, 0u64);
         // Tables and notes lie among the captures; they are refused by their first bytes.
         for path in paths {
             let Ok(mut capture) = Capture::open(&path) else { continue };
@@ -310,12 +332,18 @@ mod tests {
                     let [fast, any] = both.decode(&frame);
                     assert_eq!(fast, any, "{}: frame {:02x?}", path.display(), frame.data);
                     frames += 1;
-                    plain += u64::from(decode(&frame, tunnels > 0).is_some());
+                    let Some(packet) = decode(&frame, tunnels > 0) else { continue };
+                    plain += 1;
+                    if let Some(transport) = by_etherparse(frame.data) {
+                        assert_eq!(packet.transport, transport, "{}: frame {:02x?}", path.display(), frame.data);
+                        compared += 1;
+                    }
                 }
                 capture = Capture::open(&path).expect("it was opened before");
             }
         }
-        println!("{frames} frames, {plain} of them plain");
+        println!("{frames} frames, {plain} of them plain, {compared} as etherparse reads them");
+        assert!(compared > plain / 4 * 3, "{compared} of {plain}");
         assert!(plain > frames / 2, "{plain} of {frames} frames are plain");
     }
 }
