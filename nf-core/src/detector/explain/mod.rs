@@ -28,7 +28,7 @@ const DEEP: usize = 4;
 ///
 /// A fact is a value that heads read, or several that state the same ([`Column::fact`](crate::Column::fact)), of the session
 /// or of one of its packets. It is set to what was expected given all other values: the values of the nearest benign row of the training in
-/// the other columns, or what a model that rebuilds rows makes of that, with replaced values fed back; whichever is less
+/// the other columns, or what a model that rebuilds rows makes of that; whichever is less
 /// strange. An alert that several sessions carry together is explained with all of them: a fact is set in each, to what was
 /// expected in each, and their scores are added up again.
 ///
