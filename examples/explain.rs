@@ -77,7 +77,7 @@ fn print(session: &Session, verdict: &Verdict, explanation: &Explanation) {
     println!("The sessions that carry it:\n");
     println!("{:>8}  session", "score");
     for carrier in &explanation.carriers {
-        println!("{:>8.2}  {} {}", carrier.score, carrier.start, carrier.key);
+        println!("{:>8.2}  {} {}", carrier.score, carrier.start(), carrier.key());
     }
     println!("\nThe values of each fact, as seen and as expected, and what benign traffic reaches:\n");
     for fact in &explanation.facts {

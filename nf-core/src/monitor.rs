@@ -333,7 +333,7 @@ impl Monitor {
         if known.rises() > rises
             && let Some(standing) = known.standing.as_ref().filter(|standing| standing.alerted())
         {
-            let verdict = self.detector.verdict(standing, session.is_cold());
+            let verdict = self.detector.verdict(standing.clone(), session.is_cold());
             self.incidents.add(&session, &verdict);
             if first {
                 self.early += 1;
@@ -361,7 +361,7 @@ impl Monitor {
                 Event::Failure { session, error: *error }
             }
             Known { standing: Some(standing), .. } => {
-                let verdict = self.detector.verdict(&standing, session.is_cold());
+                let verdict = self.detector.verdict(standing, session.is_cold());
                 alarm = self.drift.as_mut().and_then(|drift| drift.push(&session, &verdict));
                 self.judged += 1;
                 self.anomalies += u64::from(verdict.is_anomaly());

@@ -54,8 +54,8 @@ impl Explanation {
     fn carriers<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
         let carrier = |carrier: &detector::Carrier| {
             let values = PyDict::new(py);
-            values.set_item("session", carrier.key.to_string())?;
-            values.set_item("start_ns", carrier.start.as_nanos())?;
+            values.set_item("session", carrier.key().to_string())?;
+            values.set_item("start_ns", carrier.start().as_nanos())?;
             values.set_item("score", carrier.score)?;
             Ok(values)
         };

@@ -68,18 +68,28 @@ impl Calibration {
     ///
     /// Where the tail is not sound it ends at `1 / (1 + n)`; where it is, it falls on strictly beyond the benign scores.
     pub fn p_value(&self, score: f32) -> f64 {
-        let (above, n) = (self.count_from(score) as f64, self.len() as f64);
-        if self.tail_is_sound() && f64::from(score) > self.tail.join() {
-            (-self.surprise(score)).exp().max(above / n)
-        } else {
-            (1.0 + above) / (1.0 + n)
-        }
+        self.p_value_by(score, || self.surprise(score))
     }
 
     /// Minus the natural logarithm of the p-value, made continuous: it rises strictly from the lowest benign score on,
     /// also where the tail is not sound. For ranking, and for combining several scores.
     pub fn surprise(&self, score: f32) -> f64 {
         self.tail.surprise(&self.scores, score)
+    }
+
+    /// The [surprise](Self::surprise) and the [p-value](Self::p_value), of which one follows from the other.
+    pub(crate) fn both(&self, score: f32) -> (f64, f64) {
+        let surprise = self.surprise(score);
+        (surprise, self.p_value_by(score, || surprise))
+    }
+
+    fn p_value_by(&self, score: f32, surprise: impl FnOnce() -> f64) -> f64 {
+        let (above, n) = (self.count_from(score) as f64, self.len() as f64);
+        if self.tail_is_sound() && f64::from(score) > self.tail.join() {
+            (-surprise()).exp().max(above / n)
+        } else {
+            (1.0 + above) / (1.0 + n)
+        }
     }
 
     /// The fitted tail, for the model file.

@@ -45,16 +45,40 @@ impl Phased {
         self.cold.as_ref().filter(|early| cold && early.scores().last().is_some_and(|highest| score <= *highest))
     }
 
-    /// As [`Calibration::p_value`].
-    pub(crate) fn p_value(&self, score: f32, cold: bool) -> f64 {
-        let p = self.all.p_value(score);
-        self.cold_of(score, cold).map_or(p, |early| p.max(early.p_value(score)))
+    /// The [surprise](Self::surprise), and as [`Calibration::p_value`].
+    pub(crate) fn both(&self, score: f32, cold: bool) -> (f32, f64) {
+        let (surprise, p) = self.all.both(score);
+        let (surprise, p) = self.cold_of(score, cold).map_or((surprise, p), |early| {
+            let early = early.both(score);
+            (surprise.min(early.0), p.max(early.1))
+        });
+        (surprise as f32, p)
     }
 
     /// As [`Calibration::surprise`]: means the same for cold and warm sessions.
     pub(crate) fn surprise(&self, score: f32, cold: bool) -> f32 {
         let surprise = self.all.surprise(score);
         self.cold_of(score, cold).map_or(surprise, |early| surprise.min(early.surprise(score))) as f32
+    }
+
+    /// As [`Calibration::p_value`].
+    pub(crate) fn p_value(&self, score: f32, cold: bool) -> f64 {
+        self.both(score, cold).1
+    }
+
+    /// The lowest score, of those not below 0, whose [surprise](Self::surprise) is above a cut; infinite where none is. Surprise never
+    /// falls as scores rise, so that a score is above the cut from there on: to see that takes no search among benign scores.
+    pub(crate) fn lowest_above(&self, cut: f32, cold: bool) -> f32 {
+        // Such numbers are in the order of their bits.
+        let (mut least, mut most) = (0, f32::INFINITY.to_bits());
+        while least < most {
+            let middle = u32::midpoint(least, most);
+            match self.surprise(f32::from_bits(middle), cold) > cut {
+                true => most = middle,
+                false => least = middle + 1,
+            }
+        }
+        f32::from_bits(least)
     }
 
     /// The cut that keeps a rate, as a [surprise](Self::surprise). Where the cold sessions are too few to promise it, those
@@ -101,6 +125,22 @@ mod tests {
             });
             assert!(above[0] < 0.6 && above[1] > 0.8 && above[1] < 1.2, "{rate}: {above:?}");
         }
+    }
+
+    #[test]
+    fn scores_are_above_a_cut_from_the_lowest_above_it_on() {
+        let (fitted, cold) = scores(20_000, 1);
+        let phased = Phased::fit(&fitted, &cold).unwrap();
+        for (rate, cold) in [(0.3, false), (0.05, false), (0.05, true), (0.001, false), (0.001, true)] {
+            let cut = phased.threshold(rate, cold).unwrap();
+            let lowest = phased.lowest_above(cut, cold);
+            let near = [0.0, lowest.next_down(), lowest, lowest.next_up(), 2.0 * lowest, f32::MAX];
+            for score in fitted.iter().copied().chain(near) {
+                assert_eq!(score >= lowest, phased.surprise(score, cold) > cut, "{score} {lowest}");
+            }
+        }
+        assert_eq!(phased.lowest_above(f32::INFINITY, false), f32::INFINITY);
+        assert_eq!(phased.lowest_above(-1.0, false), 0.0);
     }
 
     #[test]

@@ -26,12 +26,12 @@ pub(crate) struct Row<'a> {
 }
 
 /// The score of each head.
-type Scores = SmallVec<[f32; 4]>;
+pub(super) type Scores = SmallVec<[f32; 4]>;
 
 /// A look that the heads have scored.
 #[derive(Debug, Default)]
 pub(crate) struct Scored {
-    scores: Scores,
+    pub(super) scores: Scores,
     /// What they read of it.
     values: Values,
 }
@@ -158,7 +158,7 @@ impl Detector {
     pub(super) fn own_scores(&self, rows: &[Row<'_>]) -> Result<Vec<f32>> {
         let mut own = Vec::with_capacity(rows.len());
         for part in rows.chunks(PART) {
-            own.extend(self.score(part)?.iter().map(|scored| self.own_score(&scored.scores)));
+            own.extend(self.score(part)?.iter().map(|scored| self.own_score(&scored.scores).0));
         }
         Ok(own)
     }
@@ -199,14 +199,13 @@ impl Detector {
         mut weigher: Option<Weighing<'_>>,
     ) -> bool {
         let Scored { scores, values } = scored;
-        let own = self.own_score(&scores);
-        let weighed = weigher.as_mut().map(|weigher| self.weigh(weigher, id, row, own, values));
+        let (own, head) = self.own_score(&scores);
+        let weighed = weigher.as_mut().map(|weigher| self.weigh(weigher, id, row, own, &scores, values));
         let (last, seen) = (row.session.moment(row.look), Seen { scores, own, weighed });
         let (score, above) = (seen.deciding(), self.is_above(&seen, row.session.is_cold()));
-        let head = self.strangest_head(&seen.scores);
         let rise = |look, carried| Risen { at: last.at, look, score, head, carried };
         let carried = |weigher: Option<Weighing<'_>>| {
-            weigher.filter(|_| above).and_then(|weigher| self.carried(&weigher, id, row, own))
+            weigher.filter(|_| above).and_then(|weigher| self.carried(&weigher, id, row, own, &seen.scores))
         };
         let Some(standing) = standing else {
             let (alerted, last_look) = (above.then_some(last.at), rise(0, None));
@@ -227,57 +226,45 @@ impl Detector {
         first
     }
 
-    /// The head with the lowest p-value, the first of equal ones.
-    fn strangest_head(&self, scores: &[f32]) -> u32 {
-        let surprises = self.heads.iter().zip(scores).map(|(head, score)| head.calibration.surprise(*score));
-        let strangest = surprises
-            .enumerate()
-            .fold((0, f64::NEG_INFINITY), |best, (i, surprise)| if surprise > best.1 { (i, surprise) } else { best });
-        strangest.0 as u32
-    }
-
     fn is_above(&self, seen: &Seen, cold: bool) -> bool {
-        match (self.evidence.as_deref(), seen.weighed) {
-            (Some(evidence), Some(weighed)) => {
-                evidence.calibration.surprise(weighed.score, cold) > self.evidence_thresholds[usize::from(cold)]
-            }
-            _ => seen.own > self.threshold,
+        match seen.weighed {
+            Some(weighed) => weighed.score >= self.evidence_above[usize::from(cold)],
+            None => seen.own > self.threshold,
         }
     }
 
     /// What a session's looks come to: the strangest of them.
-    pub(crate) fn verdict(&self, standing: &Standing, cold: bool) -> Verdict {
+    pub(crate) fn verdict(&self, standing: Standing, cold: bool) -> Verdict {
         let Standing { strangest, rises, alerted, last, last_look, .. } = standing;
         // Where sessions stand for themselves their own score decides, else that of their evidence.
         let weighed = strangest.weighed.zip(self.evidence.as_deref());
         let calibrated = |score| match weighed {
-            Some((_, Evidence { calibration, .. })) => {
-                (calibration.surprise(score, cold), calibration.p_value(score, cold))
-            }
+            Some((_, Evidence { calibration, .. })) => calibration.both(score, cold),
             None => (score, self.combined.p_value(score)),
         };
-        let look = |&Risen { at, look, score, head, .. }: &Risen| {
-            let (score, p_value) = calibrated(score);
+        let deciding = strangest.deciding();
+        let (score, p_value) = calibrated(deciding);
+        let look = |&Risen { at, look, score: of_look, head, .. }: &Risen| {
+            // Most often the strangest look is the only one.
+            let (score, p_value) = if of_look == deciding { (score, p_value) } else { calibrated(of_look) };
             LookVerdict { at, look: look as usize, score, p_value, head: head as usize }
         };
-        let carried = match rises.iter().any(|rise| rise.carried.is_some()) {
-            true => rises.iter().map(|rise| rise.carried.clone()).collect(),
-            false => Vec::new(),
-        };
-        let (score, p_value) = calibrated(strangest.deciding());
         Verdict {
             score: strangest.own,
             p_value: self.combined.p_value(strangest.own),
             heads: self.head_verdicts(&strangest.scores),
             evidence: weighed.map(|(weighed, _)| EvidenceVerdict { score, p_value, sessions: weighed.sessions }),
             threshold: weighed.map_or(self.threshold, |_| self.evidence_thresholds[usize::from(cold)]),
-            anomaly: self.is_above(strangest, cold),
+            anomaly: self.is_above(&strangest, cold),
             cold,
             look: rises.last().map_or(0, |rise| rise.look as usize),
             at: alerted.unwrap_or(last.at),
             rises: rises.iter().map(look).collect(),
-            last: look(last_look),
-            carried,
+            last: look(&last_look),
+            carried: match rises.iter().any(|rise| rise.carried.is_some()) {
+                true => rises.into_iter().map(|rise| rise.carried).collect(),
+                false => Vec::new(),
+            },
         }
     }
 
@@ -285,12 +272,14 @@ impl Detector {
     pub(crate) fn told(&self, session: &Session, told: Told<'_>) -> Result<Verdict> {
         let Told { at, score, p_value, carried } = told;
         let look = session.looks().len();
-        let Scored { scores, .. } = self.score(&[Row { session, place: 0, look }])?.swap_remove(0);
-        let own = self.own_score(&scores);
-        let (cold, head) = (session.is_cold(), self.strangest_head(&scores) as usize);
+        let scores = match carried {
+            Some(carried) => carried.scores().clone(),
+            None => self.score(&[Row { session, place: 0, look }])?.swap_remove(0).scores,
+        };
+        let ((own, head), cold) = (self.own_score(&scores), session.is_cold());
         let threshold = self.evidence.as_ref().map_or(self.threshold, |_| self.evidence_thresholds[usize::from(cold)]);
         let sessions = carried.map_or(1, |carried| carried.sessions());
-        let last = LookVerdict { at, look, score, p_value, head };
+        let last = LookVerdict { at, look, score, p_value, head: head as usize };
         Ok(Verdict {
             score: own,
             p_value: self.combined.p_value(own),
@@ -307,12 +296,20 @@ impl Detector {
         })
     }
 
-    /// What the heads' scores come to.
-    fn own_score(&self, scores: &[f32]) -> f32 {
-        self.heads.iter().zip(scores).map(|(head, score)| head.surprise(*score)).sum::<f64>() as f32
+    /// What the heads' scores come to, and the head with the lowest p-value, the first of equal ones.
+    fn own_score(&self, scores: &[f32]) -> (f32, u32) {
+        let (mut sum, mut strangest) = (0.0, (0, f64::NEG_INFINITY));
+        for (i, (head, score)) in self.heads.iter().zip(scores).enumerate() {
+            let surprise = head.calibration.surprise(*score);
+            sum += head.scorer.weight * surprise;
+            if surprise > strangest.1 {
+                strangest = (i as u32, surprise);
+            }
+        }
+        (sum as f32, strangest.0)
     }
 
-    fn head_verdicts(&self, scores: &[f32]) -> Vec<HeadVerdict> {
+    pub(super) fn head_verdicts(&self, scores: &[f32]) -> Vec<HeadVerdict> {
         let heads = self.heads.iter().zip(scores).map(|(head, &score)| HeadVerdict {
             name: head.scorer.name.clone(),
             score,

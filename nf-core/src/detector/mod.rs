@@ -73,6 +73,8 @@ pub struct Detector {
     threshold: f32,
     /// The cuts of evidence, in general and for cold sessions.
     evidence_thresholds: [f32; 2],
+    /// The lowest evidence above them, before it is calibrated.
+    evidence_above: [f32; 2],
     /// What it was calibrated on, in time order.
     held_out: Arc<[HeldOut]>,
     threads: usize,
@@ -215,6 +217,7 @@ impl Detector {
             rate,
             threshold: 0.0,
             evidence_thresholds: [0.0; 2],
+            evidence_above: [0.0; 2],
             threads: 1,
             sessions,
             provenance,
@@ -288,8 +291,8 @@ impl Detector {
                 self.take(&mut standings[row.place], row, scored, row.place as u64, weigher.as_mut());
             }
         }
-        let judged = standings.iter().zip(sessions);
-        Ok(judged.filter_map(|(standing, session)| Some(self.verdict(standing.as_ref()?, session.is_cold()))).collect())
+        let judged = standings.into_iter().zip(sessions);
+        Ok(judged.filter_map(|(standing, session)| Some(self.verdict(standing?, session.is_cold()))).collect())
     }
 
     /// The same detector with another budget of false positives, 0 to 0.5 of all benign sessions.
@@ -300,13 +303,14 @@ impl Detector {
     pub fn with_false_positive_rate(&self, rate: f64) -> Result<Self> {
         self.check_budget(rate)?;
         let threshold = self.combined.threshold(rate)?;
-        let evidence_thresholds = match self.evidence.as_deref() {
-            Some(Evidence { calibration, .. }) => {
-                [calibration.threshold(rate, false)?, calibration.threshold(rate, true)?]
+        let (mut evidence_thresholds, mut evidence_above) = ([threshold; 2], [0.0; 2]);
+        if let Some(Evidence { calibration, .. }) = self.evidence.as_deref() {
+            for (i, cold) in [false, true].into_iter().enumerate() {
+                evidence_thresholds[i] = calibration.threshold(rate, cold)?;
+                evidence_above[i] = calibration.lowest_above(evidence_thresholds[i], cold);
             }
-            None => [threshold; 2],
-        };
-        Ok(Self { threshold, evidence_thresholds, rate, ..self.clone() })
+        }
+        Ok(Self { threshold, evidence_thresholds, evidence_above, rate, ..self.clone() })
     }
 
     /// The same detector with [`judge_batch`](Self::judge_batch) on so many threads, 0 for one a core; 1 unless set.

@@ -196,27 +196,37 @@ impl Accumulator {
 
     /// Notes a look at a session of a key, and gives the mean of its sessions where there are enough.
     fn note(&mut self, key: Key, entry: Entry) -> Option<Weighed> {
-        let known = self.often.remove(&key).or_else(|| self.once.remove(&key));
-        let another =
-            known.as_ref().is_some_and(|entries| entries.len() > 1 || entries.iter().any(|e| e.id != entry.id));
-        let keys = if another { &mut self.often } else { &mut self.once };
+        let another = |entries: &VecDeque<Entry>| entries.len() > 1 || entries.iter().any(|other| other.id != entry.id);
+        let known = match self.often.to_back(&key) {
+            // Most looks are at such a key: it keeps its place in memory.
+            Some(entries) if another(entries) => return take_in(entries, entry, &self.config),
+            Some(_) => self.often.remove(&key),
+            None => self.once.remove(&key),
+        };
+        let keys = if known.as_ref().is_some_and(another) { &mut self.often } else { &mut self.once };
         if keys.len() >= self.config.limit / 2 {
             keys.pop_front();
             self.evicted += 1;
         }
         let mut entries = known.unwrap_or_default();
-        entries.retain(|other| other.id != entry.id);
-        if entries.len() == self.config.last {
-            entries.pop_front();
-        }
-        entries.push_back(entry);
-        while entries.front().is_some_and(|first| self.now.since(first.at) > self.config.span) {
-            entries.pop_front();
-        }
-        let together = mean(entries.iter().map(|entry| entry.score));
+        let together = take_in(&mut entries, entry, &self.config);
         keys.insert(key, entries);
-        (together.sessions as usize >= self.config.from).then_some(together)
+        together
     }
+}
+
+/// Adds the last look at a session to those of its key, and gives the mean of its sessions where there are enough.
+fn take_in(entries: &mut VecDeque<Entry>, entry: Entry, config: &EvidenceConfig) -> Option<Weighed> {
+    entries.retain(|other| other.id != entry.id);
+    if entries.len() == config.last {
+        entries.pop_front();
+    }
+    entries.push_back(entry);
+    while entries.front().is_some_and(|first| entry.at.since(first.at) > config.span) {
+        entries.pop_front();
+    }
+    let together = mean(entries.iter().map(|entry| entry.score));
+    (together.sessions as usize >= config.from).then_some(together)
 }
 
 /// The mean of some scores.

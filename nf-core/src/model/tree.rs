@@ -5,7 +5,7 @@ use super::{
     random::Random,
 };
 use crate::{Result, features::Rows};
-use std::collections::HashSet;
+use std::{collections::HashSet, hint::black_box};
 
 /// Harmonic numbers beyond this are not summed.
 const SUMMED: usize = 1 << 16;
@@ -101,6 +101,8 @@ const LEAF: f32 = f32::NAN;
 /// Walks side by side, of many rows in a tree or of a row in many trees: their loads overlap.
 pub(super) const ABREAST: usize = 16;
 const FEWER_ABREAST: usize = 8;
+/// At most so many rows are few.
+const FEW: usize = 32;
 
 impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
@@ -261,9 +263,18 @@ fn add_abreast<'a, const OBLIQUE: bool, const N: usize>(
     for group in rows.chunks_exact(N * width) {
         lines.extend((0..width).map(|column| std::array::from_fn::<f32, N, _>(|row| group[row * width + column])));
     }
-    for tree in trees {
-        for (lines, sums) in lines.chunks_exact(width).zip(sums.chunks_exact_mut(N)) {
-            tree.walk::<OBLIQUE, N>(lines, sums);
+    for trees in trees.chunks(ABREAST) {
+        // Few rows wait for the far cache at each node, as one where they are alike: in many trees at once one of them waits less, and the
+        // others find near what it read.
+        if (1..=FEW).contains(&whole)
+            && let Ok(trees) = trees.try_into()
+        {
+            walk_in::<OBLIQUE, ABREAST>(trees, &rows[..width], black_box(&mut 0.0));
+        }
+        for tree in trees {
+            for (lines, sums) in lines.chunks_exact(width).zip(sums.chunks_exact_mut(N)) {
+                tree.walk::<OBLIQUE, N>(lines, sums);
+            }
         }
     }
     (other_rows, other_sums)

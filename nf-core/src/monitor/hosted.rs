@@ -119,7 +119,7 @@ impl HostedMonitor {
                 self.0.detector.preview(known, &row, scores, hosted.id, self.0.weigher.as_ref())
             }
         };
-        Ok(standing.map(|standing| Judged { verdict: self.0.detector.verdict(&standing, session.is_cold()), session }))
+        Ok(standing.map(|standing| Judged { verdict: self.0.detector.verdict(standing, session.is_cold()), session }))
     }
 
     /// Why a session is as strange as it is; `None` as in [`judge`](Self::judge).

@@ -117,7 +117,7 @@ fn carriers(carriers: &[Carrier]) -> String {
     }
     let rows = carriers
         .iter()
-        .map(|carrier| vec![carrier.start.time_of_day(), carrier.key.to_string(), format!("{:.2}", carrier.score)]);
+        .map(|carrier| vec![carrier.start().time_of_day(), carrier.key().to_string(), format!("{:.2}", carrier.score)]);
     table(
         "The sessions that carry the alert of the strangest together",
         &["start", "session", "own score"],

@@ -3,28 +3,31 @@
 use super::layout::Layout;
 use crate::{
     Timestamp,
+    detector::looks::Scores,
     session::{FlowKey, Outcome, Session},
 };
 use hashlink::LinkedHashMap;
+use smallvec::SmallVec;
 use std::{sync::Arc, time::Duration};
 
 /// Values of a whole session, and of its packets, as stored in rows.
 pub(in crate::detector) type Values = [Vec<f32>; 2];
 
-/// What the heads read of a session.
+/// What the heads read of a session, and how strange each found it.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::detector) struct Imprint {
     pub(super) key: FlowKey,
     pub(super) start: Timestamp,
     pub(super) outcome: Outcome,
+    pub(super) scores: Scores,
     pub(super) values: Values,
 }
 
 impl Imprint {
     /// What heads read of the session as it was at a look.
-    pub(super) fn new(session: &Session, look: usize, mut values: Values) -> Self {
+    pub(super) fn new(session: &Session, look: usize, scores: Scores, mut values: Values) -> Self {
         values.iter_mut().for_each(Vec::shrink_to_fit);
-        Self { key: *session.key(), start: session.start(), outcome: session.outcome_at(look), values }
+        Self { key: *session.key(), start: session.start(), outcome: session.outcome_at(look), scores, values }
     }
 
     fn bytes(&self) -> usize {
@@ -36,13 +39,21 @@ impl Imprint {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Carrier {
-    /// Protocol and endpoints.
-    pub key: FlowKey,
-    /// Time of its first packet.
-    pub start: Timestamp,
     /// Its own score, as [`Verdict::score`](crate::Verdict::score).
     pub score: f32,
     pub(super) imprint: Arc<Imprint>,
+}
+
+impl Carrier {
+    /// Protocol and endpoints.
+    pub fn key(&self) -> &FlowKey {
+        &self.imprint.key
+    }
+
+    /// Time of its first packet.
+    pub fn start(&self) -> Timestamp {
+        self.imprint.start
+    }
 }
 
 /// What an alert follows from: the scores it was weighed from, and what heads read of the sessions strange enough to
@@ -53,7 +64,7 @@ pub(crate) struct Carried {
     pub(super) carriers: Vec<Carrier>,
     /// For each key that sessions were added up by: the sum of the scores that nothing is kept of, how many there are in all,
     /// and which carriers belong to it. Empty for a session judged by itself.
-    pub(super) windows: Vec<Window>,
+    pub(super) windows: SmallVec<[Window; 1]>,
     /// How much the session's own score counts at least.
     pub(super) own: f32,
 }
@@ -62,13 +73,14 @@ pub(crate) struct Carried {
 pub(super) struct Window {
     rest: f64,
     count: u32,
-    carriers: Vec<usize>,
+    /// At most 64 a key.
+    carriers: SmallVec<[u8; 16]>,
 }
 
 impl Window {
     /// The mean score where the carriers have these.
     fn mean(&self, scores: &[f32]) -> f32 {
-        let sum = self.carriers.iter().map(|&i| f64::from(scores[i])).sum::<f64>() + self.rest;
+        let sum = self.carriers.iter().map(|&i| f64::from(scores[usize::from(i)])).sum::<f64>() + self.rest;
         (sum / f64::from(self.count)) as f32
     }
 }
@@ -76,8 +88,14 @@ impl Window {
 impl Carried {
     /// A session by itself.
     pub(super) fn alone(imprint: Arc<Imprint>, score: f32) -> Self {
-        let carrier = Carrier { key: imprint.key, start: imprint.start, score, imprint };
-        Self { carriers: vec![carrier], windows: Vec::new(), own: 1.0 }
+        Self::of(imprint, score, 1.0, 1)
+    }
+
+    /// A session whose own score counts so much at least, with room for so many that carry the alert with it.
+    pub(super) fn of(imprint: Arc<Imprint>, score: f32, own: f32, room: usize) -> Self {
+        let mut carriers = Vec::with_capacity(room);
+        carriers.push(Carrier { score, imprint });
+        Self { carriers, windows: SmallVec::new(), own }
     }
 
     /// Bytes held, what is shared counted as its own.
@@ -91,6 +109,11 @@ impl Carried {
         &self.carriers
     }
 
+    /// What each head said of the session of the verdict.
+    pub(crate) fn scores(&self) -> &Scores {
+        &self.carriers[0].imprint.scores
+    }
+
     /// How many sessions it is made from: those of the key that is strangest.
     pub(crate) fn sessions(&self) -> u32 {
         let scores: Vec<f32> = self.carriers.iter().map(|carrier| carrier.score).collect();
@@ -100,18 +123,17 @@ impl Carried {
 
     /// Whether the heads whose columns these are read so many values.
     pub(super) fn fits(&self, layout: &Layout) -> bool {
-        let (flat, packets) = (layout.flat.columns.len(), layout.packets.columns.len());
+        let (flat, packets, heads) =
+            (layout.flat.columns.len(), layout.packets.columns.len(), layout.flat.places.len());
         self.carriers.iter().all(|carrier| {
-            let [whole, steps] = &carrier.imprint.values;
-            whole.len() == flat && steps.len().checked_rem(packets).unwrap_or(steps.len()) == 0
+            let Imprint { scores, values: [whole, steps], .. } = &*carrier.imprint;
+            scores.len() == heads && whole.len() == flat && steps.len().checked_rem(packets).unwrap_or(steps.len()) == 0
         })
     }
 
     /// Adds the scores that were added up by one key, each with what is kept of its session.
     pub(super) fn add_window(&mut self, scores: impl Iterator<Item = (Option<Arc<Imprint>>, f32)>) {
-        let most = scores.size_hint().0;
-        let mut window = Window { rest: 0.0, count: 0, carriers: Vec::with_capacity(most) };
-        self.carriers.reserve_exact(most.saturating_sub(1));
+        let mut window = Window { rest: 0.0, count: 0, carriers: SmallVec::new() };
         for (imprint, score) in scores {
             window.count += 1;
             let Some(imprint) = imprint else {
@@ -119,9 +141,9 @@ impl Carried {
                 continue;
             };
             let known = self.carriers.iter().position(|carrier| Arc::ptr_eq(&carrier.imprint, &imprint));
-            window.carriers.push(known.unwrap_or(self.carriers.len()));
+            window.carriers.push(known.unwrap_or(self.carriers.len()) as u8);
             if known.is_none() {
-                self.carriers.push(Carrier { key: imprint.key, start: imprint.start, score, imprint });
+                self.carriers.push(Carrier { score, imprint });
             }
         }
         self.windows.push(window);
@@ -150,12 +172,12 @@ pub(super) struct Remembered {
 impl Remembered {
     /// Remembers the imprint of a session in place of what there was of an earlier look at it, or nothing.
     pub(super) fn set(&mut self, id: u64, now: Timestamp, imprint: Option<Arc<Imprint>>) {
-        if let Some((_, earlier)) = self.imprints.remove(&id) {
-            self.bytes -= earlier.bytes();
-        }
-        let Some(imprint) = imprint else { return };
-        self.bytes += imprint.bytes();
-        self.imprints.insert(id, (now, imprint));
+        self.bytes += imprint.as_ref().map_or(0, |imprint| imprint.bytes());
+        let earlier = match imprint {
+            Some(imprint) => self.imprints.insert(id, (now, imprint)),
+            None => self.imprints.remove(&id),
+        };
+        self.bytes -= earlier.map_or(0, |(_, earlier)| earlier.bytes());
         while self.bytes > MOST_BYTES {
             self.drop_first();
             self.dropped += 1;

@@ -28,7 +28,7 @@ const DEEP: usize = 4;
 ///
 /// A fact is a value that heads read, or several that state the same ([`Column::fact`](crate::Column::fact)), of the session
 /// or of one of its packets. It is set to what was expected given all other values: the values of the nearest benign row of the training in
-/// the other columns, or what a model that rebuilds rows makes of that, with replaced values fed back; whichever is less
+/// the other columns, or what a model that rebuilds rows makes of that; whichever is less
 /// strange. An alert that several sessions carry together is explained with all of them: a fact is set in each, to what was
 /// expected in each, and their scores are added up again.
 ///
@@ -121,18 +121,20 @@ impl Detector {
             None => {
                 let seen = session.at_look(verdict.look);
                 let values = self.background.layout.extract(&self.heads, &[&seen])?.swap_remove(0);
-                Arc::new(Carried::alone(Arc::new(carried::Imprint::new(session, verdict.look, values)), verdict.score))
+                let scores = verdict.heads.iter().map(|head| head.score).collect();
+                let imprint = carried::Imprint::new(session, verdict.look, scores, values);
+                Arc::new(Carried::alone(Arc::new(imprint), verdict.score))
             }
         };
         if !carried.fits(&self.background.layout) {
             return Err(of_others(session));
         }
         let own = &carried.carriers()[0];
-        if (own.key, own.start) != (*session.key(), session.start()) {
-            let message = format!("session {}: the verdict is that of {}", session.key(), own.key);
+        if (own.key(), own.start()) != (session.key(), session.start()) {
+            let message = format!("session {}: the verdict is that of {}", session.key(), own.key());
             return Err(Error::new(ErrorKind::Data, message));
         }
-        Explainer { probe: Probe::new(self, verdict, &carried)?, verdict }.explain()
+        Explainer { probe: Probe::new(self, verdict, &carried), verdict }.explain()
     }
 
     /// Why the alerts among these verdicts are alerts: one explanation a verdict, `None` for those that are no alert.
@@ -196,7 +198,7 @@ impl Explainer<'_> {
             verdict: self.verdict.clone(),
             facts,
             turned_normal,
-            after: probe.verdict_after(&altered)?,
+            after: probe.verdict_after(&altered),
             carriers: carriers.clone(),
             shown,
             packets,
@@ -258,18 +260,21 @@ impl Explainer<'_> {
             let column = &part.columns[at];
             let scale = |value| part.scale(&probe.detector.heads, at, value);
             let apart = (scale(observed) - scale(expected)).abs();
-            let reach = probe.background.reach(part, at);
-            let quantity = |stored| column.transform.quantity(stored);
-            let cell = Cell::new(column, quantity(observed), quantity(expected), reach);
             if observed != expected {
+                let reach = probe.background.reach(part, at);
+                let quantity = |stored| column.transform.quantity(stored);
+                let cell = Cell::new(column, quantity(observed), quantity(expected), reach);
                 let beyond = reach.is_some_and(|[least, most]| !(least..=most).contains(&cell.observed));
                 cells.push((!beyond, apart, at, cell));
             }
         }
-        let differ = |cell: &(bool, f32, usize, Cell)| sentence::differ(&part.columns[cell.2], &cell.3);
         // What looks the same in words is told only where there is nothing else.
-        if cells.iter().any(differ) {
-            cells.retain(differ);
+        if cells.len() > 1 {
+            let differ = |(.., at, cell): &(bool, f32, usize, Cell)| sentence::differ(&part.columns[*at], cell);
+            let mut differ = cells.iter().map(differ).collect::<Vec<bool>>().into_iter();
+            if differ.as_slice().contains(&true) {
+                cells.retain(|_| differ.next() == Some(true));
+            }
         }
         cells.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
         cells.into_iter().map(|(.., at, cell)| (at, cell)).collect()

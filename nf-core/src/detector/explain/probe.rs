@@ -7,13 +7,10 @@ use super::{
 };
 use crate::{
     Result,
-    detector::{Detector, HeadVerdict, Verdict},
+    detector::{Detector, Verdict, looks::Scores},
     features::Rows,
 };
-
-/// How often replaced values are fed back to a model that rebuilds rows, so that its expectation follows from the rest. Twice turns
-/// as many alerts of the lab normal, within .02, and takes longer.
-const ROUNDS: usize = 1;
+use std::array;
 
 /// How far apart two values count at most in finding the nearest benign row, in squared deviations: what is strange and not
 /// yet named must not decide alone which row is near.
@@ -43,17 +40,22 @@ pub(super) struct Probe<'a> {
 /// One of the sessions.
 struct Subject<'a> {
     imprint: &'a Imprint,
-    /// How far each benign row is in each column, (columns, rows), and in all.
-    apart: Vec<f32>,
+    /// Its values of the whole session on the heads' scale.
+    scaled: Vec<f32>,
+    /// How far each benign row is in all columns.
     far: Vec<f32>,
     /// What each head adds to its score.
     surprises: Vec<f64>,
+    /// The heads that make up most of its score.
+    leading: Vec<bool>,
 }
 
 /// A session with named values as expected.
 #[derive(Debug, Clone)]
 pub(super) struct Altered {
     pub(super) values: Values,
+    /// What each head says of these; of a head that was not asked, what it said.
+    heads: Scores,
     /// Its own score with these.
     pub(super) score: f32,
 }
@@ -62,17 +64,9 @@ pub(super) struct Altered {
 pub(super) type Task<'t> = (usize, &'t [Place]);
 
 impl<'a> Probe<'a> {
-    pub(super) fn new(detector: &'a Detector, verdict: &'a Verdict, carried: &'a Carried) -> Result<Self> {
-        let background = &*detector.background;
+    pub(super) fn new(detector: &'a Detector, verdict: &'a Verdict, carried: &'a Carried) -> Self {
         let subjects = carried.carriers.iter().map(|carrier| Subject::new(detector, &carrier.imprint)).collect();
-        let mut probe = Self { detector, background, carried, verdict, subjects };
-        for (i, head) in detector.heads.iter().enumerate() {
-            let rows = probe.rows(i, carried.carriers.iter().map(|carrier| &carrier.imprint.values))?;
-            for (subject, score) in probe.subjects.iter_mut().zip(head.scorer.score_rows(&rows)?) {
-                subject.surprises.push(head.surprise(score));
-            }
-        }
-        Ok(probe)
+        Self { detector, background: &detector.background, carried, verdict, subjects }
     }
 
     /// Facts whose columns are among those of another.
@@ -86,9 +80,10 @@ impl<'a> Probe<'a> {
 
     /// Sets of so many facts that leave a session near some benign row in all other columns, the nearest first.
     pub(super) fn proposals(&self, subject: usize, count: usize, rows: usize) -> Vec<Vec<Place>> {
-        let Subject { apart, far, .. } = &self.subjects[subject];
-        let facts = &self.background.layout.flat.facts;
-        let samples = far.len();
+        let (subject, facts) = (&self.subjects[subject], &self.background.layout.flat.facts);
+        let (far, samples) = (&subject.far, subject.far.len());
+        let apart: Vec<f32> =
+            (0..subject.scaled.len()).flat_map(|column| subject.apart(self.background, column)).collect();
         let mut by_rest: Vec<(f32, Vec<usize>)> = (0..samples)
             .map(|row| {
                 let apart = |column: &usize| apart[column * samples + row];
@@ -159,26 +154,17 @@ impl<'a> Probe<'a> {
     }
 
     /// The verdict that the session would have got.
-    pub(super) fn verdict_after(&self, altered: &[Altered]) -> Result<Verdict> {
-        let own = [[&altered[0].values[0][..], &altered[0].values[1][..]]];
-        let layout = &self.background.layout;
-        let mut heads = Vec::new();
-        for (i, head) in self.detector.heads.iter().enumerate() {
-            let rows = layout.rows(head, i, own.iter().copied())?;
-            let score = head.scorer.score_rows(&rows)?[0];
-            let p_value = head.calibration.p_value(score);
-            heads.push(HeadVerdict { name: head.scorer.name.clone(), score, p_value });
-        }
+    pub(super) fn verdict_after(&self, altered: &[Altered]) -> Verdict {
         let scores: Vec<f32> = altered.iter().map(|altered| altered.score).collect();
         let (weighed, score) = self.decide(&scores);
         let mut evidence = self.verdict.evidence;
         if let (Some(after), Some(own)) = (&mut evidence, &self.detector.evidence) {
             (after.score, after.p_value) = (score, own.calibration.p_value(weighed, self.verdict.cold));
         }
-        Ok(Verdict {
+        Verdict {
             score: scores[0],
             p_value: self.detector.combined.p_value(scores[0]),
-            heads,
+            heads: self.detector.head_verdicts(&altered[0].heads),
             evidence,
             threshold: self.verdict.threshold,
             anomaly: score > self.verdict.threshold,
@@ -188,7 +174,7 @@ impl<'a> Probe<'a> {
             rises: Vec::new(),
             last: self.verdict.last,
             carried: Vec::new(),
-        })
+        }
     }
 
     /// Sessions with facts set to what is expected given the rest, one a task: to the values of the nearest benign row, and
@@ -200,11 +186,10 @@ impl<'a> Probe<'a> {
     /// As [`alter`](Self::alter), at a fraction of the cost: only the heads that make up most of a session's score are asked, and
     /// the others taken to fall in proportion.
     pub(super) fn alter_roughly(&self, tasks: &[Task<'_>]) -> Result<Vec<Altered>> {
-        let leading: Vec<Vec<bool>> = self.subjects.iter().map(Subject::leading).collect();
-        let mut altered = self.alter_for(tasks, |subject, head| leading[subject][head])?;
+        let mut altered = self.alter_for(tasks, |subject, head| self.subjects[subject].leading[head])?;
         for ((subject, _), altered) in tasks.iter().zip(&mut altered) {
-            let surprises = &self.subjects[*subject].surprises;
-            let asked = surprises.iter().zip(&leading[*subject]).filter(|(_, leads)| **leads);
+            let Subject { surprises, leading, .. } = &self.subjects[*subject];
+            let asked = surprises.iter().zip(leading).filter(|(_, leads)| **leads);
             let asked: f64 = asked.map(|(surprise, _)| surprise).sum();
             altered.score *= (surprises.iter().sum::<f64>() / asked.max(f64::MIN_POSITIVE)) as f32;
         }
@@ -213,72 +198,96 @@ impl<'a> Probe<'a> {
 
     fn alter_for(&self, tasks: &[Task<'_>], asked: impl Fn(usize, usize) -> bool) -> Result<Vec<Altered>> {
         let columns: Vec<Vec<usize>> = tasks.iter().map(|(_, named)| self.flat_columns(named)).collect();
-        let mut values: Vec<Values> =
-            tasks.iter().zip(&columns).map(|((i, _), columns)| self.nearest(*i, columns)).collect();
+        let mut far = Vec::new();
+        let nearest = |((i, _), columns): (&Task<'_>, &Vec<usize>)| self.nearest(*i, columns, &mut far);
+        let mut values: Vec<Values> = tasks.iter().zip(&columns).map(nearest).collect();
         self.rebuild_packets(tasks, &mut values)?;
         let known = self.rebuild_flat(&columns, &mut values)?;
-        let scores = self.scores(tasks, &columns, &values, known, asked)?;
-        Ok(values.into_iter().zip(scores).map(|(values, score)| Altered { values, score }).collect())
+        self.scored(tasks, &columns, values, known, asked)
     }
 
     /// Leaves values that are near what was expected as they are, as many as the verdict stays normal with.
     pub(super) fn settle(&self, named: &[Place], altered: &mut Vec<Altered>) -> Result<()> {
-        let part = &self.background.layout.flat;
         let columns = self.flat_columns(named);
-        let tasks: Vec<Task<'_>> = (0..altered.len()).map(|i| (i, named)).collect();
-        let of_each = vec![columns.clone(); altered.len()];
+        let mut tried: Vec<Values> = Vec::new();
         for near in NEAR {
-            let mut values: Vec<Values> = altered.iter().map(|altered| altered.values.clone()).collect();
-            for (values, subject) in values.iter_mut().zip(&self.subjects) {
-                for &column in &columns {
-                    let observed = subject.imprint.values[0][column];
-                    let scale = |value| part.scale(&self.detector.heads, column, value);
-                    if (scale(observed) - scale(values[0][column])).abs() < near {
-                        values[0][column] = observed;
-                    }
-                }
-            }
-            let scores = self.scores(&tasks, &of_each, &values, None, |_, _| true)?;
-            if self.is_normal(&scores) {
-                *altered = values.into_iter().zip(scores).map(|(values, score)| Altered { values, score }).collect();
+            let values: Vec<Values> = altered
+                .iter()
+                .zip(&self.subjects)
+                .map(|(altered, of)| self.near(of, &columns, altered, near))
+                .collect();
+            let changed: Vec<usize> = (0..altered.len()).filter(|&i| values[i] != altered[i].values).collect();
+            if changed.is_empty() {
                 break;
             }
+            // Nothing was between this and what was too far.
+            if values == tried {
+                continue;
+            }
+            let tasks: Vec<Task<'_>> = changed.iter().map(|&i| (i, named)).collect();
+            let of_each = vec![columns.clone(); tasks.len()];
+            let changes = changed.iter().map(|&i| values[i].clone()).collect();
+            let mut settled = altered.clone();
+            for (i, changed) in changed.into_iter().zip(self.scored(&tasks, &of_each, changes, None, |_, _| true)?) {
+                settled[i] = changed;
+            }
+            if self.is_normal(&settled.iter().map(|altered| altered.score).collect::<Vec<_>>()) {
+                *altered = settled;
+                break;
+            }
+            tried = values;
         }
         Ok(())
     }
 
-    /// The scores of sessions with these values by the heads to ask; those of one head may be known.
-    fn scores(
+    /// A session's values, those of some columns as they were where that is nearer than so many deviations.
+    fn near(&self, subject: &Subject<'_>, columns: &[usize], altered: &Altered, near: f32) -> Values {
+        let part = &self.background.layout.flat;
+        let mut values = altered.values.clone();
+        for &column in columns {
+            let scale = |value| part.scale(&self.detector.heads, column, value);
+            if (subject.scaled[column] - scale(values[0][column])).abs() < near {
+                values[0][column] = subject.imprint.values[0][column];
+            }
+        }
+        values
+    }
+
+    /// Sessions with these values, scored by the heads to ask; what one head says may be known.
+    fn scored(
         &self,
         tasks: &[Task<'_>],
         columns: &[Vec<usize>],
-        values: &[Values],
+        values: Vec<Values>,
         known: Option<(usize, Vec<f32>)>,
         asked: impl Fn(usize, usize) -> bool,
-    ) -> Result<Vec<f32>> {
-        let mut sums = vec![0.0; values.len()];
+    ) -> Result<Vec<Altered>> {
+        let observed = |subject: usize| self.subjects[subject].imprint.scores.clone();
+        let unscored = tasks.iter().zip(values);
+        let unscored = unscored.map(|((i, _), values)| Altered { values, heads: observed(*i), score: 0.0 });
+        let mut altered: Vec<Altered> = unscored.collect();
+        let mut sums = vec![0.0; altered.len()];
         for (i, head) in self.detector.heads.iter().enumerate() {
             let to_ask: Vec<usize> = (0..tasks.len()).filter(|&task| asked(tasks[task].0, i)).collect();
-            if let Some((_, scores)) = known.as_ref().filter(|(head, _)| *head == i) {
-                to_ask.into_iter().for_each(|task| sums[task] += head.surprise(scores[task]));
-                continue;
-            }
             // Most facts are none of most heads' columns: these heads say what they said.
-            let touched = |task: usize| match &self.background.layout.flat.places[i] {
+            let touched = |&task: &usize| match &self.background.layout.flat.places[i] {
                 Some(places) => columns[task].iter().any(|column| places.contains(column)),
                 None => tasks[task].1.iter().any(|place| place.packet.is_some()),
             };
-            let (changed, same): (Vec<usize>, Vec<usize>) = to_ask.into_iter().partition(|&task| touched(task));
+            let (changed, same): (Vec<usize>, Vec<usize>) = to_ask.into_iter().partition(touched);
             same.into_iter().for_each(|task| sums[task] += self.subjects[tasks[task].0].surprises[i]);
-            if changed.is_empty() {
-                continue;
-            }
-            let rows = self.rows(i, changed.iter().map(|&task| &values[task]))?;
-            for (task, score) in changed.into_iter().zip(head.scorer.score_rows(&rows)?) {
+            let scores = match &known {
+                Some((head, scores)) if *head == i => changed.iter().map(|&task| scores[task]).collect(),
+                _ if changed.is_empty() => continue,
+                _ => head.scorer.score_rows(&self.rows(i, changed.iter().map(|&task| &altered[task].values))?)?,
+            };
+            for (task, score) in changed.into_iter().zip(scores) {
+                altered[task].heads[i] = score;
                 sums[task] += head.surprise(score);
             }
         }
-        Ok(sums.into_iter().map(|sum| sum as f32).collect())
+        altered.iter_mut().zip(sums).for_each(|(altered, sum)| altered.score = sum as f32);
+        Ok(altered)
     }
 
     /// What a head reads of sessions with these values.
@@ -297,63 +306,55 @@ impl<'a> Probe<'a> {
         columns
     }
 
-    /// A session's values with some columns as in the benign row that is nearest in the others.
-    fn nearest(&self, subject: usize, columns: &[usize]) -> Values {
-        let Subject { imprint, apart, far, .. } = &self.subjects[subject];
-        let mut values = imprint.values.clone();
-        let (samples, width) = (far.len(), values[0].len());
-        if columns.is_empty() || samples == 0 {
+    /// A session's values with some columns as in the benign row that is nearest in the others. In `far` is put how far each is.
+    fn nearest(&self, subject: usize, columns: &[usize], far: &mut Vec<f32>) -> Values {
+        let subject = &self.subjects[subject];
+        let mut values = subject.imprint.values.clone();
+        let width = values[0].len();
+        if columns.is_empty() || subject.far.is_empty() {
             return values;
         }
-        let mut far = far.clone();
-        for column in columns {
-            let apart = &apart[column * samples..][..samples];
-            far.iter_mut().zip(apart).for_each(|(far, apart)| *far -= apart);
+        far.clone_from(&subject.far);
+        for &column in columns {
+            far.iter_mut().zip(subject.apart(self.background, column)).for_each(|(far, apart)| *far -= apart);
         }
         // In two steps, of which the first is many numbers at once.
-        let least = far.iter().copied().fold(f32::INFINITY, f32::min);
+        let (lanes, rest) = far.as_chunks::<16>();
+        let least = lanes.iter().fold([f32::INFINITY; 16], |least, far| array::from_fn(|i| lesser(least[i], far[i])));
+        let least = least.iter().chain(rest).copied().fold(f32::INFINITY, lesser);
         let nearest = far.iter().position(|far| *far == least).unwrap_or(0);
         let row = &self.background.samples[nearest * width..][..width];
         columns.iter().for_each(|&column| values[0][column] = row[column]);
         values
     }
 
-    /// Sets named columns to what the first head whose model rebuilds rows makes of them, fed back a few times; whichever is the
-    /// least strange to it, of the nearest benign row's values and these. Gives the head and its scores.
+    /// Sets named columns to what the first head whose model rebuilds rows makes of them; whichever is the less strange to it, of the
+    /// nearest benign row's values and these. Gives the head and its scores.
     fn rebuild_flat(&self, columns: &[Vec<usize>], values: &mut [Values]) -> Result<Option<(usize, Vec<f32>)>> {
         let part = &self.background.layout.flat;
-        let count = values.len();
         for (i, head) in self.detector.heads.iter().enumerate() {
             let Some(places) = &part.places[i] else { continue };
-            let mut tried = values.to_vec();
-            for round in 0..ROUNDS {
-                let last = &tried[round * count..];
-                let rows = self.rows(i, last.iter())?;
-                let expected = head.scorer.model.expected(&rows).map_err(|e| head.scorer.place(e))?;
-                let Some(expected) = expected.filter(|e| sane(e, &rows)) else { break };
-                let mut next = last.to_vec();
-                for ((values, expected), columns) in next.iter_mut().zip(expected.chunks(places.len())).zip(columns) {
-                    for (column, &place) in places.iter().enumerate().filter(|(_, place)| columns.contains(place)) {
-                        // A benign row without such a quantity says that there is none.
-                        if part.columns[place].missing != Some(values[0][place]) {
-                            let value = head.scorer.scaler.invert(column, expected[column]);
-                            values[0][place] = self.background.within_reach(part, place, value);
-                        }
+            let rows = self.rows(i, values.iter())?;
+            let expected = head.scorer.model.expected(&rows).map_err(|e| head.scorer.place(e))?;
+            let Some(expected) = expected.filter(|e| sane(e, &rows)) else { continue };
+            let mut rebuilt = values.to_vec();
+            for ((values, expected), columns) in rebuilt.iter_mut().zip(expected.chunks(places.len())).zip(columns) {
+                for (column, &place) in places.iter().enumerate() {
+                    // A benign row without such a quantity says that there is none.
+                    if columns.binary_search(&place).is_ok() && part.columns[place].missing != Some(values[0][place]) {
+                        let value = head.scorer.scaler.invert(column, expected[column]);
+                        values[0][place] = self.background.within_reach(part, place, value);
                     }
                 }
-                tried.extend(next);
             }
-            if tried.len() <= count {
-                continue;
+            let mut scores = head.scorer.score_rows(&rows)?;
+            let of_rebuilt = head.scorer.score_rows(&self.rows(i, rebuilt.iter())?)?;
+            for (i, (rebuilt, score)) in rebuilt.into_iter().zip(of_rebuilt).enumerate() {
+                if score < scores[i] {
+                    (values[i], scores[i]) = (rebuilt, score);
+                }
             }
-            let scores = head.scorer.score_rows(&self.rows(i, tried.iter())?)?;
-            let of = |task: usize| (0..=ROUNDS).map(move |round| round * count + task);
-            let best = |task| of(task).min_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(task);
-            let best: Vec<usize> = (0..count).map(best).collect();
-            for (values, &best) in values.iter_mut().zip(&best) {
-                *values = std::mem::take(&mut tried[best]);
-            }
-            return Ok(Some((i, best.into_iter().map(|best| scores[best]).collect())));
+            return Ok(Some((i, scores)));
         }
         Ok(None)
     }
@@ -367,20 +368,18 @@ impl<'a> Probe<'a> {
         }
         for (i, head) in self.detector.heads.iter().enumerate() {
             let Some(places) = &part.places[i] else { continue };
-            for _ in 0..ROUNDS {
-                let rows = self.rows(i, values.iter())?;
-                let expected = self.expected(i, &rows)?;
-                let size = rows.steps() * places.len();
-                for ((row, (_, named)), values) in tasks.iter().enumerate().zip(values.iter_mut()) {
-                    let steps = rows.lengths()[row] as usize;
-                    for place in named.iter() {
-                        let Some(packet) = place.packet.filter(|packet| *packet < steps) else { continue };
-                        let columns = &part.facts[place.fact].1;
-                        for (column, at) in places.iter().enumerate().filter(|(_, at)| columns.contains(at)) {
-                            let value = expected[row * size + packet * places.len() + column];
-                            let value = head.scorer.scaler.invert(column, value);
-                            values[1][packet * width + at] = self.background.within_reach(part, *at, value);
-                        }
+            let rows = self.rows(i, values.iter())?;
+            let expected = self.expected(i, &rows)?;
+            let size = rows.steps() * places.len();
+            for ((row, (_, named)), values) in tasks.iter().enumerate().zip(values.iter_mut()) {
+                let steps = rows.lengths()[row] as usize;
+                for place in named.iter() {
+                    let Some(packet) = place.packet.filter(|packet| *packet < steps) else { continue };
+                    let columns = &part.facts[place.fact].1;
+                    for (column, at) in places.iter().enumerate().filter(|(_, at)| columns.contains(at)) {
+                        let value = expected[row * size + packet * places.len() + column];
+                        let value = head.scorer.scaler.invert(column, value);
+                        values[1][packet * width + at] = self.background.within_reach(part, *at, value);
                     }
                 }
             }
@@ -396,6 +395,11 @@ impl<'a> Probe<'a> {
     }
 }
 
+/// As [`f32::min`] of numbers, of many of them at once.
+fn lesser(a: f32, b: f32) -> f32 {
+    if b < a { b } else { a }
+}
+
 /// Whether a user's own model gave what it should.
 fn sane(expected: &[f32], rows: &Rows) -> bool {
     expected.len() == rows.data().len() && expected.iter().all(|value| value.is_finite())
@@ -405,33 +409,41 @@ fn sane(expected: &[f32], rows: &Rows) -> bool {
 const MOST_OF_IT: f64 = 0.75;
 
 impl<'a> Subject<'a> {
-    /// The heads that make up most of its score.
-    fn leading(&self) -> Vec<bool> {
-        let total: f64 = self.surprises.iter().sum();
-        let mut order: Vec<usize> = (0..self.surprises.len()).collect();
-        order.sort_by(|&a, &b| self.surprises[b].total_cmp(&self.surprises[a]));
-        let (mut leading, mut sum) = (vec![false; order.len()], 0.0);
-        for head in order {
-            leading[head] = true;
-            sum += self.surprises[head];
-            if sum >= MOST_OF_IT * total {
-                break;
-            }
+    fn new(detector: &Detector, imprint: &'a Imprint) -> Self {
+        let (heads, background) = (&detector.heads, &*detector.background);
+        let surprises: Vec<f64> =
+            heads.iter().zip(&imprint.scores).map(|(head, score)| head.surprise(*score)).collect();
+        let whole = imprint.values[0].iter().enumerate();
+        let scaled = whole.map(|(place, value)| background.layout.flat.scale(heads, place, *value)).collect();
+        let leading = leading(&surprises);
+        let mut subject = Self { imprint, scaled, far: vec![0.0; background.samples()], surprises, leading };
+        for column in 0..subject.scaled.len() {
+            let mut far = std::mem::take(&mut subject.far);
+            far.iter_mut().zip(subject.apart(background, column)).for_each(|(far, apart)| *far += apart);
+            subject.far = far;
         }
-        leading
+        subject
     }
 
-    fn new(detector: &Detector, imprint: &'a Imprint) -> Self {
-        let Background { layout, scaled, .. } = &*detector.background;
-        let samples = detector.background.samples();
-        let mut apart = Vec::with_capacity(scaled.len());
-        let mut far = vec![0.0; samples];
-        for (place, value) in imprint.values[0].iter().enumerate() {
-            let own = layout.flat.scale(&detector.heads, place, *value);
-            let column = &scaled[place * samples..][..samples];
-            apart.extend(column.iter().map(|value| (value - own).powi(2).min(FAR)));
-            far.iter_mut().zip(&apart[place * samples..]).for_each(|(far, apart)| *far += apart);
-        }
-        Self { imprint, apart, far, surprises: Vec::new() }
+    /// How far each benign row is in a column.
+    fn apart(&self, background: &'a Background, column: usize) -> impl Iterator<Item = f32> {
+        let (own, samples) = (self.scaled[column], background.samples());
+        background.scaled[column * samples..][..samples].iter().map(move |value| lesser(FAR, (value - own).powi(2)))
     }
+}
+
+/// The heads that make up most of a score.
+fn leading(surprises: &[f64]) -> Vec<bool> {
+    let total: f64 = surprises.iter().sum();
+    let mut order: Vec<usize> = (0..surprises.len()).collect();
+    order.sort_by(|&a, &b| surprises[b].total_cmp(&surprises[a]));
+    let (mut leading, mut sum) = (vec![false; order.len()], 0.0);
+    for head in order {
+        leading[head] = true;
+        sum += surprises[head];
+        if sum >= MOST_OF_IT * total {
+            break;
+        }
+    }
+    leading
 }

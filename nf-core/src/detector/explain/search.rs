@@ -47,7 +47,7 @@ struct Search<'a> {
     lead: usize,
     /// Its own score.
     observed: f32,
-    /// Facts by what each leaves of that alone.
+    /// Facts by what each leaves of that alone; none until that is known.
     order: Vec<(Place, f32)>,
 }
 
@@ -94,7 +94,7 @@ impl<'a> Search<'a> {
     fn thorough(&self, found: Found) -> Result<Found> {
         let mut best = found;
         if best.turned_normal {
-            best = self.pruned(best.named.into_iter().map(|(place, _)| place).collect())?;
+            best = self.pruned(best.named.into_iter().map(|(place, _)| place).collect(), best.altered)?;
             if best.named.len() <= FEW {
                 return Ok(best);
             }
@@ -105,40 +105,42 @@ impl<'a> Search<'a> {
             let mut order: Vec<usize> = (0..sets.len()).collect();
             order.sort_by(|&a, &b| left[a].total_cmp(&left[b]));
             for i in order.into_iter().take(CHECKED) {
-                if self.probe.is_normal(&scores(&self.all(&sets[i])?)) {
-                    return self.pruned(sets[i].clone());
+                let altered = self.all(&sets[i])?;
+                if self.probe.is_normal(&scores(&altered)) {
+                    return self.pruned(sets[i].clone(), altered);
                 }
             }
         }
         Ok(best)
     }
 
-    fn pruned(&self, named: Vec<Place>) -> Result<Found> {
-        let named = self.prune_all(named)?;
-        let altered = self.all(&named)?;
-        self.found(named, altered)
-    }
-
-    /// Without the facts that the verdict is normal without.
-    fn prune_all(&self, mut named: Vec<Place>) -> Result<Vec<Place>> {
+    /// These facts, which do that to all sessions, without those that the verdict is normal without.
+    fn pruned(&self, mut named: Vec<Place>, mut altered: Vec<Altered>) -> Result<Found> {
         let carriers = self.probe.carried.carriers.len();
         while named.len() > 1 {
             let sets = without_one(&named);
             let tasks: Vec<_> = sets.iter().flat_map(|set| (0..carriers).map(move |i| (i, &set[..]))).collect();
-            let altered = self.probe.alter(&tasks)?;
-            let of = |i: usize| scores(&altered[i * carriers..][..carriers]);
-            let normal = (0..sets.len()).filter(|i| self.probe.is_normal(&of(*i)));
-            let weighed = |i: &usize| self.probe.decide(&of(*i)).0;
-            match normal.min_by(|a, b| weighed(a).total_cmp(&weighed(b))) {
-                Some(best) => named = sets[best].clone(),
-                None => break,
-            }
+            let tried = self.probe.alter(&tasks)?;
+            let of = |i: usize| &tried[i * carriers..][..carriers];
+            let normal = (0..sets.len()).filter(|i| self.probe.is_normal(&scores(of(*i))));
+            let weighed = |i: &usize| self.probe.decide(&scores(of(*i))).0;
+            let Some(best) = normal.min_by(|a, b| weighed(a).total_cmp(&weighed(b))) else { break };
+            (named, altered) = (sets[best].clone(), of(best).to_vec());
         }
-        Ok(named)
+        self.found(named, altered)
+    }
+
+    /// The lead's score with this fact alone, where that is known.
+    fn alone(&self, place: Place) -> Option<f32> {
+        self.order.iter().find(|(other, _)| *other == place).map(|(_, left)| *left)
     }
 
     /// The lead's scores with each of some sets of facts.
     fn lead_scores(&self, sets: &[Vec<Place>]) -> Result<Vec<f32>> {
+        let known = |set: &Vec<Place>| if let [place] = set[..] { self.alone(place) } else { None };
+        if let Some(known) = sets.iter().map(known).collect() {
+            return Ok(known);
+        }
         let tasks: Vec<_> = sets.iter().map(|set| (self.lead, &set[..])).collect();
         Ok(self.probe.alter_roughly(&tasks)?.into_iter().map(|altered| altered.score).collect())
     }
@@ -158,6 +160,9 @@ impl<'a> Search<'a> {
 
     /// The first facts of the order that would do, or as many as may be named.
     fn in_order(&self) -> Result<Vec<Place>> {
+        if let Some((place, _)) = self.order.first().filter(|(_, left)| self.would_do(*left)) {
+            return Ok(vec![*place]);
+        }
         let order: Vec<Place> = self.order.iter().take(MOST).map(|(place, _)| *place).collect();
         let sets: Vec<Vec<Place>> = (1..=order.len()).map(|count| order[..count].to_vec()).collect();
         let first = self.lead_scores(&sets)?.into_iter().position(|score| self.would_do(score));
@@ -249,9 +254,7 @@ impl<'a> Search<'a> {
     fn rank(&self, named: Vec<Place>, altered: Vec<Altered>, without: Vec<f32>) -> Result<Found> {
         let turned_normal = self.probe.is_normal(&scores(&altered));
         let all = altered[self.lead].score;
-        let alone = |place: &Place| {
-            self.order.iter().find(|(other, _)| other == place).map_or(0.0, |(_, left)| self.observed - left)
-        };
+        let alone = |place: &Place| self.alone(*place).map_or(0.0, |left| self.observed - left);
         let parts: Vec<f32> = named.iter().zip(without).map(|(place, w)| (alone(place) + w - all).max(0.0)).collect();
         let sum = parts.iter().sum::<f32>().max(f32::MIN_POSITIVE);
         let taken = f64::from((self.observed - all) / self.observed).clamp(0.0, 1.0);

@@ -102,7 +102,7 @@ fn the_check_is_what_judging_the_changed_rows_gives() {
     let mut row = head.scorer.spec.extract([&session]).unwrap().data().to_vec();
     let schema = head.scorer.spec.schema();
     let carried = verdict.carried().cloned().unwrap();
-    let probe = Probe::new(&detector, &verdict, &carried).unwrap();
+    let probe = Probe::new(&detector, &verdict, &carried);
     let facts = detector.background.layout.flat.facts.len();
     let candidates: Vec<Place> = (0..facts).map(|fact| Place { packet: None, fact }).collect();
     let altered = search::search(&probe, &candidates).unwrap().altered;
@@ -123,7 +123,7 @@ fn no_fact_is_named_that_is_not_needed() {
     let detector = forest();
     let (session, verdict) = upload(&detector);
     let carried = verdict.carried().cloned().unwrap();
-    let probe = Probe::new(&detector, &verdict, &carried).unwrap();
+    let probe = Probe::new(&detector, &verdict, &carried);
     let facts = detector.background.layout.flat.facts.len();
     let candidates: Vec<Place> = (0..facts).map(|fact| Place { packet: None, fact }).collect();
     let found = search::search(&probe, &candidates).unwrap();
@@ -145,9 +145,9 @@ fn alerts_of_several_sessions_are_explained_with_all_of_them() {
     let (session, verdict) = &uploads[3];
     assert!(verdict.is_anomaly() && verdict.evidence.unwrap().sessions >= 4, "{verdict}");
     assert!(verdict.carriers().len() >= 4, "{}", verdict.carriers().len());
-    assert_eq!((verdict.carriers()[0].key, verdict.carriers()[0].score), (*session.key(), verdict.score));
+    assert_eq!((verdict.carriers()[0].key(), verdict.carriers()[0].score), (session.key(), verdict.score));
     let carried = verdict.carried().cloned().unwrap();
-    let probe = Probe::new(&detector, verdict, &carried).unwrap();
+    let probe = Probe::new(&detector, verdict, &carried);
     assert_eq!(probe.decide(&probe.observed()).1, verdict.deciding_score(), "what is explained is what was judged");
     let explanation = detector.explain_verdict(session, verdict).unwrap();
     assert!(explanation.turned_normal && explanation.carriers == verdict.carriers(), "{explanation}");
@@ -215,7 +215,8 @@ fn what_is_remembered_is_bounded() {
     let detector = forest();
     let (session, _) = upload(&detector);
     let row = Row { session: &session, place: 0, look: session.looks().len() };
-    let imprint = detector.imprint(&row).unwrap();
+    let scored = detector.score(&[row]).unwrap().swap_remove(0);
+    let imprint = detector.imprint(&row, &scored.scores).unwrap();
     let mut remembered = carried::Remembered::default();
     let now = session.ended();
     for number in 0..200_000 {

@@ -2,8 +2,8 @@
 
 use super::carried::{Carried, Imprint, Remembered, Values};
 use crate::{
-    detector::{Detector, Row},
-    evidence::{Accumulator, Weighed},
+    detector::{Detector, Row, looks::Scores},
+    evidence::{Accumulator, EvidenceConfig, Weighed},
 };
 use std::sync::Arc;
 
@@ -54,14 +54,15 @@ impl Detector {
         Some(Weigher { accumulator, remembered: Remembered::default() })
     }
 
-    /// Adds a look at a session, the next in the order of time, with its own score and what the heads read of it. `id` is that of no other
-    /// session.
+    /// Adds a look at a session, the next in the order of time, with its own score, the heads' scores and what they read of it. `id` is that
+    /// of no other session.
     pub(in crate::detector) fn weigh(
         &self,
         weighing: &mut Weighing<'_>,
         id: u64,
         row: &Row<'_>,
         own: f32,
+        scores: &Scores,
         values: Values,
     ) -> Weighed {
         let weigher = match weighing {
@@ -71,10 +72,10 @@ impl Detector {
         if let Some(evidence) = &self.evidence {
             let (cold, at) = (row.session.is_cold(), row.session.moment(row.look).at);
             weigher.remembered.forget(at, evidence.config.span);
-            let cut = self.evidence_thresholds[usize::from(cold)];
             // With a mean above the cut, sessions of half the cut and more can carry an alert; without the others' there is none.
-            let strange = evidence.calibration.surprise(2.0 * own, cold) > cut;
-            weigher.remembered.set(id, at, strange.then(|| Arc::new(Imprint::new(row.session, row.look, values))));
+            let strange = 2.0 * own >= self.evidence_above[usize::from(cold)];
+            let imprint = || Arc::new(Imprint::new(row.session, row.look, scores.clone(), values));
+            weigher.remembered.set(id, at, strange.then(imprint));
         }
         weigher.accumulator.add_look(id, row.session, row.look, own)
     }
@@ -86,14 +87,15 @@ impl Detector {
         id: u64,
         row: &Row<'_>,
         own: f32,
+        scores: &Scores,
     ) -> Option<Arc<Carried>> {
         let (weigher, known) = match weighing {
             Weighing::Take(weigher) => (&**weigher, weigher.remembered.get(id)),
             Weighing::Preview(weigher) => (*weigher, None),
         };
-        let imprint = known.or_else(|| self.imprint(row))?;
-        let mut carried = Carried::alone(imprint.clone(), own);
-        carried.own = self.evidence.as_ref()?.config.own;
+        let imprint = known.or_else(|| self.imprint(row, scores))?;
+        let EvidenceConfig { own: least, last, .. } = self.evidence.as_ref()?.config;
+        let mut carried = Carried::of(imprint.clone(), own, least, last);
         let with_imprint = |(of, score)| {
             let of_it = if of == id { Some(imprint.clone()) } else { weigher.remembered.get(of) };
             (of_it, score)
@@ -112,9 +114,9 @@ impl Detector {
     }
 
     /// What the heads read of a session; `None` where they cannot.
-    pub(super) fn imprint(&self, row: &Row<'_>) -> Option<Arc<Imprint>> {
+    pub(super) fn imprint(&self, row: &Row<'_>, scores: &Scores) -> Option<Arc<Imprint>> {
         let session = row.seen();
         let mut values = self.background.layout.extract(&self.heads, &[&*session]).ok()?;
-        Some(Arc::new(Imprint::new(row.session, row.look, values.pop()?)))
+        Some(Arc::new(Imprint::new(row.session, row.look, scores.clone(), values.pop()?)))
     }
 }

@@ -102,7 +102,7 @@ fn a_session_asked_at_a_look_is_what_the_look_says() {
     // The table looks at the eighth packet.
     assert!(hosted.0.table.is_seen(session.0.unwrap()));
     let (asked, standing) = (hosted.judge(&session).unwrap().unwrap(), hosted.0.known.values().next().unwrap());
-    let known = hosted.0.detector.verdict(standing.standing.as_ref().unwrap(), asked.session.is_cold());
+    let known = hosted.0.detector.verdict(standing.standing.clone().unwrap(), asked.session.is_cold());
     assert_eq!(asked.verdict, known);
 }
 
