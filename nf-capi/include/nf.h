@@ -522,8 +522,8 @@ typedef struct nf_session_config {
    */
   int32_t look_counts;
   /**
-   * Bytes that sessions and context may hold together, at least 1 MiB. Beyond it those silent for longest end early, and are
-   * counted.
+   * Bytes that sessions and context may hold together, at least 1 MiB. Beyond it some end early, those that nobody answered
+   * first, and are counted.
    */
   uint64_t memory_limit;
 } nf_session_config;
@@ -1052,6 +1052,10 @@ typedef struct nf_stats {
    * Those dropped because there were too many.
    */
   uint64_t evidence_evicted;
+  /**
+   * Packets of `dropped` sessions.
+   */
+  uint64_t packets_dropped;
 } nf_stats;
 
 /**
