@@ -23,7 +23,7 @@ const DRAWS: usize = 2000;
 /// Most cells a recording is cut into, of a second each where it lasts no longer than 18 hours: a timestamp from the future
 /// costs a megabyte at most, whoever wrote it into a model file.
 const MOST_CELLS: f64 = (1 << 16) as f64;
-/// Most blocks of a recording, so that it costs no time either: longer than five days it has longer blocks.
+/// Most blocks of a recording, so that it costs no time either: longer than 17 hours it has longer blocks.
 const MOST_BLOCKS: usize = 1 << 10;
 
 impl Interval {
@@ -63,8 +63,9 @@ pub fn wilson(hits: usize, all: usize) -> Option<Interval> {
 /// The interval of the share of `true` among events in time, of several recordings: a block bootstrap over minutes.
 ///
 /// A recording of the same length is drawn anew 2000 times from blocks of 60 s (a fifth of it where it is shorter than five
-/// minutes, and so long that they are 1024 where it is longer than 17 hours) that begin anywhere, the end of a recording followed by its beginning (Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of
-/// Statistics 17, 1989; circular by Politis and Romano, 1992). That interval is widened to [`wilson`]'s where it is narrower,
+/// minutes, a 1024th where it is longer than 17 hours) that begin anywhere, the end of a recording followed by its beginning
+/// (Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics 17, 1989; circular by
+/// Politis and Romano, 1992). That interval is widened to [`wilson`]'s where it is narrower,
 /// as it is when there are nearly no hits: events that depend on each other tell less than independent ones, never more.
 /// `None` without events. That the cut was itself taken from a finite recording is not in it.
 pub fn block_bootstrap(recordings: &[Vec<(Timestamp, bool)>]) -> Option<Interval> {
