@@ -212,21 +212,23 @@ impl Agenda {
         }
     }
 
-    /// A packet of a session came, when the node says; `open`: its outcome, its context or a look wait for silence;
-    /// `answered`: it was answered and is not closed.
+    /// A session whose packet came was answered, or, being answered, closed.
+    pub(super) fn regroup(&mut self, nodes: &mut Slots<Node>, slot: u32) {
+        let node = &mut nodes[slot];
+        let (answered, class) = (usize::from(node.answered), usize::from(node.class));
+        node.answered = !node.answered;
+        self.silent[answered][class].remove(&mut self.links.silent, slot);
+        self.silent[1 - answered][class].push_back(&mut self.links.silent, slot);
+    }
+
+    /// A packet of a session came, when the node says; `open`: its outcome, its context or a look wait for silence.
     #[inline]
-    pub(super) fn touch(&mut self, nodes: &mut Slots<Node>, slot: u32, open: bool, answered: bool) {
+    pub(super) fn touch(&mut self, nodes: &mut Slots<Node>, slot: u32, open: bool) {
         let node = &mut nodes[slot];
         let (class, now) = (usize::from(node.class), node.touched);
         let was_open = std::mem::replace(&mut node.unsettled, open);
-        let was_answered = std::mem::replace(&mut node.answered, answered);
         // What is in a list is due no earlier for a packet that came: only what comes into one can be due next.
-        if was_answered == answered {
-            self.silent[usize::from(answered)][class].touch(&mut self.links.silent, slot);
-        } else {
-            self.silent[usize::from(was_answered)][class].remove(&mut self.links.silent, slot);
-            self.silent[usize::from(answered)][class].push_back(&mut self.links.silent, slot);
-        }
+        self.silent[usize::from(node.answered)][class].touch(&mut self.links.silent, slot);
         match (was_open, open) {
             (true, true) => self.unsettled.touch(&mut self.links.unsettled, slot),
             (false, true) => {

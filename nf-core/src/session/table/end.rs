@@ -131,6 +131,15 @@ impl SessionTable {
         self.wait(held, of, What::End { seen });
     }
 
+    /// A session was answered, or, being answered, closed.
+    #[inline(never)]
+    pub(super) fn regroup(&mut self, slot: u32) {
+        self.agenda.regroup(&mut self.nodes, slot);
+        let node = self.node(slot);
+        let (answered, bytes) = (node.answered, node.bytes);
+        self.answered_bytes = if answered { self.answered_bytes + bytes } else { self.answered_bytes - bytes };
+    }
+
     /// The session that makes room next. Those answered and the others have half of what open sessions take each: what is
     /// over its half makes room, and that silent for longest first. So a flood that nobody answers, however fast, ends none
     /// of the sessions that hosts have with each other (as Linux spares what is "assured" when its table of connections is

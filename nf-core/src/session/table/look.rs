@@ -105,13 +105,10 @@ impl SessionTable {
             None => self.config.context || self.config.looks.any(),
             Some(_) => self.config.looks.silence && !node.rested,
         };
-        let (answered, bytes) = (node.is_answered(), node.bytes);
-        match (node.answered, answered) {
-            (false, true) => self.answered_bytes += bytes,
-            (true, false) => self.answered_bytes -= bytes,
-            _ => {}
+        if node.answered != node.is_answered() {
+            self.regroup(slot);
         }
-        self.agenda.touch(&mut self.nodes, slot, waits, answered);
+        self.agenda.touch(&mut self.nodes, slot, waits);
     }
 
     /// The session fell silent, by what was due at `at`.
