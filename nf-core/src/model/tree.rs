@@ -264,11 +264,8 @@ fn add_abreast<'a, const OBLIQUE: bool, const N: usize>(
         lines.extend((0..width).map(|column| std::array::from_fn::<f32, N, _>(|row| group[row * width + column])));
     }
     for trees in trees.chunks(ABREAST) {
-        // Few rows wait for the far cache at each node, as one where they are alike: in many trees at once one of them waits less, and the
-        // others find near what it read.
-        if (1..=FEW).contains(&whole)
-            && let Ok(trees) = trees.try_into()
-        {
+        // Few rows wait for the far cache at each node. One that walks in many trees at once waits less, and leads the others.
+        if let (1..=FEW, Ok(trees)) = (whole, trees.try_into()) {
             walk_in::<OBLIQUE, ABREAST>(trees, &rows[..width], black_box(&mut 0.0));
         }
         for tree in trees {

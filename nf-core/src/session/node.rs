@@ -127,8 +127,7 @@ impl Node {
         self.held.is_some()
     }
 
-    /// Whether it was answered and is not closed: by whoever opened it, packets went both ways, and of TCP the answer was
-    /// acknowledged.
+    /// Whether it was answered and is not closed: packets went both ways, and of TCP whoever opened it acknowledged the answer.
     #[inline]
     pub(super) fn is_answered(&self) -> bool {
         match self.protocol {
@@ -283,13 +282,12 @@ impl Agenda {
         self.silent[1].iter().map(List::len).sum()
     }
 
-    /// The session that makes room next: the one silent for longest of those not answered, or of those that were where
-    /// these take `most` of the room.
-    pub(super) fn victim(&self, nodes: &Slots<Node>, most: bool) -> Option<u32> {
+    /// The session silent for longest: of those that were answered or of the others, unless there is none of them.
+    pub(super) fn victim(&self, nodes: &Slots<Node>, answered: bool) -> Option<u32> {
         let longest =
             |lists: &[List]| lists.iter().filter_map(List::front).min_by_key(|&slot| (nodes[slot].touched, slot));
-        let [first, second] = if most { [1, 0] } else { [0, 1] };
-        longest(&self.silent[first]).or_else(|| longest(&self.silent[second]))
+        let first = usize::from(answered);
+        longest(&self.silent[first]).or_else(|| longest(&self.silent[1 - first]))
     }
 
     /// The session that makes room after this one, as far as their list goes.

@@ -73,7 +73,7 @@ pub(crate) struct Carried {
 pub(super) struct Window {
     rest: f64,
     count: u32,
-    /// At most 64 a key.
+    /// At most 64 of each of two keys, beside the session itself.
     carriers: SmallVec<[u8; 16]>,
 }
 

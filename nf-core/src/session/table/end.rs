@@ -147,8 +147,8 @@ impl SessionTable {
     fn victim(&self) -> Option<u32> {
         let (sessions, answered) = (self.nodes.len(), self.agenda.answered());
         let held = self.bytes + sessions * Node::SLOT_BYTES;
-        let most = (self.answered_bytes + answered * Node::SLOT_BYTES) * 2 >= held;
-        self.agenda.victim(&self.nodes, most)
+        let over = (self.answered_bytes + answered * Node::SLOT_BYTES) * 2 >= held;
+        self.agenda.victim(&self.nodes, over)
     }
 
     /// Has the session that follows this one in silence read into the cache, as it is likely the next to end.
