@@ -1,8 +1,11 @@
 //! Two linear layers with a GELU between them as one operation. The output of the GELU is not kept but computed anew: it is as
 //! wide as all else that a layer keeps.
 
-use super::{input_gradient, product, tensor, weight_gradients};
-use crate::model::neural::kernel::{gelu, lanes::Level};
+use super::tensor;
+use crate::model::neural::kernel::{
+    lanes::Level,
+    mlp::{self, Layers},
+};
 use burn::{
     backend::{
         Autodiff, Backend, Dispatch, Flex,
@@ -38,17 +41,21 @@ trait FusedMlp: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// The hidden units before the GELU, and the result.
-fn forward([x, w1, b1, w2, b2]: &[FlexTensor; 5]) -> [FlexTensor; 2] {
-    let hidden = product(x, w1, b1);
-    let active = gelu::forward(Level::best(), hidden.storage());
-    let active = tensor(active, hidden.layout().shape()[1]);
-    [hidden, product(&active, w2, b2)]
+fn layers([w1, b1, w2, b2]: [&FlexTensor; 4]) -> Layers<'_> {
+    Layers { inner: [w1.storage(), b1.storage()], outer: [w2.storage(), b2.storage()] }
+}
+
+/// The result, and the hidden units before the GELU, where they are to be kept.
+fn forward([x, w1, b1, w2, b2]: &[FlexTensor; 5], keep: bool) -> [FlexTensor; 2] {
+    let layers = layers([w1, b1, w2, b2]);
+    let [outputs, hidden] = [layers.outer[1].len(), layers.inner[1].len()];
+    let [result, before] = mlp::forward(Level::best(), x.storage(), layers, keep);
+    [tensor(result, outputs), tensor(before, hidden)]
 }
 
 impl FusedMlp for Flex {
     fn fused_mlp(x: FlexTensor, w1: FlexTensor, b1: FlexTensor, w2: FlexTensor, b2: FlexTensor) -> FlexTensor {
-        let [_, result] = forward(&[x, w1, b1, w2, b2].map(|tensor| tensor.to_contiguous()));
+        let [result, _] = forward(&[x, w1, b1, w2, b2].map(|tensor| tensor.to_contiguous()), false);
         result
     }
 }
@@ -63,11 +70,15 @@ impl<C: CheckpointStrategy> FusedMlp for Autodiff<Flex, C> {
     ) -> FloatTensor<Self> {
         let nodes = [x.node(), w1.node(), b1.node(), w2.node(), b2.node()];
         let all = [x, w1, b1, w2, b2].map(|tensor| tensor.into_primitive().to_contiguous());
-        let [hidden, result] = forward(&all);
-        let [x, w1, _, w2, _] = all;
         match Retrace.prepare::<C>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prepared) => prepared.finish([x, w1, hidden, w2], result),
-            OpsKind::UnTracked(prepared) => prepared.finish(result),
+            OpsKind::Tracked(prepared) => {
+                let [result, hidden] = forward(&all, true);
+                prepared.finish((all, hidden), result)
+            }
+            OpsKind::UnTracked(prepared) => {
+                let [result, _] = forward(&all, false);
+                prepared.finish(result)
+            }
         }
     }
 }
@@ -76,21 +87,18 @@ impl<C: CheckpointStrategy> FusedMlp for Autodiff<Flex, C> {
 struct Retrace;
 
 impl Backward<Flex, 5> for Retrace {
-    /// Input, first matrix, hidden units before the GELU, second matrix.
-    type State = [FlexTensor; 4];
+    /// Input, matrices and biases, and hidden units before the GELU.
+    type State = ([FlexTensor; 5], FlexTensor);
 
     fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let [x, w1, hidden, w2] = ops.state;
-        let width = hidden.layout().shape()[1];
-        let mut inner = input_gradient(&w2, &gradient);
-        let active = gelu::backward(Level::best(), hidden.storage(), inner.storage_mut());
-        let [by_w2, by_b2] = weight_gradients(&tensor(active, width), &gradient);
-        let [by_w1, by_b1] = weight_gradients(&x, &inner);
-        let by_x = input_gradient(&w1, &inner);
-        for (parent, gradient) in ops.parents.into_iter().zip([by_x, by_w1, by_b1, by_w2, by_b2]) {
+        let (inputs, hidden) = ops.state;
+        let [x, w1, b1, w2, b2] = &inputs;
+        let layers = layers([w1, b1, w2, b2]);
+        let results = mlp::backward(Level::best(), x.storage(), layers, hidden.storage(), gradient.storage());
+        for ((parent, result), input) in ops.parents.into_iter().zip(results).zip(&inputs) {
             if let Some(parent) = parent {
-                gradients.register::<Flex>(parent.id, gradient);
+                gradients.register::<Flex>(parent.id, tensor(result, input.layout().shape()[1]));
             }
         }
     }

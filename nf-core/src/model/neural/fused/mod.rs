@@ -34,18 +34,21 @@ fn matrix(tensor: &FlexTensor) -> Matrix<'_> {
 
 /// `x` times `w` plus `bias`, by row. All must be contiguous, here and below.
 fn product(x: &FlexTensor, w: &FlexTensor, bias: &FlexTensor) -> FlexTensor {
-    let values = product::product_and_bias(matrix(x), matrix(w), bias.storage());
+    let values = product::product(Level::best(), matrix(x), matrix(w), Some(bias.storage()));
     tensor(values, w.layout().shape()[1])
 }
 
 /// The gradient for `x` of a [`product`], from that for its result.
 fn input_gradient(w: &FlexTensor, gradient: &FlexTensor) -> FlexTensor {
-    tensor(product::product(matrix(gradient), matrix(w).transposed()), w.layout().shape()[0])
+    tensor(product::product(Level::best(), matrix(gradient), matrix(w).transposed(), None), w.layout().shape()[0])
 }
 
 /// Those for `w` and `bias`.
 fn weight_gradients(x: &FlexTensor, gradient: &FlexTensor) -> [FlexTensor; 2] {
     let width = gradient.layout().shape()[1];
     let sums = rows::sum(Level::best(), gradient.storage(), width);
-    [tensor(product::product(matrix(x).transposed(), matrix(gradient)), width), tensor(sums, width)]
+    [
+        tensor(product::product(Level::best(), matrix(x).transposed(), matrix(gradient), None), width),
+        tensor(sums, width),
+    ]
 }

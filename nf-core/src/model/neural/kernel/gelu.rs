@@ -11,11 +11,27 @@ pub(in crate::model::neural) fn forward(level: Level, x: &[f32]) -> Vec<f32> {
     values
 }
 
+/// The values.
+#[inline(always)]
+pub(super) fn activate<L: Lanes>(l: L, x: &[f32], values: &mut [f32]) {
+    for at in (0..x.len()).step_by(LANES) {
+        let mut result = [0.0; LANES];
+        l.store(&mut result, both(l, l.load(&line(x, at)))[0]);
+        put(values, at, result);
+    }
+}
+
 /// The values, and `gradient`, that for the values, turned into that for `x`.
-pub(in crate::model::neural) fn backward(level: Level, x: &[f32], gradient: &mut [f32]) -> Vec<f32> {
-    let mut values = vec![0.0; x.len()];
-    level.run(Backward { x, gradient, values: &mut values });
-    values
+#[inline(always)]
+pub(super) fn retrace<L: Lanes>(l: L, x: &[f32], gradient: &mut [f32], values: &mut [f32]) {
+    for at in (0..x.len()).step_by(LANES) {
+        let [value, slope] = both(l, l.load(&line(x, at)));
+        let mut result = [0.0; LANES];
+        l.store(&mut result, value);
+        put(values, at, result);
+        l.store(&mut result, l.mul(l.load(&line(gradient, at)), slope));
+        put(gradient, at, result);
+    }
 }
 
 /// The share of a standard normal beyond `|x|`, and its density there. The first is half the complementary error function
@@ -50,39 +66,34 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<L: Lanes, const R: usize>(self, l: L) {
-        for at in (0..self.x.len()).step_by(LANES) {
-            let mut values = [0.0; LANES];
-            l.store(&mut values, both(l, l.load(&line(self.x, at)))[0]);
-            put(self.values, at, values);
-        }
+        activate(l, self.x, self.values);
     }
 }
 
-struct Backward<'a> {
-    x: &'a [f32],
-    gradient: &'a mut [f32],
-    values: &'a mut [f32],
-}
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
 
-impl Kernel for Backward<'_> {
-    type Output = ();
+    /// [`retrace`] alone.
+    pub(in super::super) struct Retrace<'a> {
+        pub(in super::super) x: &'a [f32],
+        pub(in super::super) gradient: &'a mut [f32],
+        pub(in super::super) values: &'a mut [f32],
+    }
 
-    #[inline(always)]
-    fn run<L: Lanes, const R: usize>(self, l: L) {
-        for at in (0..self.x.len()).step_by(LANES) {
-            let [value, slope] = both(l, l.load(&line(self.x, at)));
-            let mut result = [0.0; LANES];
-            l.store(&mut result, value);
-            put(self.values, at, result);
-            l.store(&mut result, l.mul(l.load(&line(self.gradient, at)), slope));
-            put(self.gradient, at, result);
+    impl Kernel for Retrace<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<L: Lanes, const R: usize>(self, l: L) {
+            retrace(l, self.x, self.gradient, self.values);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::lanes::levels, *};
+    use super::{super::lanes::levels, testing::Retrace, *};
 
     /// The share of a standard normal below `x`, from its Taylor series.
     fn below(x: f64) -> f64 {
@@ -100,7 +111,9 @@ mod tests {
         for level in levels() {
             let values = forward(level, &x);
             let mut slopes = vec![2.0; x.len()];
-            assert_eq!(backward(level, &x, &mut slopes), values);
+            let mut again = vec![0.0; x.len()];
+            level.run(Retrace { x: &x, gradient: &mut slopes, values: &mut again });
+            assert_eq!(again, values);
             for ((x, value), slope) in x.iter().map(|x| f64::from(*x)).zip(&values).zip(&slopes) {
                 let expected = x * below(x);
                 assert!(

@@ -55,6 +55,22 @@ pub(in crate::model::neural) trait Lanes: Copy {
     /// The lanes whose bit is set; `other` in the rest.
     fn keep(self, v: Self::V, bits: u16, other: f32) -> Self::V;
 
+    #[inline(always)]
+    fn load_all<const N: usize>(self, from: &[Line; N]) -> [Self::V; N] {
+        let mut v = [self.splat(0.0); N];
+        for i in 0..N {
+            v[i] = self.load(&from[i]);
+        }
+        v
+    }
+
+    #[inline(always)]
+    fn store_all<const N: usize>(self, to: &mut [Line; N], v: [Self::V; N]) {
+        for i in 0..N {
+            self.store(&mut to[i], v[i]);
+        }
+    }
+
     /// `2^x`, relative error below 2e-7 for `x` of -126 to 127; `2^-126` below that.
     #[inline(always)]
     fn exp2(self, x: Self::V) -> Self::V {

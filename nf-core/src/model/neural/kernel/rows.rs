@@ -17,12 +17,17 @@ struct Sum<'a> {
 impl Kernel for Sum<'_> {
     type Output = ();
 
-    // A loop as plain as this is compiled to the level's own instructions.
     #[inline(always)]
     fn run<L: Lanes, const R: usize>(self, _: L) {
-        for row in self.x.chunks_exact(self.sums.len()) {
-            self.sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-        }
+        add(self.x, self.sums);
+    }
+}
+
+/// Adds the sums of the columns to `sums`. A loop as plain as this is compiled to the level's own instructions.
+#[inline(always)]
+pub(super) fn add(x: &[f32], sums: &mut [f32]) {
+    for row in x.chunks_exact(sums.len()) {
+        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
     }
 }
 

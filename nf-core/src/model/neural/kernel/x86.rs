@@ -2,7 +2,7 @@
 
 use super::lanes::{Lanes, Line};
 use pulp::x86::{V3, V4};
-use std::arch::x86_64::{__m256, __m512};
+use std::arch::x86_64::{__m256, __m256i, __m512};
 
 impl Lanes for V4 {
     type V = __m512;
@@ -120,27 +120,37 @@ impl Lanes for V3 {
 
     #[inline(always)]
     fn by_sign(self, x: Self::V, negative: Self::V, positive: Self::V) -> Self::V {
-        std::array::from_fn(|i| self.avx._mm256_blendv_ps(positive[i], negative[i], x[i]))
+        [
+            self.avx._mm256_blendv_ps(positive[0], negative[0], x[0]),
+            self.avx._mm256_blendv_ps(positive[1], negative[1], x[1]),
+        ]
     }
 
     #[inline(always)]
     fn shift_to_exponent(self, v: Self::V) -> Self::V {
-        v.map(|v| {
-            let bits = self.avx._mm256_castps_si256(v);
-            self.avx._mm256_castsi256_ps(self.avx2._mm256_slli_epi32::<23>(bits))
-        })
+        [shift(self, v[0]), shift(self, v[1])]
     }
 
     #[inline(always)]
     fn keep(self, v: Self::V, bits: u16, other: f32) -> Self::V {
-        let all = self.avx._mm256_set1_epi32(i32::from(bits));
-        let other = self.avx._mm256_set1_ps(other);
-        let half = |v, first: i32| {
-            let lane: [i32; 8] = std::array::from_fn(|i| first << i);
-            let lane = pulp::cast(lane);
-            let set = self.avx2._mm256_cmpeq_epi32(self.avx2._mm256_and_si256(all, lane), lane);
-            self.avx._mm256_blendv_ps(other, v, self.avx._mm256_castsi256_ps(set))
-        };
-        [half(v[0], 1), half(v[1], 256)]
+        let (all, other) = (self.avx._mm256_set1_epi32(i32::from(bits)), self.avx._mm256_set1_ps(other));
+        const LOW: [i32; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+        const HIGH: [i32; 8] = [256, 512, 1024, 2048, 4096, 8192, 16384, 32768];
+        [keep(self, v[0], all, LOW, other), keep(self, v[1], all, HIGH, other)]
     }
+}
+
+// Not closures: the compiler does not always expand those in place, and then calls a function for each instruction.
+
+#[inline(always)]
+fn shift(l: V3, v: __m256) -> __m256 {
+    l.avx._mm256_castsi256_ps(l.avx2._mm256_slli_epi32::<23>(l.avx._mm256_castps_si256(v)))
+}
+
+/// Where the bit of `lanes` is set in `bits`, `v`.
+#[inline(always)]
+fn keep(l: V3, v: __m256, bits: __m256i, lanes: [i32; 8], other: __m256) -> __m256 {
+    let lanes = pulp::cast(lanes);
+    let set = l.avx2._mm256_cmpeq_epi32(l.avx2._mm256_and_si256(bits, lanes), lanes);
+    l.avx._mm256_blendv_ps(other, v, l.avx._mm256_castsi256_ps(set))
 }

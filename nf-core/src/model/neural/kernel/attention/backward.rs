@@ -2,7 +2,7 @@
 
 use super::{
     Layout, Reach,
-    tile::{Tile, UNSEEN, across, along, products},
+    tile::{Tile, UNSEEN, products},
 };
 use crate::model::neural::kernel::lanes::{Kernel, LANES, Lanes, Line};
 
@@ -15,29 +15,29 @@ pub(super) struct Backward<'a> {
     pub(super) mixed: &'a [f32],
     pub(super) sums: &'a [f32],
     pub(super) gradient: &'a [f32],
-    pub(super) result: &'a mut [f32],
+    pub(super) result: &'a mut Vec<f32>,
 }
 
-/// Keys and values of a head as the backward pass reads them, and their gradients so far.
-#[derive(Default)]
-struct Memory {
-    keys_across: Vec<Line>,
-    keys_along: Vec<Line>,
-    values_across: Vec<Line>,
-    key_gradients: Vec<Line>,
-    value_gradients: Vec<Line>,
-}
-
-/// A tile's queries and gradients as the backward pass reads them.
-struct Queries<const R: usize> {
-    queries: Vec<[f32; R]>,
-    query_lines: Vec<[Line; R]>,
-    gradients: Vec<[f32; R]>,
-    gradient_lines: Vec<[Line; R]>,
-    query_gradients: Vec<[Line; R]>,
-    /// Of each row: the logarithm of its softmax's sum, and the product of its mixed values with their gradient.
+/// The queries of a tile and the gradients for what they mixed: lines of `R` of them, and lines of sixteen dimensions, `room` from one
+/// sixteen to the next.
+struct Queries<'a, const R: usize> {
+    queries: &'a [[f32; R]],
+    query_lines: &'a [Line],
+    gradients: &'a [[f32; R]],
+    gradient_lines: &'a [Line],
+    room: usize,
+    /// Of each query: the logarithm of its softmax's sum, and the product of its mixed values with their gradient.
     logs: [f32; R],
     along: [f32; R],
+}
+
+/// Keys and values of a head, and their gradients so far.
+struct Head<'a> {
+    keys_across: &'a [Line],
+    keys_along: &'a [Line],
+    values_across: &'a [Line],
+    by_key: &'a mut [Line],
+    by_value: &'a mut [Line],
 }
 
 impl Kernel for Backward<'_> {
@@ -46,113 +46,154 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     fn run<L: Lanes, const R: usize>(self, l: L) {
         let layout = self.layout;
-        let mut memory = Memory::default();
-        let mut q = Queries::<R> {
-            queries: vec![[0.0; R]; layout.size],
-            query_lines: vec![[[0.0; LANES]; R]; layout.lines()],
-            gradients: vec![[0.0; R]; layout.size],
-            gradient_lines: vec![[[0.0; LANES]; R]; layout.lines()],
-            query_gradients: vec![[[0.0; LANES]; R]; layout.lines()],
-            logs: [0.0; R],
-            along: [0.0; R],
-        };
-        let scale = 1.0 / (layout.size as f32).sqrt();
+        let (heads, size, lines) = (layout.heads, layout.size, layout.lines());
+        let [mut queries, mut gradients] = [0, 1].map(|_| Vec::<[f32; R]>::new());
+        let [mut keys_across, mut values_across] = [0, 1].map(|_| Vec::<Line>::new());
+        let [mut query_lines, mut gradient_lines, mut keys_along] = [0, 1, 2].map(|_| Vec::<Line>::new());
+        let [mut by_query, mut by_key, mut by_value] = [0, 1, 2].map(|_| Vec::<Line>::new());
+        let mut along = Vec::new();
+        let mut of_tile = vec![[[0.0; LANES]; R]; lines];
+        let scale = 1.0 / (size as f32).sqrt();
         for (row, &length) in layout.lengths.iter().enumerate() {
-            for head in 0..layout.heads {
-                let [query, key, value] = layout.joint(row, head);
-                let out = layout.mixed(row, head);
-                let sums = &self.sums[(row * layout.heads + head) * layout.steps..];
-                across(self.joint, key, length, &mut memory.keys_across);
-                along(self.joint, key, length, &mut memory.keys_along);
-                across(self.joint, value, length, &mut memory.values_across);
-                for gradients in [&mut memory.key_gradients, &mut memory.value_gradients] {
-                    gradients.clear();
-                    gradients.resize(length * layout.lines(), [0.0; LANES]);
-                }
-                for first in (0..length).step_by(R) {
-                    let tile = Tile::<R>::new(layout.reach, first, length);
-                    tile.transpose(self.joint, query, first, scale * std::f32::consts::LOG2_E, &mut q.queries);
-                    tile.lines(self.joint, query, first, scale, &mut q.query_lines);
-                    tile.transpose(self.gradient, out, first, 1.0, &mut q.gradients);
-                    tile.lines(self.gradient, out, first, 1.0, &mut q.gradient_lines);
-                    // A row that is none has a share of next to nothing in all, and zeros everywhere else.
-                    (q.logs, q.along) = ([-2.0 * UNSEEN; R], [0.0; R]);
-                    for r in 0..tile.count {
-                        let step = out.step(first + r);
-                        q.along[r] =
-                            self.mixed[step.clone()].iter().zip(&self.gradient[step]).map(|(a, b)| a * b).sum();
-                        q.logs[r] = sums[first + r];
-                    }
-                    retrace(l, &tile, layout.reach, &mut q, &mut memory);
-                    for r in 0..tile.count {
-                        for (to, line) in self.result[query.step(first + r)].chunks_mut(LANES).zip(&q.query_gradients) {
-                            to.iter_mut().zip(&line[r]).for_each(|(to, x)| *to = *x * scale);
-                        }
-                    }
-                }
-                for (part, gradients) in [(key, &memory.key_gradients), (value, &memory.value_gradients)] {
-                    for j in 0..length {
-                        for (line, to) in self.result[part.step(j)].chunks_mut(LANES).enumerate() {
-                            to.copy_from_slice(&gradients[line * length + j][..to.len()]);
-                        }
+            let ([query, key, value], mixed) = (layout.joint(row), layout.mixed(row));
+            let (tiles, groups) = (length.div_ceil(R) | 1, length.div_ceil(LANES) | 1);
+            let room = tiles * R;
+            layout.across(self.joint, query, length, scale * std::f32::consts::LOG2_E, &mut queries);
+            layout.along(self.joint, query, length, room, scale, &mut query_lines);
+            layout.across(self.gradient, mixed, length, 1.0, &mut gradients);
+            layout.along(self.gradient, mixed, length, room, 1.0, &mut gradient_lines);
+            layout.dots(self.mixed, self.gradient, mixed, length, room, &mut along);
+            layout.across(self.joint, key, length, 1.0, &mut keys_across);
+            layout.along(self.joint, key, length, length, 1.0, &mut keys_along);
+            layout.across(self.joint, value, length, 1.0, &mut values_across);
+            by_query.resize(heads * lines * room, [0.0; LANES]);
+            for gradients in [&mut by_key, &mut by_value] {
+                gradients.clear();
+                gradients.resize(heads * lines * length, [0.0; LANES]);
+            }
+            for head in 0..heads {
+                let (across, along_keys) = (head * groups * size, head * lines * length);
+                let mut memory = Head {
+                    keys_across: &keys_across[across..][..groups * size],
+                    keys_along: &keys_along[along_keys..][..lines * length],
+                    values_across: &values_across[across..][..groups * size],
+                    by_key: &mut by_key[along_keys..][..lines * length],
+                    by_value: &mut by_value[along_keys..][..lines * length],
+                };
+                let sums = &self.sums[(row * heads + head) * layout.steps..][..length];
+                for (tile, sums) in sums.chunks(R).enumerate() {
+                    let (first, at) = (tile * R, (head * tiles + tile) * size);
+                    // A query that is none has a share of next to nothing in all, and zeros everywhere else.
+                    let mut logs = [-2.0 * UNSEEN; R];
+                    logs[..sums.len()].copy_from_slice(sums);
+                    let q = Queries {
+                        queries: &queries[at..][..size],
+                        query_lines: &query_lines[head * lines * room + first..],
+                        gradients: &gradients[at..][..size],
+                        gradient_lines: &gradient_lines[head * lines * room + first..],
+                        room,
+                        logs,
+                        along: *along[head * room + first..].first_chunk().expect("room for all tiles"),
+                    };
+                    let tile = Tile::new(layout.reach, first, length);
+                    retrace(l, &tile, layout.reach, &q, &mut memory, &mut of_tile);
+                    for (line, of_tile) in of_tile.iter().enumerate() {
+                        by_query[(head * lines + line) * room + first..][..R].copy_from_slice(of_tile);
                     }
                 }
             }
+            self.result.resize((row + 1) * layout.steps * 3 * layout.width(), 0.0);
+            layout.back(&by_query, room, scale, query, length, self.result);
+            layout.back(&by_key, length, 1.0, key, length, self.result);
+            layout.back(&by_value, length, 1.0, value, length, self.result);
         }
     }
 }
 
 /// The gradients that go through a tile of queries: those of the queries, and what is added to those of keys and values.
 #[inline(always)]
-fn retrace<L: Lanes, const R: usize>(l: L, tile: &Tile<R>, reach: Reach, q: &mut Queries<R>, memory: &mut Memory) {
+fn retrace<L: Lanes, const R: usize>(
+    l: L,
+    tile: &Tile<R>,
+    reach: Reach,
+    q: &Queries<'_, R>,
+    head: &mut Head<'_>,
+    by_query: &mut [[Line; R]],
+) {
     let size = q.queries.len();
-    let length = memory.keys_along.len() / q.query_lines.len();
+    let length = head.keys_along.len() / by_query.len();
     let mut shares = [[[0.0; LANES]; PIECE / LANES]; R];
     let mut slopes = shares;
-    q.query_gradients.fill([[0.0; LANES]; R]);
-    for piece in tile.pieces(PIECE) {
-        for group in 0..piece.len().div_ceil(LANES) {
-            let first = piece.start + group * LANES;
-            let lines = first / LANES * size..(first / LANES + 1) * size;
-            let scores = products(l, &q.queries, &memory.keys_across[lines.clone()]);
-            let gains = products(l, &q.gradients, &memory.values_across[lines]);
-            for r in 0..R {
-                let mut share = l.exp2(l.sub(scores[r], l.splat(q.logs[r])));
-                if !tile.whole(first) {
-                    share = l.keep(share, reach.bits(&tile.keys[r], first), 0.0);
-                }
-                l.store(&mut shares[r][group], share);
-                l.store(&mut slopes[r][group], l.mul(share, l.sub(gains[r], l.splat(q.along[r]))));
-            }
-        }
-        let shares: [&[f32; PIECE]; R] =
-            std::array::from_fn(|r| shares[r].as_flattened().try_into().expect("as many as there are"));
-        let slopes: [&[f32; PIECE]; R] =
-            std::array::from_fn(|r| slopes[r].as_flattened().try_into().expect("as many as there are"));
-        for line in 0..q.query_lines.len() {
-            let place = line * length + piece.start..line * length + piece.end;
-            let keys = &memory.keys_along[place.clone()];
-            let key_gradients = &mut memory.key_gradients[place.clone()];
-            let value_gradients = &mut memory.value_gradients[place];
-            let queries: [L::V; R] = std::array::from_fn(|r| l.load(&q.query_lines[line][r]));
-            let gradients: [L::V; R] = std::array::from_fn(|r| l.load(&q.gradient_lines[line][r]));
-            let mut sums: [L::V; R] = std::array::from_fn(|r| l.load(&q.query_gradients[line][r]));
-            let lines = keys.iter().zip(key_gradients).zip(value_gradients).enumerate().take(PIECE);
-            for (j, ((key, key_gradient), value_gradient)) in lines {
-                let key = l.load(key);
-                let (mut by_key, mut by_value) = (l.load(key_gradient), l.load(value_gradient));
+    by_query.fill([[0.0; LANES]; R]);
+    for range in &tile.ranges {
+        for start in range.clone().step_by(PIECE) {
+            let piece = start..(start + PIECE).min(range.end);
+            for group in 0..piece.len().div_ceil(LANES) {
+                let first = piece.start + group * LANES;
+                let lines = first / LANES * size..(first / LANES + 1) * size;
+                let scores = products(l, q.queries, &head.keys_across[lines.clone()]);
+                let gains = products(l, q.gradients, &head.values_across[lines]);
                 for r in 0..R {
-                    let slope = l.splat(slopes[r][j]);
-                    by_value = l.mul_add(l.splat(shares[r][j]), gradients[r], by_value);
-                    by_key = l.mul_add(slope, queries[r], by_key);
-                    sums[r] = l.mul_add(slope, key, sums[r]);
+                    let mut share = l.exp2(l.sub(scores[r], l.splat(q.logs[r])));
+                    if !tile.whole(first) {
+                        share = l.keep(share, reach.bits(&tile.keys[r], first), 0.0);
+                    }
+                    l.store(&mut shares[r][group], share);
+                    l.store(&mut slopes[r][group], l.mul(share, l.sub(gains[r], l.splat(q.along[r]))));
                 }
-                l.store(key_gradient, by_key);
-                l.store(value_gradient, by_value);
             }
-            for r in 0..R {
-                l.store(&mut q.query_gradients[line][r], sums[r]);
+            let shares: [&[f32; PIECE]; R] =
+                std::array::from_fn(|r| shares[r].as_flattened().try_into().expect("as many as there are"));
+            let slopes: [&[f32; PIECE]; R] =
+                std::array::from_fn(|r| slopes[r].as_flattened().try_into().expect("as many as there are"));
+            for (line, by_query) in by_query.iter_mut().enumerate() {
+                let place = line * length + piece.start..line * length + piece.end;
+                let mut sums = l.load_all(by_query);
+                for (j, key) in head.keys_along[place.clone()].iter().enumerate().take(PIECE) {
+                    let key = l.load(key);
+                    for r in 0..R {
+                        sums[r] = l.mul_add(l.splat(slopes[r][j]), key, sums[r]);
+                    }
+                }
+                l.store_all(by_query, sums);
+                let queries = q.query_lines[line * q.room..].first_chunk().expect("room for all tiles");
+                spread(l, &slopes, queries, &mut head.by_key[place.clone()]);
+                let gradients = q.gradient_lines[line * q.room..].first_chunk().expect("room for all tiles");
+                spread(l, &shares, gradients, &mut head.by_value[place]);
             }
         }
     }
+}
+
+/// Adds to each of the keys' lines those of all queries, each times what the key has of the query.
+#[inline(always)]
+fn spread<L: Lanes, const R: usize>(l: L, weights: &[&[f32; PIECE]; R], lines: &[Line; R], to: &mut [Line]) {
+    // As many keys as queries at a time: their sums stay in registers.
+    let whole = to.len() / R * R;
+    let (many, few) = to.split_at_mut(whole);
+    for (block, to) in many.chunks_exact_mut(R).enumerate().take(PIECE / R) {
+        spread_block::<L, R, R>(l, weights, lines, block * R, to.try_into().expect("a whole block"));
+    }
+    for (j, to) in few.iter_mut().enumerate() {
+        spread_block::<L, R, 1>(l, weights, lines, whole + j, std::array::from_mut(to));
+    }
+}
+
+#[inline(always)]
+fn spread_block<L: Lanes, const R: usize, const N: usize>(
+    l: L,
+    weights: &[&[f32; PIECE]; R],
+    lines: &[Line; R],
+    at: usize,
+    to: &mut [Line; N],
+) {
+    let mut sums = l.load_all(to);
+    for r in 0..R {
+        let line = l.load(&lines[r]);
+        let weights: &[f32; N] = weights[r][at..].first_chunk().expect("no more than a piece");
+        for i in 0..N {
+            sums[i] = l.mul_add(l.splat(weights[i]), line, sums[i]);
+        }
+    }
+    l.store_all(to, sums);
 }

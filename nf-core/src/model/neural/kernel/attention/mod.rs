@@ -73,7 +73,7 @@ impl Layout {
 /// logarithm of the softmax's sum, which the backward pass needs.
 pub(in crate::model::neural) fn forward(level: Level, joint: &[f32], layout: &Layout) -> (Vec<f32>, Vec<f32>) {
     let rows = layout.lengths.len();
-    let mut mixed = vec![0.0; rows * layout.steps * layout.width()];
+    let mut mixed = Vec::with_capacity(rows * layout.steps * layout.width());
     let mut sums = vec![0.0; rows * layout.heads * layout.steps];
     level.run(forward::Forward { joint, layout, mixed: &mut mixed, sums: &mut sums });
     (mixed, sums)
@@ -88,7 +88,7 @@ pub(in crate::model::neural) fn backward(
     sums: &[f32],
     gradient: &[f32],
 ) -> Vec<f32> {
-    let mut result = vec![0.0; joint.len()];
+    let mut result = Vec::with_capacity(joint.len());
     level.run(backward::Backward { joint, layout, mixed, sums, gradient, result: &mut result });
     result
 }
