@@ -33,7 +33,8 @@ const TINY: f64 = 1e-12;
 
 /// Scores are computed in tiles of this many steps (of one row, where that is longer), filled up with empty rows.
 ///
-/// Matrix libraries choose their path by the shape: a single row goes another way than a batch, and its last bits differ.
+/// The matrix libraries of other devices choose their path by the shape: a single row goes another way than a batch, and its last bits
+/// differ.
 /// With the shape fixed by a row's own length alone, its score cannot depend on what it is judged with.
 const TILE: usize = 64;
 

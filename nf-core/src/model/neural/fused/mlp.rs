@@ -45,18 +45,16 @@ fn layers([w1, b1, w2, b2]: [&FlexTensor; 4]) -> Layers<'_> {
     Layers { inner: [w1.storage(), b1.storage()], outer: [w2.storage(), b2.storage()] }
 }
 
-/// The result, and the hidden units before the GELU, where they are to be kept.
-fn forward([x, w1, b1, w2, b2]: &[FlexTensor; 5], keep: bool) -> [FlexTensor; 2] {
+/// The result; the hidden units before the GELU are added to `before`, where they are to be kept.
+fn forward([x, w1, b1, w2, b2]: &[FlexTensor; 5], before: Option<&mut Vec<f32>>) -> FlexTensor {
     let layers = layers([w1, b1, w2, b2]);
-    let [outputs, hidden] = [layers.outer[1].len(), layers.inner[1].len()];
-    let [result, before] = mlp::forward(Level::best(), x.storage(), layers, keep);
-    [tensor(result, outputs), tensor(before, hidden)]
+    let outputs = layers.outer[1].len();
+    tensor(mlp::forward(Level::best(), x.storage(), layers, before), outputs)
 }
 
 impl FusedMlp for Flex {
     fn fused_mlp(x: FlexTensor, w1: FlexTensor, b1: FlexTensor, w2: FlexTensor, b2: FlexTensor) -> FlexTensor {
-        let [result, _] = forward(&[x, w1, b1, w2, b2].map(|tensor| tensor.to_contiguous()), false);
-        result
+        forward(&[x, w1, b1, w2, b2].map(|tensor| tensor.to_contiguous()), None)
     }
 }
 
@@ -72,13 +70,11 @@ impl<C: CheckpointStrategy> FusedMlp for Autodiff<Flex, C> {
         let all = [x, w1, b1, w2, b2].map(|tensor| tensor.into_primitive().to_contiguous());
         match Retrace.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let [result, hidden] = forward(&all, true);
-                prepared.finish((all, hidden), result)
+                let mut before = Vec::new();
+                let result = forward(&all, Some(&mut before));
+                prepared.finish((all, before), result)
             }
-            OpsKind::UnTracked(prepared) => {
-                let [result, _] = forward(&all, false);
-                prepared.finish(result)
-            }
+            OpsKind::UnTracked(prepared) => prepared.finish(forward(&all, None)),
         }
     }
 }
@@ -88,14 +84,14 @@ struct Retrace;
 
 impl Backward<Flex, 5> for Retrace {
     /// Input, matrices and biases, and hidden units before the GELU.
-    type State = ([FlexTensor; 5], FlexTensor);
+    type State = ([FlexTensor; 5], Vec<f32>);
 
     fn backward(self, ops: Ops<Self::State, 5>, gradients: &mut Gradients, _: &mut Checkpointer) {
         let gradient = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let (inputs, hidden) = ops.state;
+        let (inputs, before) = ops.state;
         let [x, w1, b1, w2, b2] = &inputs;
         let layers = layers([w1, b1, w2, b2]);
-        let results = mlp::backward(Level::best(), x.storage(), layers, hidden.storage(), gradient.storage());
+        let results = mlp::backward(Level::best(), x.storage(), layers, &before, gradient.storage());
         for ((parent, result), input) in ops.parents.into_iter().zip(results).zip(&inputs) {
             if let Some(parent) = parent {
                 gradients.register::<Flex>(parent.id, tensor(result, input.layout().shape()[1]));

@@ -1,5 +1,5 @@
-//! A dense layer over rows that are judged: what comes of a row does not depend on how many stand beside it, so that few rows need not
-//! be filled up to many.
+//! A dense layer over rows that are judged, with the bits of a [product](super::product), but on the matrix where it lies: of few rows
+//! the product costs less than laying the matrix out for it.
 
 use super::lanes::{Kernel, LANES, Lanes, Level, line, put};
 

@@ -4,7 +4,7 @@
 use super::lanes::{Kernel, LANES, Lanes, Level, line, put};
 use std::f32::consts::{FRAC_1_SQRT_2, LOG2_E};
 
-/// The values.
+/// The values, in memory of their own.
 pub(in crate::model::neural) fn forward(level: Level, x: &[f32]) -> Vec<f32> {
     let mut values = vec![0.0; x.len()];
     level.run(Forward { x, values: &mut values });

@@ -198,6 +198,9 @@ pub(in crate::model::neural) enum Level {
     #[cfg(target_arch = "x86_64")]
     Avx2(V3),
     Portable,
+    /// Plain loops in the tiles of AVX-512, for processors without it.
+    #[cfg(test)]
+    PortableInWideTiles,
 }
 
 impl Level {
@@ -219,6 +222,8 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(token) => token.vectorize(With::<K, V3, 6> { kernel, lanes: token }),
             Self::Portable => kernel.run::<Portable, 4>(Portable),
+            #[cfg(test)]
+            Self::PortableInWideTiles => kernel.run::<Portable, 8>(Portable),
         }
     }
 }
@@ -242,7 +247,7 @@ impl<K: Kernel, L: Lanes, const R: usize> pulp::NullaryFnOnce for With<K, L, R> 
 /// All levels that this processor has.
 #[cfg(test)]
 pub(in crate::model::neural) fn levels() -> Vec<Level> {
-    let mut levels = vec![Level::Portable];
+    let mut levels = vec![Level::Portable, Level::PortableInWideTiles];
     #[cfg(target_arch = "x86_64")]
     levels.extend([V3::try_new().map(Level::Avx2), V4::try_new().map(Level::Avx512)].into_iter().flatten());
     levels

@@ -28,7 +28,7 @@ struct Queries<'a, const R: usize> {
     room: usize,
     /// Of each query: the logarithm of its softmax's sum, and the product of its mixed values with their gradient.
     logs: [f32; R],
-    along: [f32; R],
+    dots: [f32; R],
 }
 
 /// Keys and values of a head, and their gradients so far.
@@ -51,7 +51,7 @@ impl Kernel for Backward<'_> {
         let [mut keys_across, mut values_across] = [0, 1].map(|_| Vec::<Line>::new());
         let [mut query_lines, mut gradient_lines, mut keys_along] = [0, 1, 2].map(|_| Vec::<Line>::new());
         let [mut by_query, mut by_key, mut by_value] = [0, 1, 2].map(|_| Vec::<Line>::new());
-        let mut along = Vec::new();
+        let mut dots = Vec::new();
         let mut of_tile = vec![[[0.0; LANES]; R]; lines];
         let scale = 1.0 / (size as f32).sqrt();
         for (row, &length) in layout.lengths.iter().enumerate() {
@@ -62,7 +62,7 @@ impl Kernel for Backward<'_> {
             layout.along(self.joint, query, length, room, scale, &mut query_lines);
             layout.across(self.gradient, mixed, length, 1.0, &mut gradients);
             layout.along(self.gradient, mixed, length, room, 1.0, &mut gradient_lines);
-            layout.dots(self.mixed, self.gradient, mixed, length, room, &mut along);
+            layout.dots(self.mixed, self.gradient, mixed, length, room, &mut dots);
             layout.across(self.joint, key, length, 1.0, &mut keys_across);
             layout.along(self.joint, key, length, length, 1.0, &mut keys_along);
             layout.across(self.joint, value, length, 1.0, &mut values_across);
@@ -72,13 +72,13 @@ impl Kernel for Backward<'_> {
                 gradients.resize(heads * lines * length, [0.0; LANES]);
             }
             for head in 0..heads {
-                let (across, along_keys) = (head * groups * size, head * lines * length);
-                let mut memory = Head {
-                    keys_across: &keys_across[across..][..groups * size],
-                    keys_along: &keys_along[along_keys..][..lines * length],
-                    values_across: &values_across[across..][..groups * size],
-                    by_key: &mut by_key[along_keys..][..lines * length],
-                    by_value: &mut by_value[along_keys..][..lines * length],
+                let (groups_of, steps_of) = (head * groups * size, head * lines * length);
+                let mut of_head = Head {
+                    keys_across: &keys_across[groups_of..][..groups * size],
+                    keys_along: &keys_along[steps_of..][..lines * length],
+                    values_across: &values_across[groups_of..][..groups * size],
+                    by_key: &mut by_key[steps_of..][..lines * length],
+                    by_value: &mut by_value[steps_of..][..lines * length],
                 };
                 let sums = &self.sums[(row * heads + head) * layout.steps..][..length];
                 for (tile, sums) in sums.chunks(R).enumerate() {
@@ -93,10 +93,10 @@ impl Kernel for Backward<'_> {
                         gradient_lines: &gradient_lines[head * lines * room + first..],
                         room,
                         logs,
-                        along: *along[head * room + first..].first_chunk().expect("room for all tiles"),
+                        dots: *dots[head * room + first..].first_chunk().expect("room for all tiles"),
                     };
                     let tile = Tile::new(layout.reach, first, length);
-                    retrace(l, &tile, layout.reach, &q, &mut memory, &mut of_tile);
+                    retrace(l, &tile, layout.reach, &q, &mut of_head, &mut of_tile);
                     for (line, of_tile) in of_tile.iter().enumerate() {
                         by_query[(head * lines + line) * room + first..][..R].copy_from_slice(of_tile);
                     }
@@ -135,11 +135,14 @@ fn retrace<L: Lanes, const R: usize>(
                 let gains = products(l, q.gradients, &head.values_across[lines]);
                 for r in 0..R {
                     let mut share = l.exp2(l.sub(scores[r], l.splat(q.logs[r])));
+                    let mut slope = l.mul(share, l.sub(gains[r], l.splat(q.dots[r])));
                     if !tile.whole(first) {
-                        share = l.keep(share, reach.bits(&tile.keys[r], first), 0.0);
+                        let seen = reach.bits(&tile.keys[r], first);
+                        // The slope too: what a key that is not seen would gain may be no number.
+                        (share, slope) = (l.keep(share, seen, 0.0), l.keep(slope, seen, 0.0));
                     }
                     l.store(&mut shares[r][group], share);
-                    l.store(&mut slopes[r][group], l.mul(share, l.sub(gains[r], l.splat(q.along[r]))));
+                    l.store(&mut slopes[r][group], slope);
                 }
             }
             let shares: [&[f32; PIECE]; R] =

@@ -59,11 +59,13 @@ pub(in crate::model::neural) struct Layout {
 }
 
 impl Layout {
+    #[inline(always)]
     fn width(&self) -> usize {
         self.heads * self.size
     }
 
     /// Lines of sixteen that a head's values of one step take.
+    #[inline(always)]
     fn lines(&self) -> usize {
         self.size.div_ceil(LANES)
     }
@@ -164,6 +166,7 @@ mod tests {
     }
 
     fn close(found: &[f32], expected: &[f64], what: &str) {
+        assert_eq!(found.len(), expected.len());
         let largest = expected.iter().fold(0f64, |a, b| a.max(b.abs()));
         for (i, (a, b)) in found.iter().zip(expected).enumerate() {
             assert!((f64::from(*a) - b).abs() < 3e-6 * largest.max(1.0), "{what}, number {i}: {a} {b}");
@@ -205,10 +208,14 @@ mod tests {
         for reach in [Reach::ALL, WINDOW, Reach { global: true, ..WINDOW }] {
             let alone = layout(70, &[70], 2, 12, reach);
             let [joint, gradient] = numbers(&alone, 5);
-            let beside = layout(96, &[70, 96], 2, 12, reach);
-            let [mut joint_beside, mut gradient_beside] = numbers(&beside, 6);
-            joint_beside[..joint.len()].copy_from_slice(&joint);
-            gradient_beside[..gradient.len()].copy_from_slice(&gradient);
+            // Behind a longer row of which nothing is a number, in whose memory the next one is computed.
+            let beside = layout(96, &[96, 70], 2, 12, reach);
+            let both = |alone: &[f32]| {
+                let mut both = vec![f32::NAN; 2 * 96 * alone.len() / 70];
+                both[96 * alone.len() / 70..][..alone.len()].copy_from_slice(alone);
+                both
+            };
+            let (joint_beside, gradient_beside) = (both(&joint), both(&gradient));
             for level in levels() {
                 let compute = |joint: &[f32], layout, gradient: &[f32]| {
                     let (mixed, sums) = forward(level, joint, layout);
@@ -217,8 +224,9 @@ mod tests {
                 };
                 let (mixed, slopes) = compute(&joint, &alone, &gradient);
                 let (mixed_beside, slopes_beside) = compute(&joint_beside, &beside, &gradient_beside);
-                assert_eq!(mixed, mixed_beside[..mixed.len()]);
-                assert_eq!(slopes, slopes_beside[..slopes.len()]);
+                assert_eq!(mixed, mixed_beside[96 * 24..][..mixed.len()]);
+                assert_eq!(slopes, slopes_beside[96 * 72..][..slopes.len()]);
+                assert!(mixed_beside[(96 + 70) * 24..].iter().all(|x| *x == 0.0) && mixed_beside.len() == 2 * 96 * 24);
             }
         }
     }
@@ -234,10 +242,23 @@ mod tests {
             // Scores of several thousand have an error of their own in f32.
             let close = |found: &[f32], expected: &[f64], within: f64| {
                 let largest = expected.iter().fold(0f64, |a, b| a.max(b.abs()));
+                assert_eq!(found.len(), expected.len());
                 assert!(found.iter().zip(expected).all(|(a, b)| (f64::from(*a) - b).abs() < within * largest));
             };
             close(&mixed, &expected, 2e-3);
             close(&backward(level, &joint, &layout, &mixed, &sums, &gradient), &slopes, 2e-2);
+        }
+    }
+
+    #[test]
+    fn what_a_key_that_is_not_seen_would_gain_does_not_matter() {
+        let layout = layout(4, &[4], 1, 16, Reach { left: 0, right: 0, global: false });
+        let [mut joint, mut gradient] = numbers(&layout, 8);
+        joint[3 * 48 + 32..].fill(1e20);
+        gradient[..16].fill(1e20);
+        for level in levels() {
+            let (mixed, sums) = forward(level, &joint, &layout);
+            assert!(backward(level, &joint, &layout, &mixed, &sums, &gradient).iter().all(|x| x.is_finite()));
         }
     }
 }

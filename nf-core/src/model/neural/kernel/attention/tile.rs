@@ -14,17 +14,20 @@ pub(super) struct Part {
 // A row is read and written step by step, all heads of a step in turn: head by head each step would be a miss of the cache.
 impl Layout {
     /// Queries, keys and values of a row, in the joint matrix.
+    #[inline(always)]
     pub(super) fn joint(&self, row: usize) -> [Part; 3] {
         let stride = 3 * self.width();
         [0, 1, 2].map(|i| Part { at: row * self.steps * stride + i * self.width(), stride })
     }
 
     /// The values of a row, in the mixed matrix.
+    #[inline(always)]
     pub(super) fn mixed(&self, row: usize) -> Part {
         let stride = self.width();
         Part { at: row * self.steps * stride, stride }
     }
 
+    #[inline(always)]
     fn step<'a>(&self, from: &'a [f32], part: Part, j: usize) -> std::slice::ChunksExact<'a, f32> {
         from[part.at + j * part.stride..][..self.width()].chunks_exact(self.size)
     }
