@@ -7,11 +7,10 @@ use std::{fmt, str::FromStr};
 ///
 /// On [`Cpu`](Self::Cpu) the same rows get the same bits whatever is beside them, by kernels of this crate. All other devices
 /// compute the same equations in tensor operations of burn, in whatever order these take, and no bit is promised there. Tests hold
-/// scores of small networks on [`Ndarray`](Self::Ndarray), and on Mesa's software Vulkan as [`Wgpu`](Self::Wgpu), within 0.0001 of those of
-/// the CPU; a transformer's density of latents that
-/// hardly vary, as where it was fitted to few rows, magnifies rounding beyond that. Cards were not measured: NVIDIA's with tensor
-/// cores may multiply with the 10 bits of TensorFloat-32, and differ more. What was trained on one device judges on any other; a
-/// detector's budget is kept best where it was calibrated.
+/// scores of small networks on [`Ndarray`](Self::Ndarray), and on Mesa's software Vulkan as [`Wgpu`](Self::Wgpu), within 0.0001 of
+/// those of the CPU; a transformer's density of latents that hardly vary, as where it was fitted to few rows, magnifies rounding
+/// beyond that. Cards were not measured: NVIDIA's with tensor cores may multiply with the 10 bits of TensorFloat-32, and differ
+/// more. What was trained on one device judges on any other; a detector's budget is kept best where it was calibrated.
 ///
 /// ```
 /// use nf_core::Device;
