@@ -1,5 +1,5 @@
-//! A dense layer over rows that are judged, with the bits of a [product](super::product), but on the matrix where it lies: of few rows
-//! the product costs less than laying the matrix out for it.
+//! A dense layer over rows that are judged, on the matrix where it lies: a [product](super::product) reads all of it once more to lay it
+//! out, which few rows do not pay for.
 
 use super::lanes::{Kernel, LANES, Lanes, Level, line, put};
 

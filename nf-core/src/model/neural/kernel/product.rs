@@ -1,6 +1,6 @@
 //! Products of matrices of which one is as narrow as a layer: the right one is laid out in panels of sixteen columns; the left one is
 //! read where it lies, and laid out in tiles where it is a transpose. Each number of a result is one sum in one order, whatever stands
-//! beside it. Of layers of 128 and 512 (4096 rows) this is 0.9 to 1.4 times as fast as the crate gemm, most where the result is wide.
+//! beside it.
 
 use super::lanes::{Kernel, LANES, Lanes, Level, Line, line, put};
 
